@@ -1,0 +1,442 @@
+//! How a request enters: any face hands over a [`Value`] tree, and [`read`] turns it into a typed request or an
+//! [`Error`] that names the field by its path. JSON, JavaScript objects and Python dicts all pass this one door, so
+//! unknown fields, wrong types, NaN and misspelt variants are refused alike everywhere.
+//!
+//! Where a number is expected, text such as `"15.6T"`, `"405b"` or `"8k"` is read too (decimal multiples).
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+
+use crate::error::{Error, nearest};
+
+/// An untyped request, as a face received it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `None`, `undefined`.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// Any number; NaN and infinities are refused by [`read`].
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Value>),
+    /// Named fields in the order given.
+    Object(Vec<(String, Value)>),
+}
+
+impl Value {
+    /// The member `key` of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => fields.iter().find(|(k, _)| k == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(b) => b.to_string(),
+            Self::Number(n) => n.to_string(),
+            Self::Text(s) if s.chars().count() > 40 => {
+                format!("\"{}…\"", s.chars().take(40).collect::<String>())
+            }
+            Self::Text(s) => format!("\"{s}\""),
+            Self::List(items) => format!("a list of {}", items.len()),
+            Self::Object(_) => "an object".to_owned(),
+        }
+    }
+
+    fn wrong(&self, expected: impl Into<String>) -> Fault {
+        Fault(Error::WrongType { field: String::new(), given: self.describe(), expected: expected.into() })
+    }
+}
+
+/// The typed request in `value`.
+///
+/// # Errors
+/// With the path of the field: an unknown or missing field, a wrong type, a number that is NaN, infinite, or (where a
+/// whole number is expected) not whole or too large, an unknown variant.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    T::deserialize(value).map_err(|fault| fault.0)
+}
+
+/// The number in text such as `15.6T`, `405b`, `8k`, `1_000` or `2.5e3`; decimal multiples k, M, B or G, T, P.
+pub fn parse_number(text: &str) -> Option<f64> {
+    let clean: String = text.trim().chars().filter(|c| *c != '_' && *c != ' ').collect();
+    let digits = clean.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &clean[digits.len()..] {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "m" | "M" => 1e6,
+        "b" | "B" | "g" | "G" => 1e9,
+        "t" | "T" => 1e12,
+        "p" | "P" => 1e15,
+        _ => return None,
+    };
+    let number: f64 = digits.parse().ok()?;
+    Some(number * factor).filter(|n| n.is_finite())
+}
+
+/// serde's error type for this door: our own error, its path grown on the way out.
+#[derive(Debug)]
+pub struct Fault(Error);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+fn owned(names: &'static [&'static str]) -> Vec<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(Error::Malformed { field: String::new(), message: message.to_string() })
+    }
+
+    fn invalid_type(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self(Error::WrongType {
+            field: String::new(),
+            given: given.to_string(),
+            expected: expected.to_string(),
+        })
+    }
+
+    fn invalid_value(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(given, expected)
+    }
+
+    fn unknown_variant(given: &str, known: &'static [&'static str]) -> Self {
+        Self(Error::UnknownName {
+            field: String::new(),
+            kind: "choice",
+            given: given.to_owned(),
+            nearest: nearest(given, known.iter().copied()),
+            known: owned(known),
+        })
+    }
+
+    fn unknown_field(given: &str, known: &'static [&'static str]) -> Self {
+        Self(Error::UnknownField {
+            field: given.to_owned(),
+            nearest: nearest(given, known.iter().copied()),
+            allowed: owned(known),
+        })
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self(Error::MissingField { field: field.to_owned(), expected: "it has no default".to_owned() })
+    }
+}
+
+fn whole(value: &Value, min: f64, max: f64) -> Result<f64, Fault> {
+    let number = number(value)?;
+    if number % 1.0 != 0.0 {
+        return Err(value.wrong("a whole number"));
+    }
+    if number < min || number > max {
+        return Err(Fault(Error::OutOfRange { field: String::new(), given: number, min, max }));
+    }
+    Ok(number)
+}
+
+fn number(value: &Value) -> Result<f64, Fault> {
+    match value {
+        Value::Number(n) if n.is_finite() => Ok(*n),
+        Value::Number(_) => Err(value.wrong("a finite number")),
+        Value::Text(text) => parse_number(text).ok_or_else(|| value.wrong("a number, such as 8192 or \"15.6T\"")),
+        _ => Err(value.wrong("a number")),
+    }
+}
+
+/// Largest whole number that every face carries exactly, 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+macro_rules! whole_numbers {
+    ($($method:ident $visit:ident $type:ty, $min:expr, $max:expr;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            // In range and whole, so the conversion is exact.
+            visitor.$visit(whole(self, $min, $max)? as $type)
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for &Value {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(b) => visitor.visit_bool(*b),
+            Value::Number(n) => visitor.visit_f64(*n),
+            Value::Text(s) => visitor.visit_str(s),
+            Value::List(_) => self.deserialize_seq(visitor),
+            Value::Object(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::Bool(b) => visitor.visit_bool(*b),
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
+    whole_numbers! {
+        deserialize_u8 visit_u8 u8, 0.0, f64::from(u8::MAX);
+        deserialize_u16 visit_u16 u16, 0.0, f64::from(u16::MAX);
+        deserialize_u32 visit_u32 u32, 0.0, f64::from(u32::MAX);
+        deserialize_u64 visit_u64 u64, 0.0, EXACT;
+        deserialize_i8 visit_i8 i8, f64::from(i8::MIN), f64::from(i8::MAX);
+        deserialize_i16 visit_i16 i16, f64::from(i16::MIN), f64::from(i16::MAX);
+        deserialize_i32 visit_i32 i32, f64::from(i32::MIN), f64::from(i32::MAX);
+        deserialize_i64 visit_i64 i64, -EXACT, EXACT;
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_f64(number(self)?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::Text(s) => visitor.visit_str(s),
+            _ => Err(self.wrong("text")),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::List(items) => visitor.visit_seq(Items { items, at: 0 }),
+            _ => Err(self.wrong("a list")),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self {
+            Value::Object(fields) => visitor.visit_map(Fields { fields, at: 0 }),
+            _ => Err(self.wrong("an object with named fields")),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self {
+            Value::Text(s) => visitor.visit_enum(s.as_str().into_deserializer()),
+            _ => Err(self.wrong(format!("one of {}", variants.join(", ")))),
+        }
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        i128 u128 char bytes byte_buf unit unit_struct tuple_struct
+    }
+}
+
+struct Items<'a> {
+    items: &'a [Value],
+    at: usize,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some(item) = self.items.get(self.at) else { return Ok(None) };
+        let path = format!("[{}]", self.at);
+        self.at += 1;
+        seed.deserialize(item).map(Some).map_err(|fault| Fault(fault.0.within(&path)))
+    }
+}
+
+struct Fields<'a> {
+    fields: &'a [(String, Value)],
+    at: usize,
+}
+
+impl<'de> de::MapAccess<'de> for Fields<'_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        match self.fields.get(self.at) {
+            None => Ok(None),
+            Some((key, _)) => {
+                let key: de::value::StrDeserializer<'_, Fault> = key.as_str().into_deserializer();
+                seed.deserialize(key).map(Some)
+            }
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let Some((key, value)) = self.fields.get(self.at) else {
+            return Err(de::Error::custom("a value without a key"));
+        };
+        self.at += 1;
+        seed.deserialize(value).map_err(|fault| Fault(fault.0.within(key)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_none<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_some<D: serde::Deserializer<'de>>(self, d: D) -> Result<Value, D::Error> {
+                Value::deserialize(d)
+            }
+            fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
+                Ok(Value::Bool(b))
+            }
+            fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
+                Ok(Value::Number(n as f64))
+            }
+            fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
+                Ok(Value::Number(n as f64))
+            }
+            fn visit_f64<E>(self, n: f64) -> Result<Value, E> {
+                Ok(Value::Number(n))
+            }
+            fn visit_str<E>(self, s: &str) -> Result<Value, E> {
+                Ok(Value::Text(s.to_owned()))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Value::List(items))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((key, value)) = map.next_entry()? {
+                    fields.push((key, value));
+                }
+                Ok(Value::Object(fields))
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Layout {
+        tp: u32,
+        #[serde(default)]
+        share: Option<f64>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Request {
+        layouts: Vec<Layout>,
+    }
+
+    fn parse(json: &str) -> Result<Request, Error> {
+        read(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn a_path_leads_to_the_field() {
+        let unknown = parse(r#"{"layouts": [{"tp": 8}, {"tpp": 8}]}"#).unwrap_err();
+        assert_eq!(unknown.field(), "layouts[1].tpp");
+        assert_eq!(unknown.code(), "unknown_field");
+        assert_eq!(unknown.hint().as_deref(), Some("tp"));
+        assert_eq!(parse(r#"{"layouts": [{}]}"#).unwrap_err().field(), "layouts[0].tp");
+        assert_eq!(parse(r#"{"layouts": [{"tp": 1.5}]}"#).unwrap_err().field(), "layouts[0].tp");
+        assert_eq!(parse(r#"{"layouts": [{"tp": -1}]}"#).unwrap_err().code(), "out_of_range");
+        assert_eq!(parse(r#"{"layouts": 3}"#).unwrap_err().to_string(), "layouts: 3 given, a list expected");
+    }
+
+    #[test]
+    fn nan_and_infinity_are_refused() {
+        let with = |share| {
+            Value::Object(vec![("tp".into(), Value::Number(1.0)), ("share".into(), Value::Number(share))])
+        };
+        assert_eq!(read::<Layout>(&with(0.5)).unwrap().share, Some(0.5));
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert_eq!(read::<Layout>(&with(bad)).unwrap_err().field(), "share");
+        }
+    }
+
+    #[test]
+    fn numbers_with_a_multiple_are_read() {
+        assert_eq!(parse_number("15.6T"), Some(15.6e12));
+        assert_eq!(parse_number("405b"), Some(405e9));
+        assert_eq!(parse_number("1_000"), Some(1000.0));
+        assert_eq!(parse_number("2.5e3"), Some(2500.0));
+        assert_eq!(parse_number("fast"), None);
+        assert_eq!(parse_number("NaN"), None);
+    }
+}
