@@ -153,7 +153,9 @@ fn number(value: &Value) -> Result<f64, Fault> {
     match value {
         Value::Number(n) if n.is_finite() => Ok(*n),
         Value::Number(_) => Err(value.wrong("a finite number")),
-        Value::Text(text) => parse_number(text).ok_or_else(|| value.wrong("a number, such as 8192 or \"15.6T\"")),
+        Value::Text(text) => {
+            parse_number(text).ok_or_else(|| value.wrong("a number, such as 8192 or \"15.6T\""))
+        }
         _ => Err(value.wrong("a number")),
     }
 }

@@ -1,0 +1,9 @@
+//! What can be rented, and where every figure is from.
+
+mod gpu;
+mod shape;
+mod source;
+
+pub use gpu::{Gpu, GpuArchitecture};
+pub use shape::{Fabric, FabricKind, Provider, Shape};
+pub use source::{Confidence, Source};

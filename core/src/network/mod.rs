@@ -1,0 +1,116 @@
+//! How long one collective takes on one fabric.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::FabricKind;
+
+/// A collective operation, named as nccl-tests names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum CollectiveOp {
+    /// Sum over all ranks, result everywhere.
+    AllReduce,
+    /// Every rank's shard, everywhere.
+    AllGather,
+    /// Sum over all ranks, each keeps its shard.
+    ReduceScatter,
+    /// Each rank sends a different part to each other rank.
+    AllToAll,
+    /// One rank's buffer, everywhere.
+    Broadcast,
+    /// From one rank to one other.
+    SendRecv,
+}
+
+/// The links that a group of GPUs sees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Topology {
+    /// GPUs of one node.
+    pub gpus_per_node: u32,
+    /// GPUs of one scale-up domain (8; 72 on NVL72; 1 without NVLink).
+    pub scale_up_domain: u32,
+    /// One GPU's scale-up bandwidth, one direction, bytes per second.
+    pub scale_up_bytes_per_s: f64,
+    /// Kind of scale-up link: start-up times and measured efficiency belong to it.
+    pub scale_up: ScaleUpKind,
+    /// One GPU's bandwidth into the fabric, one direction, bytes per second; 0 without RDMA.
+    pub scale_out_bytes_per_s: f64,
+    /// Protocol family of the fabric.
+    pub scale_out: FabricKind,
+}
+
+/// Kind of scale-up link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleUpKind {
+    /// NVLink 2 and 3 (Volta, Ampere): no in-switch reduction.
+    NvLink3,
+    /// NVLink 4 (Hopper), with in-switch reduction.
+    NvLink4,
+    /// NVLink 5 (Blackwell), with in-switch reduction.
+    NvLink5,
+    /// AMD Infinity Fabric: a full mesh of point-to-point links.
+    InfinityFabric,
+    /// PCI Express only.
+    Pcie,
+}
+
+/// Which ranks of the job take part: a group of `ranks` GPUs, `stride` GPUs apart in the job's numbering.
+///
+/// Tensor parallel groups have stride 1 and stay inside a node; a data parallel group with tp × pp = 64 has stride 64 and
+/// puts one rank on each of many nodes. `concurrent` groups of the same node share its NICs when each sends at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Group {
+    /// Ranks in the group.
+    pub ranks: u32,
+    /// Distance between neighbouring ranks in GPUs.
+    pub stride: u32,
+}
+
+impl Group {
+    /// Ranks of this group that share one scale-up domain (at least 1).
+    pub fn per_domain(&self, topology: &Topology) -> u32 {
+        (topology.scale_up_domain / self.stride.max(1)).clamp(1, self.ranks.max(1))
+    }
+}
+
+/// Time of one collective with what it achieved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CollectiveTime {
+    /// Seconds.
+    pub seconds: f64,
+    /// The algorithm with the least time.
+    pub algorithm: Algorithm,
+    /// Bytes that one GPU sends over the scale-up link.
+    pub scale_up_bytes: f64,
+    /// Bytes that one GPU sends into the fabric.
+    pub scale_out_bytes: f64,
+}
+
+/// How the library moves the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// Nothing to move: one rank.
+    None,
+    /// Ring.
+    Ring,
+    /// Double binary tree.
+    Tree,
+    /// Reduction in the scale-up switch.
+    Nvls,
+    /// Reduction in the scale-up switch, tree between domains.
+    NvlsTree,
+    /// Reduction inside a domain, then along the rails.
+    Hierarchical,
+    /// Pairwise exchange.
+    Pairwise,
+    /// One message.
+    Direct,
+}
