@@ -1,10 +1,15 @@
 //! rackrate: where to train a large model and where to serve it.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod catalog;
 pub mod error;
+pub mod inference;
 pub mod input;
 pub mod model;
 pub mod network;
+pub mod plan;
+pub mod quantity;
+pub mod training;
 
 pub use error::Error;

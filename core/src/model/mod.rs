@@ -1,5 +1,9 @@
 //! What is computed: transformer architectures, their parameters and FLOP.
 
 mod architecture;
+mod precision;
+mod reference;
 
 pub use architecture::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow};
+pub use precision::Precision;
+pub use reference::ModelRef;

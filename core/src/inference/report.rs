@@ -1,0 +1,243 @@
+//! What is asked of a serving estimate, and what it says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ModelRef, Precision};
+use crate::quantity::{Interval, Warning};
+
+/// How one replica of a served model is cut over GPUs.
+///
+/// A replica takes `tp × pp × dp` GPUs: attention runs `dp` times side by side, each `tp` wide; experts are spread over
+/// `ep` of the replica's GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ServingLayout {
+    /// Tensor parallel ranks.
+    #[serde(default = "one")]
+    pub tp: u32,
+    /// Pipeline stages.
+    #[serde(default = "one")]
+    pub pp: u32,
+    /// Expert parallel ranks.
+    #[serde(default = "one")]
+    pub ep: u32,
+    /// Attention data parallel ranks.
+    #[serde(default = "one")]
+    pub dp: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// One explicit operating point of a served model to price.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ServingPointRequest {
+    /// A preset's name, an architecture, or a Hugging Face configuration.
+    pub model: ModelRef,
+    /// Shape to run on; either this or `gpu`.
+    #[serde(default)]
+    pub shape: Option<String>,
+    /// GPU to run on, in its usual nodes and fabric, if no cloud's shape is meant.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// GPUs in all: a multiple of a replica's; more replicas share the load evenly.
+    pub gpus: u32,
+    /// How a replica is cut.
+    pub layout: ServingLayout,
+    /// Mean tokens of a prompt.
+    pub input_tokens: f64,
+    /// Mean tokens of an answer.
+    pub output_tokens: f64,
+    /// Requests in flight over all GPUs, kept constant (closed loop); either this or `request_rate`.
+    #[serde(default)]
+    pub concurrency: Option<f64>,
+    /// Requests per second over all GPUs, arriving at random (Poisson); either this or `concurrency`.
+    #[serde(default)]
+    pub request_rate: Option<f64>,
+    /// Number format of weights and matrix products.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
+    #[serde(default)]
+    pub kv_precision: Option<Precision>,
+}
+
+/// Latency, throughput and memory of one operating point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ServingPoint {
+    /// How a replica is cut.
+    pub layout: ServingLayout,
+    /// GPU it runs on.
+    pub gpu: String,
+    /// GPUs in all.
+    pub gpus: u32,
+    /// Replicas in all.
+    pub replicas: u32,
+    /// Mean time to first token, seconds.
+    pub ttft_seconds: f64,
+    /// 95th percentile of the time to first token, seconds.
+    pub ttft_p95_seconds: f64,
+    /// Mean time per output token after the first, seconds.
+    pub tpot_seconds: f64,
+    /// 95th percentile of the time per output token, seconds.
+    pub tpot_p95_seconds: f64,
+    /// Where the true mean time per output token probably lies.
+    pub tpot_interval: Interval,
+    /// Output tokens per second over all GPUs.
+    pub output_tokens_per_second: f64,
+    /// Output tokens per second and GPU.
+    pub output_tokens_per_second_per_gpu: f64,
+    /// Input and output tokens per second and GPU.
+    pub total_tokens_per_second_per_gpu: f64,
+    /// Requests per second over all GPUs.
+    pub requests_per_second: f64,
+    /// Requests in flight over all GPUs.
+    pub concurrency: f64,
+    /// Sequences in a decode batch of one replica.
+    pub decode_batch: f64,
+    /// The load is past what the GPUs sustain: latencies grow without end and are not to be used.
+    pub saturated: bool,
+    /// Highest request rate that these GPUs sustain, requests per second.
+    pub sustainable_request_rate: f64,
+    /// Seconds of one decode iteration by part; they add up.
+    pub decode: IterationParts,
+    /// Seconds of the prefill of one prompt by part; they add up.
+    pub prefill: IterationParts,
+    /// Memory of one GPU.
+    pub memory: ServingMemory,
+    /// What bounds it, in words.
+    pub bound_by: String,
+    /// What the reader should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Seconds of one engine iteration by what they are spent on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct IterationParts {
+    /// Matrix products, weights read included.
+    pub matmul_seconds: f64,
+    /// Attention, KV cache read included.
+    pub attention_seconds: f64,
+    /// Norms, activations, sampling and other work bound by memory bandwidth.
+    pub memory_bound_seconds: f64,
+    /// Tensor parallel all-reduce.
+    pub all_reduce_seconds: f64,
+    /// Expert parallel dispatch and combine.
+    pub all_to_all_seconds: f64,
+    /// Pipeline sends.
+    pub pipeline_seconds: f64,
+    /// Launches, scheduling and host work of the engine.
+    pub engine_seconds: f64,
+    /// All of it.
+    pub total_seconds: f64,
+}
+
+/// Memory of one serving GPU, GiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ServingMemory {
+    /// Weights.
+    pub weights_gib: f64,
+    /// Workspace, graphs, communication buffers and what the engine leaves free.
+    pub workspace_gib: f64,
+    /// What is left for the KV cache.
+    pub kv_capacity_gib: f64,
+    /// KV cache of the sequences in flight.
+    pub kv_used_gib: f64,
+    /// Share of the KV capacity in use, 0 to 1.
+    pub kv_used_share: f64,
+    /// Tokens that the KV cache of one replica holds.
+    pub kv_capacity_tokens: f64,
+    /// Weights, workspace and KV cache in use.
+    pub total_gib: f64,
+    /// What the GPU has.
+    pub available_gib: f64,
+    /// Whether weights, workspace and at least one request's KV cache fit.
+    pub fits: bool,
+}
+
+/// Latency targets.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct LatencyTargets {
+    /// 95th percentile of the time to first token, seconds.
+    pub ttft_p95_seconds: f64,
+    /// 95th percentile of the time per output token, seconds.
+    pub tpot_p95_seconds: f64,
+}
+
+/// A search for the best way to serve a model on a shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ServingSearchRequest {
+    /// A preset's name, an architecture, or a Hugging Face configuration.
+    pub model: ModelRef,
+    /// Shape to run on; either this or `gpu`.
+    #[serde(default)]
+    pub shape: Option<String>,
+    /// GPU to run on, in its usual nodes and fabric, if no cloud's shape is meant.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// Mean tokens of a prompt.
+    pub input_tokens: f64,
+    /// Mean tokens of an answer.
+    pub output_tokens: f64,
+    /// Latency targets.
+    pub slo: LatencyTargets,
+    /// Number format of weights and matrix products.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
+    #[serde(default)]
+    pub kv_precision: Option<Precision>,
+    /// Largest replica to look at, GPUs; two scale-up domains if not given.
+    #[serde(default)]
+    pub max_replica_gpus: Option<u32>,
+}
+
+/// What a serving search found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ServingSearch {
+    /// The point of one replica that meets the targets with the highest throughput per GPU.
+    pub best: Option<ServingPoint>,
+    /// Best throughput per GPU for each interactivity, over all layouts and batches: no point is beaten in both.
+    pub frontier: Vec<FrontierPoint>,
+    /// Points looked at.
+    pub considered: u64,
+    /// Where no point meets the targets: the one that comes nearest.
+    pub nearest: Option<ServingPoint>,
+}
+
+/// A point of the frontier of throughput against interactivity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct FrontierPoint {
+    /// How a replica is cut.
+    pub layout: ServingLayout,
+    /// Requests in flight in one replica.
+    pub concurrency: f64,
+    /// Output tokens per second that one user sees: 1 / TPOT.
+    pub tokens_per_second_per_user: f64,
+    /// Output tokens per second and GPU.
+    pub output_tokens_per_second_per_gpu: f64,
+    /// Mean time to first token, seconds.
+    pub ttft_seconds: f64,
+}

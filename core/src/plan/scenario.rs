@@ -1,0 +1,263 @@
+//! The question: what should be trained or served, how fast, where it may run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Overlay, Provider, Term};
+use crate::inference::LatencyTargets;
+use crate::model::{ModelRef, Precision};
+use crate::training::{Layout, Task};
+
+/// A whole question: training, serving, or both.
+///
+/// What one face saves, every other face opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Name, for reports and files.
+    pub name: String,
+    /// What it asks, in a sentence.
+    #[serde(default)]
+    pub description: String,
+    /// The day for which prices should hold, `2026-11-23`: older prices are flagged with their age. The core reads no
+    /// clock.
+    #[serde(default)]
+    pub today: Option<String>,
+    /// What to train.
+    #[serde(default)]
+    pub training: Option<TrainingJob>,
+    /// What to serve.
+    #[serde(default)]
+    pub serving: Option<ServingJob>,
+    /// What moves between the clouds when one trains and the other serves.
+    #[serde(default)]
+    pub transfer: TransferChoice,
+    /// How to pay.
+    #[serde(default)]
+    pub pricing: Pricing,
+    /// The user's own data laid over the catalogue.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
+}
+
+/// A training job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct TrainingJob {
+    /// A preset's name, an architecture, or a Hugging Face configuration.
+    pub model: ModelRef,
+    /// Tokens to train on.
+    pub tokens: f64,
+    /// Tokens in a sequence.
+    pub sequence_length: u32,
+    /// Tokens in an optimiser step (rounded to whole sequences); either this or `global_batch`.
+    #[serde(default)]
+    pub global_batch_tokens: Option<f64>,
+    /// Sequences in an optimiser step.
+    #[serde(default)]
+    pub global_batch: Option<u32>,
+    /// Number format of the matrix products.
+    #[serde(default)]
+    pub precision: Precision,
+    /// What is trained.
+    #[serde(default)]
+    pub task: Task,
+    /// Days until it must be done, failures and pauses included; the fewest GPUs that keep it are sought. Either this
+    /// or `gpus`.
+    #[serde(default)]
+    pub deadline_days: Option<f64>,
+    /// GPUs to use.
+    #[serde(default)]
+    pub gpus: Option<u32>,
+    /// An explicit layout; the best one is sought if not given.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// The cloud that is meant to train; every cloud is priced either way. The cheapest if not given.
+    #[serde(default)]
+    pub cloud: Option<Provider>,
+    /// Only these shapes; all if empty.
+    #[serde(default)]
+    pub shapes: Vec<String>,
+    /// A GPU that no cloud here rents: time and memory are given, costs are not unless `usd_per_gpu_hour` is.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// Your own price of a GPU-hour, used instead of every listed one.
+    #[serde(default)]
+    pub usd_per_gpu_hour: Option<f64>,
+    /// Failures, checkpoints and spares.
+    #[serde(default)]
+    pub reliability: Reliability,
+    /// Size of the training data set to store, decimal TB; tokens × 4 bytes if not given.
+    #[serde(default)]
+    pub dataset_tb: Option<f64>,
+}
+
+/// How often things break and what is done about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct Reliability {
+    /// GPU-hours between interruptions of the job. Default 50,677: Llama 3, arXiv 2407.21783, table 5.
+    pub gpu_hours_per_interruption: f64,
+    /// Seconds from an interruption until training goes on, loading included.
+    pub restart_seconds: f64,
+    /// Bandwidth of one node into checkpoint storage, GB/s.
+    pub checkpoint_gb_per_s_per_node: f64,
+    /// Bandwidth of the storage for all nodes together, GB/s.
+    pub checkpoint_gb_per_s_total: f64,
+    /// Share of the GPUs kept spare.
+    pub spare_share: f64,
+    /// Checkpoints kept in storage.
+    pub checkpoints_kept: u32,
+}
+
+/// A serving job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ServingJob {
+    /// A preset's name, an architecture, or a Hugging Face configuration.
+    pub model: ModelRef,
+    /// Number format of weights and matrix products.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Number format of the KV cache.
+    #[serde(default)]
+    pub kv_precision: Option<Precision>,
+    /// How much is asked.
+    pub traffic: Traffic,
+    /// Mean tokens of a prompt.
+    pub input_tokens: f64,
+    /// Mean tokens of an answer.
+    pub output_tokens: f64,
+    /// Latency targets.
+    pub slo: LatencyTargets,
+    /// Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
+    #[serde(default)]
+    pub spare_share: f64,
+    /// The cloud that is meant to serve; every cloud is priced either way. The cheapest if not given.
+    #[serde(default)]
+    pub cloud: Option<Provider>,
+    /// Only these shapes; all if empty.
+    #[serde(default)]
+    pub shapes: Vec<String>,
+    /// A GPU that no cloud here rents.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// Your own price of a GPU-hour, used instead of every listed one.
+    #[serde(default)]
+    pub usd_per_gpu_hour: Option<f64>,
+    /// Months of service that the totals count.
+    #[serde(default = "twelve")]
+    pub months: f64,
+}
+
+fn twelve() -> f64 {
+    12.0
+}
+
+/// Traffic of a service: requests per second directly, or from its users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Traffic {
+    /// Mean requests per second; either this or the users.
+    #[serde(default)]
+    pub requests_per_second: Option<f64>,
+    /// People who use the service in a month.
+    #[serde(default)]
+    pub monthly_active_users: Option<f64>,
+    /// Share of them who use it on a day.
+    #[serde(default)]
+    pub daily_active_share: Option<f64>,
+    /// Requests that one of those makes on that day.
+    #[serde(default)]
+    pub requests_per_active_user_day: Option<f64>,
+    /// Peak over mean request rate: the fleet is sized for the peak.
+    #[serde(default)]
+    pub peak_to_mean: Option<f64>,
+}
+
+/// What moves from the training cloud to the serving cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferChoice {
+    /// Over what.
+    pub path: TransferPath,
+    /// Times the weights are moved: once for one release.
+    pub weight_releases: u32,
+    /// Checkpoints moved besides.
+    pub checkpoints: u32,
+    /// Rate of the path, Gb/s; that of one published circuit or port if not given.
+    pub gbit_per_s: Option<f64>,
+}
+
+/// A way between the clouds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum TransferPath {
+    /// The public internet: the source cloud's egress tariff.
+    #[default]
+    Internet,
+    /// Oracle Interconnect for Azure: ExpressRoute with FastConnect.
+    Interconnect,
+}
+
+/// How to pay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct Pricing {
+    /// The term that ranks; others are listed beside it.
+    pub term: Term,
+    /// Hours in a month: 730 by Azure's convention.
+    pub hours_per_month: f64,
+    /// Azure region; the cheapest with the shape if not given.
+    pub azure_region: Option<String>,
+    /// Negotiated discount on Azure's list prices, 0 to 1.
+    pub azure_discount: f64,
+    /// Negotiated discount on OCI's list prices, 0 to 1.
+    pub oci_discount: f64,
+}
+
+impl Default for Reliability {
+    fn default() -> Self {
+        Self {
+            gpu_hours_per_interruption: 50_677.0,
+            restart_seconds: 600.0,
+            checkpoint_gb_per_s_per_node: 2.0,
+            checkpoint_gb_per_s_total: 250.0,
+            spare_share: 0.0,
+            checkpoints_kept: 3,
+        }
+    }
+}
+
+impl Default for TransferChoice {
+    fn default() -> Self {
+        Self { path: TransferPath::Internet, weight_releases: 1, checkpoints: 0, gbit_per_s: None }
+    }
+}
+
+impl Default for Pricing {
+    fn default() -> Self {
+        Self {
+            term: Term::Payg,
+            hours_per_month: 730.0,
+            azure_region: None,
+            azure_discount: 0.0,
+            oci_discount: 0.0,
+        }
+    }
+}

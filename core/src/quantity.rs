@@ -1,0 +1,40 @@
+//! Units and the small shared types of every estimate.
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes in a GiB.
+pub const GIB: f64 = 1_073_741_824.0;
+/// Bytes in a decimal GB.
+pub const GB: f64 = 1e9;
+/// Seconds in a day.
+pub const DAY: f64 = 86_400.0;
+/// Seconds in an hour.
+pub const HOUR: f64 = 3_600.0;
+
+/// Where the true value probably lies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct Interval {
+    /// Lower end, in the unit of the estimate.
+    pub low: f64,
+    /// Upper end, in the unit of the estimate.
+    pub high: f64,
+    /// Share of published measurements that lay between such ends, 0 to 1.
+    pub coverage: f64,
+    /// What the interval rests on: how many published measurements of what kind.
+    pub basis: String,
+}
+
+/// Something that the reader of an answer should know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct Warning {
+    /// Stable name, such as `past_published_limit` or `price_missing`.
+    pub code: String,
+    /// What it is about: a field's path, a shape, a figure.
+    pub about: String,
+    /// One sentence.
+    pub message: String,
+}
