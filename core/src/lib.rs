@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod error;
 pub mod inference;
 pub mod input;
+pub mod kernel;
 pub mod model;
 pub mod network;
 pub mod plan;
