@@ -96,8 +96,8 @@ impl Job {
         let mut sizes = Sizes::of(&architecture, sequence);
         if task == Task::Lora {
             // Frozen weights need no weight gradients: 4 of the 6 FLOP per parameter; attention counts in full.
-            let attention = sizes.model_flop_per_token - 6.0 * architecture.active_matmul_parameters();
-            sizes.model_flop_per_token = 4.0 * architecture.active_matmul_parameters() + attention;
+            let attention = sizes.model_flop_per_token - 6.0 * architecture.matrix_parameters_per_token();
+            sizes.model_flop_per_token = 4.0 * architecture.matrix_parameters_per_token() + attention;
         }
         Ok(Self {
             sizes,
