@@ -11,6 +11,7 @@ pub mod model;
 pub mod network;
 pub mod plan;
 pub mod quantity;
+pub mod residuals;
 pub mod training;
 
 pub use error::Error;

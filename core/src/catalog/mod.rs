@@ -10,6 +10,7 @@ mod price;
 mod shape;
 mod source;
 mod table;
+mod target;
 mod topology;
 
 use std::sync::OnceLock;
@@ -22,6 +23,7 @@ pub use price::{Price, Term};
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use table::Table;
+pub use target::Target;
 pub use topology::AssumedTopology;
 
 use crate::error::Error;
