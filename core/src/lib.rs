@@ -6,5 +6,6 @@ pub mod error;
 pub mod input;
 pub mod model;
 pub mod network;
+pub mod validate;
 
 pub use error::Error;
