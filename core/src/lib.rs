@@ -13,5 +13,6 @@ pub mod plan;
 pub mod quantity;
 pub mod residuals;
 pub mod training;
+pub mod validate;
 
 pub use error::Error;
