@@ -3,6 +3,7 @@
 pub mod collectives;
 mod statistics;
 mod table;
+pub mod training;
 
 use serde::{Deserialize, Serialize};
 
