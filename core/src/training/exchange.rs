@@ -66,11 +66,8 @@ pub fn data_exchange(
 ) -> Option<DataExchange> {
     let layer = &cut.layer;
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
-    let expert_ranks = if layer.ep > 1 {
-        (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1)
-    } else {
-        dense_ranks
-    };
+    let expert_ranks =
+        if layer.ep > 1 { (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1) } else { dense_ranks };
     let trained = if job.task == Task::Lora { 0.01 } else { 1.0 };
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
     let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
@@ -106,7 +103,8 @@ pub fn data_exchange(
                 exposed += hidden_under(all, job.constants.data_window * backward_window, count);
             }
             1 | 2 => {
-                let scatter = once(CollectiveOp::ReduceScatter, bucket * gradient_bytes * trained, group, count)?;
+                let scatter =
+                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes * trained, group, count)?;
                 let gather = once(CollectiveOp::AllGather, bucket * weight_bytes * trained, group, count)?;
                 exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
                     + hidden_under(gather, job.constants.data_window * forward_window, count);
@@ -115,7 +113,8 @@ pub fn data_exchange(
                 let inner = Group { ranks: group.ranks.min(shard_ranks as u32).max(1), ..group };
                 let layers = cut.stage_layers.max(1.0);
                 let shard = parameters / layers;
-                let gather = once(CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * layers * micro_batches)?;
+                let gather =
+                    once(CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * layers * micro_batches)?;
                 let scatter = once(
                     CollectiveOp::ReduceScatter,
                     shard * gradient_bytes * trained,
@@ -124,7 +123,8 @@ pub fn data_exchange(
                 )?;
                 let mut all = gather + scatter;
                 if inner.ranks < group.ranks {
-                    let outer = Group { ranks: group.ranks / inner.ranks, stride: group.stride * inner.ranks };
+                    let outer =
+                        Group { ranks: group.ranks / inner.ranks, stride: group.stride * inner.ranks };
                     all += once(
                         CollectiveOp::AllReduce,
                         shard * gradient_bytes * trained / f64::from(inner.ranks),
@@ -133,7 +133,8 @@ pub fn data_exchange(
                     )?;
                 }
                 let window = (forward_window + backward_window) * micro_batches;
-                exposed += hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
+                exposed +=
+                    hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
             }
         }
     }

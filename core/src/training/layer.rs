@@ -6,7 +6,8 @@ use super::layout::Task;
 use crate::kernel::AttentionShape;
 use crate::model::Precision;
 use crate::network::{
-    CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time, expert_all_to_all_time,
+    CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time,
+    expert_all_to_all_time,
 };
 
 /// The part of a layout that decides what one rank does in one layer.
@@ -274,7 +275,9 @@ impl<'a> Rank<'a> {
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
         // Flash attention keeps its inputs and output; latent attention's are made again from the latents.
-        block.kept += queries_keys_values * HALF + self.kept_input(output) + output * HALF * f64::from(u8::from(self.job.casts()));
+        block.kept += queries_keys_values * HALF
+            + self.kept_input(output)
+            + output * HALF * f64::from(u8::from(self.job.casts()));
         block.kept_selective +=
             if model.mla.is_some() { 0.0 } else { queries_keys_values * HALF } + self.kept_input(output);
         self.linear(&mut block, 1.0, self.rows, self.hidden, heads * v_dim);
@@ -300,7 +303,8 @@ impl<'a> Rank<'a> {
         if let Some(local) = architecture.sliding_window.filter(|w| f64::from(w.window) < *sequence) {
             let window = f64::from(local.window);
             // A band of `window` keys for each query, less the corner at the start.
-            let band = AttentionShape { keys: window * (1.0 - 0.5 * window / *sequence), causal: false, ..shape };
+            let band =
+                AttentionShape { keys: window * (1.0 - 0.5 * window / *sequence), causal: false, ..shape };
             let full = f64::from(local.full_layers) / layers;
             let mix = |whole: f64, banded: f64| full * whole + (1.0 - full) * banded.min(whole);
             times = (

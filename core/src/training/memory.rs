@@ -25,11 +25,8 @@ impl RankParameters {
         let share = cut.stage_layers / sizes.layers().max(1.0);
         let tp = f64::from(cut.layer.tp);
         let expert_ways = if cut.layer.ep > 1 { f64::from(cut.layer.ep) } else { tp };
-        let embedding = if cut.pp > 1.0 {
-            sizes.embedding.max(sizes.output)
-        } else {
-            sizes.embedding + sizes.output
-        };
+        let embedding =
+            if cut.pp > 1.0 { sizes.embedding.max(sizes.output) } else { sizes.embedding + sizes.output };
         Self {
             dense: sizes.dense_parameters() * share / tp,
             experts: sizes.expert_parameters() * share / expert_ways,
@@ -53,7 +50,13 @@ const OPTIMIZER: f64 = 12.0;
 /// Memory of the fullest rank.
 ///
 /// `dense` and `expert` are the layers' work; stages hold `cut.in_flight` micro-batches, in the first stage.
-pub fn memory(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWork, logits_bytes: f64) -> TrainingMemory {
+pub fn memory(
+    job: &Job,
+    cut: &Cut,
+    dense: &LayerWork,
+    expert: &LayerWork,
+    logits_bytes: f64,
+) -> TrainingMemory {
     let rank = RankParameters::of(job, cut);
     let parameters = rank.dense + rank.embedding;
     let (shards, expert_shards) = (cut.shards, cut.expert_shards);
@@ -83,7 +86,8 @@ pub fn memory(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWork, logit
     let redone = if mode > 0 { kept(0) } else { 0.0 };
     let activations = cut.stage_layers * cut.in_flight * kept(mode) + redone;
     // The last stage has one micro-batch in flight and the logits; the first has the most micro-batches.
-    let last = cut.stage_layers * kept(mode) * if cut.pp > 1.0 { cut.last_in_flight } else { cut.in_flight } + redone;
+    let last = cut.stage_layers * kept(mode) * if cut.pp > 1.0 { cut.last_in_flight } else { cut.in_flight }
+        + redone;
     let (activations, logits) = if cut.pp > 1.0 && activations > last + logits_bytes {
         (activations, 0.0)
     } else {

@@ -51,10 +51,10 @@ impl Cut {
         let ranks = f64::from(dp) * f64::from(layout.cp);
         let shards = layout.shard_group.map_or(ranks, f64::from).min(ranks);
         let micro_batches = f64::from(layout.global_batch) / (f64::from(dp) * f64::from(layout.micro_batch));
-        let pipeline =
-            Pipeline { stages: pp, virtual_stages: vp, micro_batches, schedule: layout.schedule };
+        let pipeline = Pipeline { stages: pp, virtual_stages: vp, micro_batches, schedule: layout.schedule };
         let ep = f64::from(layout.ep);
-        let expert_shards = if layout.ep > 1 { (shards * f64::from(layout.tp) / ep).max(1.0) } else { shards };
+        let expert_shards =
+            if layout.ep > 1 { (shards * f64::from(layout.tp) / ep).max(1.0) } else { shards };
         Self {
             layer: LayerCut {
                 tp: layout.tp,
@@ -132,10 +132,12 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     };
     let dense = LayerSeconds::of(job, cut, &layers.dense);
     let expert = LayerSeconds::of(job, cut, &layers.expert);
-    let middle = dense.scaled(cut.stage_layers * dense_share)
+    let middle = dense
+        .scaled(cut.stage_layers * dense_share)
         .plus(&expert.scaled(cut.stage_layers * (1.0 - dense_share)));
     let extra = LayerSeconds::output(job, &layers.logits).plus(
-        &(if sizes.moe_layers > 0.0 { &expert } else { &dense }).scaled(f64::from(job.architecture.mtp_layers)),
+        &(if sizes.moe_layers > 0.0 { &expert } else { &dense })
+            .scaled(f64::from(job.architecture.mtp_layers)),
     );
     let last = middle.scaled(cut.last_layers / cut.stage_layers.max(1.0)).plus(&extra);
     let busiest = if cut.pp > 1.0 && middle.total() > last.total() { middle } else { last };
