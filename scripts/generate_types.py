@@ -1,7 +1,7 @@
 """Write python/rackrate/_types.py from the core's JSON Schema; with --check, fail where the file is stale.
 
-The schema comes from `cargo run -p rackrate --features schema --example schema`, so a field that is added, renamed or
-described anew in the core reaches Python by running this script and in no other way.
+The schema comes from `cargo run -p rackrate --features schema --example schema`, so a field that is added, renamed
+or described anew in the core reaches Python by running this script and in no other way.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "python" / "rackrate" / "_types.py"
 WIDTH = 106
 
-# Two types of the core may share a name in different modules; the schema then numbers the later one. Each line: the
-# schema's name, a field that tells it apart, the name in Python.
+# Two types of the core may share a name in different modules; the schema then numbers the later one. Each line:
+# the schema's name, a field that tells it apart, the name in Python.
 RENAMED = [
     ("Traffic", "requests_per_second", "ServiceTraffic"),
     ("Traffic2", "dimension", "DimensionTraffic"),
@@ -65,20 +65,24 @@ def choices(schema: Schema) -> list[str] | None:
     """List the names of an enumeration, or give None for anything else."""
     if "enum" in schema:
         return list(schema["enum"])
-    options = schema.get("oneOf", [])
-    names = [
-        name
-        for option in options
-        for name in ([option["const"]] if "const" in option else option.get("enum", []))
-    ]
-    simple = all("const" in option or "enum" in option for option in options)
-    return names if options and simple else None
+    names: list[str] = []
+    for option in schema.get("oneOf") or []:
+        if "const" not in option and "enum" not in option:
+            return None
+        names += [option["const"]] if "const" in option else option["enum"]
+    return names or None
 
 
 class Field:
     """One field of a dataclass: its annotation, and how it is read from a dict."""
 
-    PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+    PLAIN: ClassVar = {
+        "string": "str",
+        "integer": "int",
+        "number": "float",
+        "boolean": "bool",
+        "null": "None",
+    }
 
     def __init__(self, schema: Schema, definitions: dict[str, Schema]) -> None:
         self.definitions = definitions
@@ -111,7 +115,8 @@ class Field:
         return name, "{0}"
 
     def _list(self, schema: Schema) -> tuple[str, str]:
-        annotation, pattern = self._shape(schema.get("items", {}))
+        items = schema.get("items", True)
+        annotation, pattern = ("Any", "{0}") if items is True else self._shape(items)
         if annotation in {"float", "int"}:
             kind = {"float": "np.float64", "int": "np.int64"}[annotation]
             return f"npt.NDArray[{kind}]", f"numbers({{0}}, {kind})"
@@ -127,9 +132,7 @@ def wrapped(text: str, indent: str, first: str = "", last: str = "") -> str:
         plain = " ".join(paragraph.split())
         opening = indent + first if number == 0 else indent
         lines.append(
-            textwrap.fill(
-                plain, WIDTH, initial_indent=opening, subsequent_indent=indent, break_long_words=False
-            )
+            textwrap.fill(plain, WIDTH, initial_indent=opening, subsequent_indent=indent, break_long_words=False)
         )
     return "\n\n".join(lines) + last
 
@@ -148,11 +151,12 @@ def enumeration(name: str, schema: Schema, names: list[str]) -> str:
 
 def alias(name: str, schema: Schema, definitions: dict[str, Schema]) -> str:
     """Spell anything that is neither a record nor an enumeration; such values stay as the core gave them."""
-    kinds = {
-        Field(option, definitions).annotation for option in schema.get("anyOf", schema.get("oneOf", [schema]))
-    }
-    plain = sorted(kind if kind in {"str", "float", "bool"} else "dict[str, Any]" for kind in kinds)
-    spelled = " | ".join(dict.fromkeys(plain))
+    kinds = []
+    for option in schema.get("anyOf") or schema.get("oneOf") or [schema]:
+        kind = Field(option, definitions).annotation
+        listed = "list[Any]" if option.get("type") == "array" else "dict[str, Any]"
+        kinds.append(kind if kind in {"str", "float", "int", "bool"} else listed)
+    spelled = " | ".join(dict.fromkeys(kinds))
     return f"{name} = {spelled}\n{docstring(schema.get('description', name + '.'), '')}\n"
 
 
@@ -186,9 +190,7 @@ def record(name: str, schema: Schema, definitions: dict[str, Schema]) -> str:
         f"    def _read(cls, given: Mapping[str, Any]) -> {name}:",
         "        return cls(",
     ]
-    lines += [
-        f"            {key}={field.read(f'given[{json.dumps(key)}]')}," for key, field in fields.items()
-    ]
+    lines += [f"            {key}={field.read(f'given[{json.dumps(key)}]')}," for key, field in fields.items()]
     lines += ["        )", ""]
     return "\n".join(lines)
 
@@ -226,12 +228,8 @@ def render(definitions: dict[str, Schema]) -> str:
             parts.append(alias(name, schema, definitions))
     fields = {name: ordered(schema) for name, schema in sorted(requests.items())}
     parts.append("\nREQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {")
-    parts += [
-        f'    "{name}": ({", ".join(json.dumps(key) for key in keys)},),' for name, keys in fields.items()
-    ]
-    parts.append(
-        '}\n"""Fields of each request, in order: the keyword arguments of the function that asks it."""'
-    )
+    parts += [f'    "{name}": ({", ".join(json.dumps(key) for key in keys)},),' for name, keys in fields.items()]
+    parts.append('}\n"""Fields of each request, in order: the keyword arguments of the function that asks it."""')
     exported = "\n".join(f'    "{name}",' for name in sorted([*names, "REQUEST_FIELDS"]))
     parts.append(f"\n__all__ = [\n{exported}\n]")
     return "\n".join(parts) + "\n"

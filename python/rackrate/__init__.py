@@ -15,7 +15,7 @@ from rackrate._api import (
     serving_point,
     training_step,
 )
-from rackrate._core import VERSION as __version__
+from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
 from rackrate._errors import RackrateError
 
 __all__ = [

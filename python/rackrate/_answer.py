@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from rackrate import _render
+from rackrate import _render, _summary
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from rackrate._summary import Section
+    from rackrate._types import Plan
 
 Number = TypeVar("Number", np.float64, np.int64)
 
@@ -26,6 +29,10 @@ def numbers(given: Sequence[float], kind: type[Number]) -> npt.NDArray[Number]:
     return array
 
 
+# The list of records that an answer mainly is, where it is one.
+MAIN_LIST: Final = {"LayoutSearch": "best", "ServingSearch": "frontier", "ValidationReport": "rows", "Cost": "lines"}
+
+
 class Answer:
     """An answer of the core: frozen, with named fields, equal to another that says the same."""
 
@@ -33,43 +40,72 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as dicts, lists, numbers and text, as JSON would hold it."""
-        return {name: plain(value) for name, value in self.fields()}
+        return {name: plain(value) for name, value in self._items()}
 
-    def fields(self) -> Iterator[tuple[str, Any]]:
-        """Iterate over the names and values of the fields, in order."""
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            yield field.name, getattr(self, field.name)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Give the answer as rows of a table, one of this answer unless it is itself a list of options.
+    def records(self) -> list[dict[str, Any]]:
+        """Give the answer as rows of a table: one, or one for each option where it is a list of options.
 
         Nested fields get dotted names (``memory.total_gib``); lists of records within stay out, each is a table of
         its own (``step.traffic.to_pandas()``).
         """
-        return _render.rows(self)
+        name = MAIN_LIST.get(type(self).__name__)
+        if name is not None:
+            return [record._flat() for record in getattr(self, name)]
+        if type(self).__name__ == "Plan":
+            return [
+                {"job": job, **option._flat()}
+                for job in ("training", "serving")
+                for option in getattr(getattr(self, job), "options", ())
+            ]
+        return [self._flat()]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Give the rows as a pandas frame (extra ``pandas``)."""
-        return frame(self.rows(), "pandas")
+        """Give the records as a pandas frame (extra ``pandas``)."""
+        return to_pandas(self.records())
 
     def to_polars(self) -> pl.DataFrame:
-        """Give the rows as a polars frame (extra ``polars``)."""
-        return frame(self.rows(), "polars")
+        """Give the records as a polars frame (extra ``polars``)."""
+        return to_polars(self.records())
 
     def to_arrow(self) -> pa.Table:
-        """Give the rows as an Arrow table (extra ``arrow``)."""
-        return frame(self.rows(), "arrow")
+        """Give the records as an Arrow table (extra ``arrow``)."""
+        return to_arrow(self.records())
+
+    def _items(self) -> Iterator[tuple[str, Any]]:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            yield field.name, getattr(self, field.name)
+
+    def _flat(self) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        for name, value in self._items():
+            if isinstance(value, Answer):
+                row.update({f"{name}.{inner}": item for inner, item in value._flat().items()})
+            elif not isinstance(value, Rows):
+                row[name] = plain(value)
+        return row
+
+    def _sections(self) -> list[Section]:
+        if type(self).__name__ == "Plan":
+            return _summary.of_plan(cast("Plan", self))
+        if type(self).__name__ == "ValidationReport":
+            return _summary.of_validation(self)
+        return _render.fields(self)
 
     def __repr__(self) -> str:
         return _render.line(self)
 
     def _repr_html_(self) -> str:
-        return _render.html(self)
+        return _render.html(self._sections())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002 (Jupyter's)
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        chart = _render.chart(self) if type(self).__name__ == "Plan" else None
+        return bundle if chart is None else {**bundle, "application/vnd.vegalite.v5+json": chart}
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return frozen(self) == frozen(other)
+        return bool(frozen(self) == frozen(other))
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, frozen(self)))
@@ -83,9 +119,9 @@ class Rows(tuple[Record, ...]):
 
     __slots__ = ()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
         """Give one row for each record; nested fields get dotted names, lists of records within stay out."""
-        return [_render.flat(record) for record in self]
+        return [record._flat() for record in self]
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Give the records as dicts."""
@@ -93,22 +129,22 @@ class Rows(tuple[Record, ...]):
 
     def to_pandas(self) -> pd.DataFrame:
         """Give the records as a pandas frame (extra ``pandas``)."""
-        return frame(self.rows(), "pandas")
+        return to_pandas(self.records())
 
     def to_polars(self) -> pl.DataFrame:
         """Give the records as a polars frame (extra ``polars``)."""
-        return frame(self.rows(), "polars")
+        return to_polars(self.records())
 
     def to_arrow(self) -> pa.Table:
         """Give the records as an Arrow table (extra ``arrow``)."""
-        return frame(self.rows(), "arrow")
+        return to_arrow(self.records())
 
     def __repr__(self) -> str:
         kinds = sorted({type(record).__name__ for record in self})
         return f"<{len(self)} × {' or '.join(kinds)}>" if self else "<no rows>"
 
     def _repr_html_(self) -> str:
-        return _render.html_table(self.rows())
+        return _render.html_table(_summary.of_records(self.records()))
 
 
 def plain(value: Any) -> Any:
@@ -127,7 +163,7 @@ def plain(value: Any) -> Any:
 def frozen(value: Any) -> Any:
     """Fold a value into nested tuples, which compare and hash."""
     if isinstance(value, Answer):
-        return tuple(frozen(item) for _, item in value.fields())
+        return tuple(frozen(item) for _, item in value._items())
     if isinstance(value, np.ndarray):
         return tuple(value.tolist())
     if isinstance(value, (tuple, list)):
@@ -137,18 +173,28 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def frame(rows: list[dict[str, Any]], library: str) -> Any:
-    """Make a frame of `library` from rows; a column that a row lacks is empty there."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    full = [{name: row.get(name) for name in names} for row in rows]
-    if library == "pandas":
-        import pandas as pd  # noqa: PLC0415 (an extra: only where it is asked for)
+def full(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give every record all the columns; what a record lacks is empty."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return [{name: record.get(name) for name in names} for record in records]
 
-        return pd.DataFrame(full, columns=names)
-    if library == "polars":
-        import polars as pl  # noqa: PLC0415
 
-        return pl.DataFrame(full, schema=None if full else names, infer_schema_length=None)
-    import pyarrow as pa  # noqa: PLC0415
+def to_pandas(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Make a pandas frame of records."""
+    import pandas as pd  # noqa: PLC0415 (an extra: imported where it is asked for)
 
-    return pa.Table.from_pylist(full) if full else pa.table({name: [] for name in names})
+    return pd.DataFrame(full(records))
+
+
+def to_polars(records: list[dict[str, Any]]) -> pl.DataFrame:
+    """Make a polars frame of records."""
+    import polars as pl  # noqa: PLC0415 (as above)
+
+    return pl.DataFrame(full(records), infer_schema_length=None)
+
+
+def to_arrow(records: list[dict[str, Any]]) -> pa.Table:
+    """Make an Arrow table of records."""
+    import pyarrow as pa  # noqa: PLC0415 (as above)
+
+    return pa.Table.from_pylist(full(records))

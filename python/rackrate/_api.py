@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -36,9 +36,7 @@ def given(**arguments: object) -> dict[str, object]:
     return kept
 
 
-def plan(
-    scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None, **changes: object
-) -> Plan:
+def plan(scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None, **changes: object) -> Plan:
     """Decide where to train and where to serve: GPUs, layouts, times, costs, over all allowed clouds, ranked.
 
     Args:
@@ -65,7 +63,7 @@ def question(scenario: object, changes: Mapping[str, object]) -> object:
         if scenario is not None and not isinstance(scenario, Mapping):
             return scenario  # refused by the core, in its words
         today = changes.get("today")
-        if isinstance(today, datetime.date):
+        if isinstance(today, dt.date):
             changes = {**changes, "today": today.isoformat()}
         scenario = _files.merged(scenario or {}, changes)
     return scenario

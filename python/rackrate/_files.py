@@ -21,9 +21,7 @@ def read_text(path: str | os.PathLike[str], field: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise malformed(
-            field, path, f"not a text file in UTF-8 ({error.reason} at byte {error.start})"
-        ) from error
+        raise malformed(field, path, f"not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
 
 
 def read_json(path: str | os.PathLike[str], field: str) -> dict[str, Any]:
@@ -40,9 +38,7 @@ def read_json(path: str | os.PathLike[str], field: str) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path, field), object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise malformed(
-            field, path, f"not JSON: {error.msg}, line {error.lineno} column {error.colno}"
-        ) from error
+        raise malformed(field, path, f"not JSON: {error.msg}, line {error.lineno} column {error.colno}") from error
     except RecursionError as error:
         raise malformed(field, path, "nested too deeply") from error
     if not isinstance(content, dict):
@@ -52,9 +48,7 @@ def read_json(path: str | os.PathLike[str], field: str) -> dict[str, Any]:
 
 def malformed(field: str, path: str | os.PathLike[str], message: str) -> RackrateError:
     """Make the error for a file that is not what it claims."""
-    message = (
-        f"{os.fspath(path)} is {message}" if message.startswith("not ") else f"{os.fspath(path)}: {message}"
-    )
+    message = f"{os.fspath(path)} is {message}" if message.startswith("not ") else f"{os.fspath(path)}: {message}"
     return RackrateError("malformed", field, f"{field}: {message}" if field else message)
 
 

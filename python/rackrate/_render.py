@@ -1,51 +1,21 @@
-"""How answers look: one line, a table in a notebook, a table in a terminal. Nothing here computes an answer."""
+"""How answers look in a notebook: one line, an HTML table, a chart. Nothing here computes an answer."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from rackrate import _summary
+from rackrate._words import figure, label_of, unit_of
 
 if TYPE_CHECKING:
-    from rackrate._answer import Answer
+    from collections.abc import Iterable
 
-# A field's name ends in its unit; what is printed after the number.
-UNITS = {
-    "usd_per_million_input_tokens": "USD/M tokens",
-    "usd_per_million_output_tokens": "USD/M tokens",
-    "usd_per_thousand_requests": "USD/1000 requests",
-    "usd_per_gpu_hour": "USD/GPU-hour",
-    "usd_per_month": "USD/month",
-    "tokens_per_second_per_gpu": "tokens/s/GPU",
-    "tokens_per_second_per_user": "tokens/s/user",
-    "tokens_per_second": "tokens/s",
-    "requests_per_second": "requests/s",
-    "request_rate": "requests/s",
-    "tflops_per_gpu": "TFLOP/s/GPU",
-    "gbit_per_s_per_gpu": "Gb/s/GPU",
-    "gbit_per_s": "Gb/s",
-    "gb_per_s_per_gpu": "GB/s/GPU",
-    "gb_per_s_per_node": "GB/s/node",
-    "gb_per_s": "GB/s",
-    "tb_per_s": "TB/s",
-    "gpu_hours": "GPU-hours",
-    "tflops": "TFLOP/s",
-    "seconds": "s",
-    "hours": "h",
-    "days": "days",
-    "watts": "W",
-    "bytes": "B",
-    "usd": "USD",
-    "gib": "GiB",
-    "mib": "MiB",
-    "gb": "GB",
-    "tb": "TB",
-}
-
-# The table that an answer mainly is, where it is one.
-TABLES = {"LayoutSearch": "best", "ServingSearch": "frontier", "Validation": "rows_", "Cost": "lines"}
+    from rackrate._answer import Answer, Rows
+    from rackrate._summary import Section, Table
 
 # Shown first in one line, where the answer has them.
-FIRST = (
+FIRST: Final = (
     "name",
     "shape",
     "gpu",
@@ -58,121 +28,114 @@ FIRST = (
     "output_tokens_per_second",
     "total_usd",
 )
-SHOWN = 6
-
-
-def unit_of(name: str) -> str:
-    """Give the unit that a field's name ends in; empty for none."""
-    last = name.rsplit(".", 1)[-1]
-    return next((unit for ending, unit in UNITS.items() if last == ending or last.endswith("_" + ending)), "")
-
-
-def label_of(name: str) -> str:
-    """Give a field's name as words without its unit."""
-    words = name.replace(".", " ").replace("_", " ")
-    for ending in UNITS:
-        spaced = ending.replace("_", " ")
-        if words.endswith(" " + spaced):
-            return words.removesuffix(" " + spaced)
-    return words
-
-
-def figure(value: Any) -> str:
-    """Format a value: numbers with four significant digits and grouped thousands."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        size = abs(value)
-        if value == 0 or 1e-3 <= size < 1e15:  # noqa: PLR2004 (outside, powers of ten read better)
-            return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"  # noqa: PLR2004
-        return f"{value:.3e}"
-    return str(value)
-
-
-def is_record(value: Any) -> bool:
-    """Whether the value has fields of its own."""
-    return hasattr(value, "fields") and hasattr(value, "to_dict")
-
-
-def is_list_of_records(value: Any) -> bool:
-    """Whether the value is a table of its own."""
-    return isinstance(value, tuple) and hasattr(value, "to_pandas")
-
-
-def flat(answer: Answer) -> dict[str, Any]:
-    """Give the scalar fields of an answer and of the records in it, under dotted names."""
-    row: dict[str, Any] = {}
-    for name, value in answer.fields():
-        if is_record(value):
-            row.update({f"{name}.{inner}": item for inner, item in flat(value).items()})
-        elif not is_list_of_records(value):
-            row[name] = list(value) if isinstance(value, tuple) else value
-    return row
-
-
-def rows(answer: Answer) -> list[dict[str, Any]]:
-    """Give an answer as rows: of the table that it mainly is, or one."""
-    if type(answer).__name__ == "Plan":
-        return [
-            {"job": job, **flat(option)}
-            for job in ("training", "serving")
-            for option in getattr(getattr(answer, job), "options", ())
-        ]
-    table = TABLES.get(type(answer).__name__)
-    return getattr(answer, table).rows() if table else [flat(answer)]
+SHOWN: Final = 6
+LONGEST_TABLE: Final = 60
 
 
 def line(answer: Answer) -> str:
     """Give an answer as one line: its first figures, and an ellipsis where it has more."""
-    row = {name: value for name, value in flat(answer).items() if value is not None}
-    names = [name for name in FIRST if name in row]
+    row = {name: value for name, value in answer._flat().items() if value is not None and value != ""}
+    names: list[str] = [name for name in FIRST if name in row]
     names += [name for name in row if name not in names and "." not in name]
-    told = [
-        f"{name}={figure(row[name]) if isinstance(row[name], float) else repr(row[name])}" for name in names
-    ]
-    lists = [f"{name}={value!r}" for name, value in answer.fields() if is_list_of_records(value)]
-    more = " …" if len(told) > SHOWN or len(row) > len(names) else ""
-    return f"<{type(answer).__name__} {' '.join([*told[:SHOWN], *lists])}{more}>"
+    told = [f"{name}={short(row[name])}" for name in names[:SHOWN]]
+    told += [f"{name}={value!r}" for name, value in answer._items() if is_list(value)]
+    more = " …" if len(row) > SHOWN else ""
+    return f"<{type(answer).__name__} {' '.join(told)}{more}>"
 
 
-TABLE_STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-CELL_STYLE = "padding:0.15em 0.7em;border-bottom:1px solid color-mix(in srgb, currentColor 20%, transparent)"
+def is_list(value: object) -> TypeGuard[Rows[Any]]:
+    """Whether the value is a list of records."""
+    return isinstance(value, tuple) and hasattr(value, "records")
 
 
-def html_table(table: list[dict[str, Any]], limit: int = 40) -> str:
-    """Give rows as an HTML table in the colours of its surroundings."""
-    names = list(dict.fromkeys(name for row in table for name in row))
+def short(value: Any) -> str:
+    """Write a value in one line; cut-off text ends in an ellipsis."""
+    if isinstance(value, float):
+        return figure(value).replace(",", "_")
+    if isinstance(value, int):
+        return str(value)
+    words = repr(value)
+    return words if len(words) <= 60 else words[:59] + "…"  # noqa: PLR2004 (a line of a notebook takes two)
+
+
+STYLE: Final = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+CELL: Final = "padding:0.15em 0.7em;border-bottom:1px solid rgba(128,128,128,0.35)"
+
+
+def html(sections: Iterable[Section]) -> str:
+    """Give sections as HTML in the colours of their surroundings."""
+    out = []
+    for section in sections:
+        title = f"<p><strong>{escape(section.title)}</strong></p>" if section.title else ""
+        lines = "".join(f"<p>{escape(words)}</p>" for words in section.lines)
+        out.append(title + lines + (html_table(section.table) if section.table else ""))
+    return f"<div>{''.join(out)}</div>"
+
+
+def html_table(table: Table) -> str:
+    """Give a table as HTML; a long one says how many rows it leaves out."""
     head = "".join(
-        f'<th scope="col" style="{CELL_STYLE};text-align:left">{escape(label_of(name))}'
-        + (f" <small>{escape(unit_of(name))}</small>" if unit_of(name) else "")
-        + "</th>"
-        for name in names
+        f'<th scope="col" style="{CELL};text-align:{side(column.number)}">{escape(column.title)}'
+        + (f" <small>{escape(column.unit)}</small></th>" if column.unit else "</th>")
+        for column in table.columns
     )
-    body = "".join(
-        "<tr>" + "".join(html_cell(row.get(name)) for name in names) + "</tr>" for row in table[:limit]
+    body = "".join(html_row(row, table, marked=at == table.marked) for at, row in enumerate(table.rows[:LONGEST_TABLE]))
+    rest = len(table.rows) - LONGEST_TABLE
+    note = f"<p>… and {rest:,} more rows; to_pandas() has them all</p>" if rest > 0 else ""
+    return f'<table style="{STYLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
+
+
+def html_row(row: tuple[str, ...], table: Table, *, marked: bool) -> str:
+    """Give one row; the one that the scenario leads to is bold."""
+    weight = ";font-weight:bold" if marked else ""
+    cells = [
+        f'<td style="{CELL};text-align:{side(column.number)}{weight}">{escape(cell)}</td>'
+        for cell, column in zip(row, table.columns, strict=True)
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def side(number: bool) -> str:  # noqa: FBT001 (a word for a flag)
+    """Give the side that cells are set to."""
+    return "right" if number else "left"
+
+
+def fields(answer: Answer) -> list[Section]:
+    """Give the fields of an answer as a table of name, value, unit; then each list of records as a table."""
+    columns = (
+        _summary.Column("field", number=False),
+        _summary.Column("value"),
+        _summary.Column("unit", number=False),
     )
-    rest = f"<p>… and {len(table) - limit:,} more rows</p>" if len(table) > limit else ""
-    return f'<table style="{TABLE_STYLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}'
+    rows = tuple((label_of(name), figure(value), unit_of(name)) for name, value in answer._flat().items())
+    sections = [_summary.Section(type(answer).__name__, (), _summary.Table(columns, rows))]
+    for name, value in answer._items():
+        if is_list(value) and value:
+            sections.append(_summary.Section(label_of(name), (), _summary.of_records(value.records())))
+    return sections
 
 
-def html_cell(value: Any) -> str:
-    """Give one cell: numbers to the right."""
-    side = "right" if isinstance(value, (int, float)) and not isinstance(value, bool) else "left"
-    return f'<td style="{CELL_STYLE};text-align:{side}">{escape(figure(value))}</td>'
-
-
-def html(answer: Answer) -> str:
-    """Give an answer as HTML: its table where it is one, else its fields with their units."""
-    if type(answer).__name__ in {*TABLES, "Plan"}:
-        return html_table(rows(answer))
-    body = "".join(
-        f'<tr><th scope="row" style="{CELL_STYLE};text-align:left;font-weight:normal">{escape(label_of(name))}</th>'
-        f'{html_cell(value)}<td style="{CELL_STYLE};text-align:left">{escape(unit_of(name))}</td></tr>'
-        for name, value in flat(answer).items()
-    )
-    title = escape(type(answer).__name__)
-    return f'<table style="{TABLE_STYLE}"><caption style="text-align:left">{title}</caption>{body}</table>'
+def chart(plan: Any) -> dict[str, Any] | None:
+    """Give a Vega-Lite chart of what each option costs, or none where no option has a price."""
+    bars = [
+        {"job": job, "option": f"{_summary.where(option)} × {option.gpus:,}", "usd": option.cost.total_usd}
+        for job, part in (("training", plan.training), ("serving, a month", plan.serving))
+        if part is not None
+        for option in part.options
+        if option.cost is not None
+    ]
+    if not bars:
+        return None
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "description": f"Cost of each option of {plan.scenario.name}, USD",
+        "data": {"values": bars},
+        "mark": {"type": "bar", "tooltip": True},
+        "encoding": {
+            "y": {"field": "option", "type": "nominal", "sort": "x", "title": None},
+            "x": {"field": "usd", "type": "quantitative", "title": "USD", "axis": {"format": "~s"}},
+            "row": {"field": "job", "type": "nominal", "title": None},
+        },
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+        "background": "transparent",
+    }

@@ -368,7 +368,9 @@ class Layout(Answer):
     `tp × pp × cp × dp` is the number of GPUs; expert-parallel ranks lie inside `dp × cp × tp`.
 
     Attributes:
-        tp: Tensor parallel ranks (with sequence parallelism, arXiv 2205.05198).
+        tp: Tensor parallel ranks (arXiv 1909.08053, section 3).
+        sequence_parallel: Norms and residuals are cut along the sequence by the tensor parallel ranks
+            too; without it they are repeated.
         pp: Pipeline stages.
         vp: Virtual stages on each pipeline rank (interleaving, arXiv 2104.04473); 1 for none.
         schedule: Order in which stages work through micro-batches.
@@ -384,6 +386,7 @@ class Layout(Answer):
     """
 
     tp: int
+    sequence_parallel: bool
     pp: int
     vp: int
     schedule: PipelineSchedule
@@ -400,6 +403,7 @@ class Layout(Answer):
     def _read(cls, given: Mapping[str, Any]) -> Layout:
         return cls(
             tp=given["tp"],
+            sequence_parallel=given["sequence_parallel"],
             pp=given["pp"],
             vp=given["vp"],
             schedule=given["schedule"],
@@ -602,25 +606,43 @@ Precision = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "i
 Task = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
 
+Table = str | list[Any]
+"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Overlay(Answer):
-    """An overlay.
+    """Rows that replace those of the embedded tables with the same key, or add to them.
+
+    Keys: the name of a GPU, shape, fabric or model; shape, region and term of a price. A row replaces the
+    whole row it meets. Rows without a source count as the user's word ([`Confidence::User`]).
 
     Attributes:
-        prices: Prices.
+        gpus: Columns of `core/data/gpus.csv`.
+        shapes: Columns of `core/data/shapes.csv`.
+        fabrics: Columns of `core/data/fabrics.csv`.
+        prices: Columns of `core/data/prices.csv`.
+        models: Columns of `core/data/models.csv`.
     """
 
-    prices: str | None
+    gpus: Table | None
+    shapes: Table | None
+    fabrics: Table | None
+    prices: Table | None
+    models: Table | None
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Overlay:
         return cls(
+            gpus=given["gpus"],
+            shapes=given["shapes"],
+            fabrics=given["fabrics"],
             prices=given["prices"],
+            models=given["models"],
         )
 
 Term = Literal["payg", "spot", "preemptible", "low_priority", "savings_plan_1y", "savings_plan_3y", "reserved_1y", "reserved_3y"]
-"""A term."""
+"""How long and how firmly a node is rented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -1441,6 +1463,7 @@ __all__ = [
     "Source",
     "Split",
     "StepParts",
+    "Table",
     "Task",
     "Term",
     "TermCost",
