@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +146,7 @@ def docstring(text: str, indent: str) -> str:
 def enumeration(name: str, schema: Schema, names: list[str]) -> str:
     """Spell an enumeration as a Literal."""
     options = ", ".join(json.dumps(option) for option in names)
-    return f"{name} = Literal[{options}]\n{docstring(schema.get('description', name + '.'), '')}\n"
+    return f"{name}: TypeAlias = Literal[{options}]\n{docstring(schema.get('description', name + '.'), '')}\n"
 
 
 def alias(name: str, schema: Schema, definitions: dict[str, Schema]) -> str:
@@ -157,7 +157,7 @@ def alias(name: str, schema: Schema, definitions: dict[str, Schema]) -> str:
         listed = "list[Any]" if option.get("type") == "array" else "dict[str, Any]"
         kinds.append(kind if kind in {"str", "float", "int", "bool"} else listed)
     spelled = " | ".join(dict.fromkeys(kinds))
-    return f"{name} = {spelled}\n{docstring(schema.get('description', name + '.'), '')}\n"
+    return f"{name}: TypeAlias = {spelled}\n{docstring(schema.get('description', name + '.'), '')}\n"
 
 
 def ordered(schema: Schema) -> list[str]:

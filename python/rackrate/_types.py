@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rackrate._answer import Answer, Rows, numbers
 
-Algorithm = Literal["none", "ring", "tree", "nvls", "nvls_tree", "hierarchical", "pairwise", "direct"]
+Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "hierarchical", "pairwise", "direct"]
 """How the library moves the bytes."""
 
-CollectiveOp = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send_recv"]
+CollectiveOp: TypeAlias = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send_recv"]
 """A collective operation, named as nccl-tests names it."""
 
-Confidence = Literal["unverified", "secondary", "vendor", "list", "user"]
+Confidence: TypeAlias = Literal["unverified", "secondary", "vendor", "list", "user"]
 """How far to trust a figure."""
 
-CostItem = Literal["compute", "spare_compute", "storage", "transfer"]
+CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
 """What a cost line pays for."""
 
 
@@ -107,7 +107,7 @@ class Cost(Answer):
             lines=Rows(CostLine._read(item) for item in given["lines"]),
         )
 
-Dimension = Literal["tensor", "context", "expert", "pipeline", "data"]
+Dimension: TypeAlias = Literal["tensor", "context", "expert", "pipeline", "data"]
 """A parallel dimension."""
 
 
@@ -354,10 +354,10 @@ class LatencyTargets(Answer):
             tpot_p95_seconds=given["tpot_p95_seconds"],
         )
 
-PipelineSchedule = Literal["one_forward_one_backward", "zero_bubble", "dual_pipe"]
+PipelineSchedule: TypeAlias = Literal["one_forward_one_backward", "zero_bubble", "dual_pipe"]
 """Order in which pipeline stages work through micro-batches."""
 
-Recompute = Literal["none", "selective", "full"]
+Recompute: TypeAlias = Literal["none", "selective", "full"]
 """Activations computed again in the backward pass instead of kept."""
 
 
@@ -597,16 +597,16 @@ class LayoutSearch(Answer):
             nearest=None if given["nearest"] is None else TrainingStep._read(given["nearest"]),
         )
 
-ModelRef = str
+ModelRef: TypeAlias = str
 """Temporary."""
 
-Precision = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
+Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
 """Number format of the matrix products."""
 
-Task = Literal["pretrain", "fine_tune", "lora"]
+Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
 
-Table = str | list[Any]
+Table: TypeAlias = str | list[Any]
 """A table of an overlay: CSV text with a header line, or a list of rows with the same column names."""
 
 
@@ -614,14 +614,22 @@ Table = str | list[Any]
 class Overlay(Answer):
     """Rows that replace those of the embedded tables with the same key, or add to them.
 
-    Keys: the name of a GPU, shape, fabric or model; shape, region and term of a price. A row replaces the
-    whole row it meets. Rows without a source count as the user's word ([`Confidence::User`]).
+    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
+    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
+    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
+    replaces the whole row it meets. Rows without a source count as the user's word
+    ([`Confidence::User`]).
 
     Attributes:
         gpus: Columns of `core/data/gpus.csv`.
         shapes: Columns of `core/data/shapes.csv`.
         fabrics: Columns of `core/data/fabrics.csv`.
         prices: Columns of `core/data/prices.csv`.
+        storage: Columns of `core/data/storage.csv`.
+        transfers: Columns of `core/data/transfers.csv`.
+        pairs: Columns of `core/data/pairs.csv`.
+        limits: Columns of `core/data/limits.csv`.
+        energy: Columns of `core/data/energy.csv`.
         models: Columns of `core/data/models.csv`.
     """
 
@@ -629,6 +637,11 @@ class Overlay(Answer):
     shapes: Table | None
     fabrics: Table | None
     prices: Table | None
+    storage: Table | None
+    transfers: Table | None
+    pairs: Table | None
+    limits: Table | None
+    energy: Table | None
     models: Table | None
 
     @classmethod
@@ -638,10 +651,15 @@ class Overlay(Answer):
             shapes=given["shapes"],
             fabrics=given["fabrics"],
             prices=given["prices"],
+            storage=given["storage"],
+            transfers=given["transfers"],
+            pairs=given["pairs"],
+            limits=given["limits"],
+            energy=given["energy"],
             models=given["models"],
         )
 
-Term = Literal["payg", "spot", "preemptible", "low_priority", "savings_plan_1y", "savings_plan_3y", "reserved_1y", "reserved_3y"]
+Term: TypeAlias = Literal["payg", "spot", "preemptible", "low_priority", "savings_plan_1y", "savings_plan_3y", "reserved_1y", "reserved_3y"]
 """How long and how firmly a node is rented."""
 
 
@@ -673,7 +691,7 @@ class Pricing(Answer):
             oci_discount=given["oci_discount"],
         )
 
-Provider = Literal["azure", "oci"]
+Provider: TypeAlias = Literal["azure", "oci"]
 """A cloud."""
 
 
@@ -858,7 +876,7 @@ class TrainingJob(Answer):
             dataset_tb=given["dataset_tb"],
         )
 
-TransferPath = Literal["internet", "interconnect"]
+TransferPath: TypeAlias = Literal["internet", "interconnect"]
 """A way between the clouds."""
 
 
