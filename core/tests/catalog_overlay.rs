@@ -131,6 +131,9 @@ fn the_cell_at_fault_is_named() {
     assert_eq!(overlaid(&taken).unwrap_err().code(), "conflict");
     let link = format!(r#"{{"gpus": [{}]}}"#, NEW_GPU.replace("NVLink 5", "rope"));
     assert_eq!(field(&link), "gpus[0].scale_up_link");
+    let halved = r#"{"shapes": [{"provider": "oci", "name": "BM.GPU.H100.8", "gpu": "H100", "gpus_per_node": 4,
+        "scale_up_domain": 4}]}"#;
+    assert_eq!(overlaid(halved).unwrap_err().code(), "conflict");
     assert_eq!(field(r#"{"models": [{"name": "m", "layers": 0}]}"#), "models[0].hidden");
 }
 
