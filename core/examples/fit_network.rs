@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 
-use rackrate::network::{Constants, ScaleUpKind, Topology};
+use rackrate::catalog::Catalog;
+use rackrate::network::{Constants, Topology};
 use rackrate::validate::collectives::{GpuLinks, Measurement, measurements};
 use rackrate::validate::{run_of, weighted_quantile};
 
@@ -77,13 +78,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let table = arguments.next().ok_or("usage: fit_network MEASURED.csv [CONSTANTS.csv]")?;
     let target = arguments.next();
+    let catalog = Catalog::embedded()?;
     let mut runs: Vec<String> = Vec::new();
     let mut samples = Vec::new();
     for measurement in measurements(&fs::read_to_string(table)?)? {
         let run = run_of(&measurement.id).to_owned();
-        let Some(links) = links_of(&measurement.gpu) else {
-            println!("passed over: {} ({})", measurement.id, measurement.gpu);
-            continue;
+        let links = match GpuLinks::of(catalog, &measurement.gpu) {
+            Ok(links) => links,
+            Err(why) => {
+                println!("passed over: {} ({why})", measurement.id);
+                continue;
+            }
         };
         let slow_start = SLOW_START.contains(&run.as_str()) && measurement.quantity() == "time_below_1mib_s";
         if LEFT_OUT.contains(&run.as_str()) || slow_start {
@@ -316,17 +321,4 @@ fn rewrite(target: &str, fitted: &Constants, names: &[&str], runs: usize) -> Res
     }
     fs::write(target, out)?;
     Ok(())
-}
-
-fn links_of(gpu: &str) -> Option<GpuLinks> {
-    let (kind, gb, domain) = match gpu {
-        "A100-80GB-SXM" | "A100-40GB-SXM" | "A100" => (ScaleUpKind::NvLink3, 300.0, 8),
-        "H100-80GB-SXM" | "H200-141GB-SXM" => (ScaleUpKind::NvLink4, 450.0, 8),
-        "B200" | "B300" => (ScaleUpKind::NvLink5, 900.0, 8),
-        "GB200" | "GB300" => (ScaleUpKind::NvLink5, 900.0, 72),
-        "MI300X" | "MI325X" => (ScaleUpKind::InfinityFabric, 448.0, 8),
-        "MI355X" => (ScaleUpKind::InfinityFabric, 535.5, 8),
-        _ => return None,
-    };
-    Some(GpuLinks { kind, bytes_per_s: gb * 1e9, domain })
 }

@@ -2,6 +2,7 @@
 
 mod constants;
 mod engine;
+mod request;
 mod time;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ pub use engine::{
     ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
     expert_all_to_all_time, expert_all_to_all_time_with,
 };
+pub use request::{CollectiveAnswer, CollectivePoint, CollectiveRequest, busbw_curve, collective};
 pub use time::{algorithm_time_with, collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.
@@ -28,10 +30,12 @@ pub enum CollectiveOp {
     /// Sum over all ranks, each keeps its shard.
     ReduceScatter,
     /// Each rank sends a different part to each other rank.
+    #[serde(alias = "alltoall")]
     AllToAll,
     /// One rank's buffer, everywhere.
     Broadcast,
     /// From one rank to one other.
+    #[serde(alias = "sendrecv")]
     SendRecv,
 }
 

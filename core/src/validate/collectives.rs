@@ -1,13 +1,57 @@
 //! Collectives: a table of nccl-tests results and of engines' all-reduce kernels.
 
-use crate::catalog::FabricKind;
+use crate::catalog::{Catalog, FabricKind};
 use crate::error::Error;
 use crate::network::{
     Algorithm, CollectiveOp, CollectiveTime, Constants, Group, ScaleUpKind, Topology, algorithm_time_with,
     collective_time_with, engine_all_reduce_time_with,
 };
 
-use super::{Line, Table};
+use super::{Line, Table, ValidationReport, ValidationRow, equal_weights, run_of};
+
+/// The report on a table of collectives; see [`super::validate`].
+pub(super) fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+    let table = Table::read(csv, &COLUMNS)?;
+    let by = by.map(|column| table.check_column("by", column)).transpose()?;
+    let mut rows = Vec::new();
+    for line in table.lines() {
+        let (quantity, measured, predicted) = match Measurement::read(&line)? {
+            Err(why) => ("time_s", None, Err(why)),
+            Ok(measurement) => {
+                let predicted = GpuLinks::of(catalog, &measurement.gpu).and_then(|links| {
+                    let topology = measurement.topology(&links);
+                    measurement
+                        .predict(Constants::shipped(), &topology)
+                        .map(|time| time.seconds)
+                        .ok_or_else(|| "no such algorithm or fabric on these links".to_owned())
+                });
+                (measurement.quantity(), Some(measurement.seconds), predicted)
+            }
+        };
+        rows.push(ValidationRow {
+            id: line.need("id")?.to_owned(),
+            quantity: quantity.to_owned(),
+            measured,
+            predicted: predicted.as_ref().ok().copied(),
+            refused: predicted.err(),
+            group: by.map(|column| line.text(column).unwrap_or("").to_owned()),
+            weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
+        });
+    }
+    if !table.has("weight") {
+        // Per quantity: a run's small messages must not dilute its large ones.
+        let runs: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}/{}/{}", row.quantity, row.predicted.is_some(), run_of(&row.id)))
+            .collect();
+        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
+        let weights = equal_weights(&runs);
+        for (row, weight) in rows.iter_mut().zip(weights) {
+            row.weight = weight;
+        }
+    }
+    Ok(ValidationReport::new(rows))
+}
 
 /// Columns that a table of collectives must have.
 ///
@@ -58,6 +102,21 @@ pub struct GpuLinks {
     pub bytes_per_s: f64,
     /// GPUs in one scale-up domain.
     pub domain: u32,
+}
+
+impl GpuLinks {
+    /// The links of the GPU spelt `name`; or, as text, why they are not known.
+    ///
+    /// # Errors
+    /// The message of the catalogue's error.
+    pub fn of(catalog: &Catalog, name: &str) -> Result<Self, String> {
+        let gpu = catalog.gpu("gpu", name).map_err(|e| e.to_string())?;
+        Ok(Self {
+            kind: gpu.scale_up_kind().map_err(|e| e.to_string())?,
+            bytes_per_s: gpu.scale_up_gb_per_s * 1e9,
+            domain: gpu.scale_up_domain,
+        })
+    }
 }
 
 impl Measurement {
