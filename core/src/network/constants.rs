@@ -109,6 +109,9 @@ constants! {
         ring_copy,
         /// The same in an all-to-all.
         pair_copy,
+        /// GPUs of one domain whose ports a ring or tree uses at most: the library opens so many channels that leave a
+        /// domain, which binds racks and never eight GPUs.
+        rails,
         /// Start of a low-latency expert exchange inside a domain, s.
         expert_low_latency_start_s,
         /// The same where it crosses the fabric, s.

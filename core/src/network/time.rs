@@ -177,7 +177,7 @@ impl<'a> Paths<'a> {
         let (start, wire, ramp, scale_out) = match self.out {
             None => (self.up.start_s + up_steps, up_wire, self.up.ramp, 0.0),
             Some(out) => {
-                let out_wire = self.crossing(out, moved / self.local, out.ring_efficiency);
+                let out_wire = self.crossing(out, moved / self.rails(), out.ring_efficiency);
                 let start = out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
                 let wire = if self.local > 1.0 { up_wire.max(out_wire) } else { out_wire };
                 (start, wire, out.ramp, moved / self.local)
@@ -187,8 +187,7 @@ impl<'a> Paths<'a> {
         answer(Algorithm::Ring, start, wire, ramp, scale_up, scale_out)
     }
 
-    /// Double binary tree over nodes or domains, a chain inside a node, pipelined up and down. Over more than two
-    /// domains each sends about twice the buffer, as inner node of one tree and leaf of the other.
+    /// Double binary tree over nodes or domains, a chain inside a node, pipelined up and down.
     fn tree(&self, bytes: f64) -> CollectiveTime {
         let up_steps = 2.0 * (self.chain + self.inner_depth) * self.up.step_s;
         let scale_up = if self.local > 1.0 { 2.0 * bytes } else { 0.0 };
@@ -198,8 +197,9 @@ impl<'a> Paths<'a> {
             return answer(Algorithm::Tree, self.up.start_s + up_steps, up_wire, self.up.ramp, scale_up, 0.0);
         };
         let start = out.start_s + up_steps + 2.0 * self.depth * out.step_s;
-        let scale_out = self.tree_crossing() * bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
+        let crossing = self.tree_crossing() * bytes;
+        let scale_out = crossing / self.local;
+        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
         answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -213,8 +213,9 @@ impl<'a> Paths<'a> {
             return answer(Algorithm::Nvls, up_start, up_wire, self.up.ramp, scale_up, 0.0);
         };
         let start = out.start_s + up_start + 2.0 * self.depth * out.step_s;
-        let scale_out = self.tree_crossing() * bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
+        let crossing = self.tree_crossing() * bytes;
+        let scale_out = crossing / self.local;
+        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
         answer(Algorithm::NvlsTree, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -250,7 +251,7 @@ impl<'a> Paths<'a> {
         };
         let start = out.start_s + up_steps + self.depth * out.step_s;
         let scale_out = bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.ring_efficiency));
+        let wire = up_wire.max(self.crossing(out, bytes / self.rails(), out.ring_efficiency));
         answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -275,13 +276,21 @@ impl<'a> Paths<'a> {
         }
     }
 
+    /// Buffers that a domain sends in a double binary tree: one over two domains, an edge's both directions shared by
+    /// three, and from four on twice the buffer (inner in one tree, leaf in the other).
     fn tree_crossing(&self) -> f64 {
-        if self.domains > 2.0 { 2.0 } else { 1.0 }
+        if self.domains > 3.0 { 2.0 } else { 2.0 * (self.domains - 1.0) / self.domains }
     }
 
-    fn crossing(&self, out: &ScaleOutConstants, bytes_per_gpu: f64, efficiency: f64) -> f64 {
+    /// GPUs of a domain whose ports the rings or trees use.
+    fn rails(&self) -> f64 {
+        self.local.min(self.library.rails)
+    }
+
+    /// Time on the wire of the ports in use, each with so many bytes.
+    fn crossing(&self, out: &ScaleOutConstants, bytes_per_port: f64, efficiency: f64) -> f64 {
         let crowded = 1.0 + out.congestion * (self.depth - 1.0);
-        bytes_per_gpu * crowded / (self.out_bytes_per_s * efficiency)
+        bytes_per_port * crowded / (self.out_bytes_per_s * efficiency)
     }
 }
 
