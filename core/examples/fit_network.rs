@@ -17,7 +17,7 @@ use std::fs;
 
 use rackrate::catalog::Catalog;
 use rackrate::network::{Constants, Topology};
-use rackrate::validate::collectives::{GpuLinks, Measurement, measurements};
+use rackrate::validate::collectives::{Measurement, measurements};
 use rackrate::validate::{run_of, weighted_quantile};
 
 /// Runs that do not show today's library on tuned machines: `az-h100-torch` is an untuned set-up (a third of the
@@ -84,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut samples = Vec::new();
     for measurement in measurements(&fs::read_to_string(table)?)? {
         let run = run_of(&measurement.id).to_owned();
-        let links = match GpuLinks::of(catalog, &measurement.gpu) {
-            Ok(links) => links,
+        let topology = match measurement.topology(catalog) {
+            Ok(topology) => topology,
             Err(why) => {
                 println!("passed over: {} ({why})", measurement.id);
                 continue;
@@ -99,7 +99,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             runs.push(run);
             runs.len() - 1
         });
-        let topology = measurement.topology(&links);
         samples.push(Sample { run: index, weight: 1.0, measurement, topology });
     }
     let counts: Vec<usize> =

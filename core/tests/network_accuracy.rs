@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use rackrate::catalog::Catalog;
+use rackrate::network::{CollectiveOp, CollectiveRequest, collective};
 use rackrate::validate::{ValidationKind, ValidationReport, validate};
 
 const MEASURED: &str = include_str!("../../tests/measured/collectives.csv");
@@ -63,6 +64,21 @@ fn groups_add_up_and_bad_tables_are_refused() {
     let header = "id,gpu,nodes,gpus_per_node,ranks,nic,collective,message_bytes,time_us\n";
     let error = refused(&format!("{header}x,H100,1,8,8,,all_reduce,1024,fast\n"), None);
     assert_eq!(error.field(), "csv.line[1].time_us");
+    // A table of one's own names shapes, and says what collective() says.
+    let own = "id,shape,nodes,gpus_per_node,collective,message_bytes,time_us\n\
+               mine-1,BM.GPU.H100.8,4,8,all_reduce,1073741824,5800\n\
+               mine-2,BM.GPU.H100.8,4,9,all_reduce,1073741824,5800\n";
+    let report = validate(catalog, ValidationKind::Collectives, own, None).unwrap();
+    let request = CollectiveRequest {
+        op: CollectiveOp::AllReduce,
+        bytes: 1_073_741_824.0,
+        shape: Some("BM.GPU.H100.8".into()),
+        gpu: None,
+        nodes: 4,
+        gpus_per_node: None,
+    };
+    assert_eq!(report.rows[0].predicted, Some(collective(catalog, &request).unwrap().seconds));
+    assert!(report.rows[1].refused.is_some());
     let unknown = format!("{header}x,H1000000,1,8,8,,all_reduce,1024,20\n");
     let report = validate(catalog, ValidationKind::Collectives, &unknown, None).unwrap();
     assert!(report.rows[0].refused.as_ref().unwrap().contains("H1000000"));

@@ -1,4 +1,13 @@
 //! How long one collective takes on one fabric.
+//!
+//! [`collective_time`] is the library's (NCCL, RCCL), [`engine_all_reduce_time`] an inference engine's own small
+//! all-reduce, [`expert_all_to_all_time`] an expert-parallel dispatch or combine; [`collective`] is the question as the
+//! faces ask it. All give no number where the group needs a fabric that is not there.
+//!
+//! Held against 2,193 published measurements of 64 runs, every run counting once, the median error of a time is 5 % from
+//! 1 MiB and 28 % below (where the age and launch mode of the software decide), 10 % for engines' kernels; predicted by
+//! fits without the run, 5 %, 28 % and 12 % (`examples/fit_network.rs` prints them). Not modelled: other jobs on the
+//! same fabric, placement within it, reduction in InfiniBand switches.
 
 mod constants;
 mod engine;
@@ -70,6 +79,24 @@ pub struct Topology {
     pub scale_out_bytes_per_s: f64,
     /// Protocol family of the fabric.
     pub scale_out: FabricKind,
+}
+
+impl Topology {
+    /// The same links with only `used` GPUs of each node taking part (all of them if the node has no more).
+    ///
+    /// On a full mesh the links to the GPUs left out carry nothing; ports and switches serve those that remain.
+    #[must_use]
+    pub fn with_gpus_per_node(mut self, used: u32) -> Self {
+        let node = self.gpus_per_node;
+        if used >= 1 && used < node {
+            self.gpus_per_node = used;
+            self.scale_up_domain = (self.scale_up_domain / node).max(1) * used;
+            if self.scale_up == ScaleUpKind::InfinityFabric {
+                self.scale_up_bytes_per_s *= f64::from(used - 1) / f64::from(node - 1);
+            }
+        }
+        self
+    }
 }
 
 /// Kind of scale-up link.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, CollectiveOp, Group, ScaleUpKind, Topology, collective_time};
+use super::{Algorithm, CollectiveOp, Group, Topology, collective_time};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 
@@ -152,7 +152,7 @@ fn links(
             let shape = catalog.shape("shape", name)?;
             let used = request.gpus_per_node.unwrap_or(shape.gpus_per_node);
             check_range("gpus_per_node", f64::from(used), 1.0, f64::from(shape.gpus_per_node))?;
-            let topology = thinned(&catalog.topology(shape)?, used);
+            let topology = catalog.topology(shape)?.with_gpus_per_node(used);
             Ok((topology, used, catalog.scale_out_note(shape).unwrap_or_default(), Vec::new()))
         }
         (None, Some(name)) => {
@@ -175,22 +175,6 @@ fn links(
             expected: "the name of a shape, or of a gpu".to_owned(),
         }),
     }
-}
-
-/// `topology` with only `used` GPUs of each node taking part.
-fn thinned(topology: &Topology, used: u32) -> Topology {
-    let mut out = *topology;
-    let node = topology.gpus_per_node;
-    if used < node {
-        out.gpus_per_node = used;
-        let nodes_of_domain = (topology.scale_up_domain / node.max(1)).max(1);
-        out.scale_up_domain = nodes_of_domain * used;
-        // On a full mesh the links to the GPUs left out carry nothing.
-        if topology.scale_up == ScaleUpKind::InfinityFabric {
-            out.scale_up_bytes_per_s *= f64::from(used - 1) / f64::from(node - 1);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
