@@ -30,7 +30,7 @@ const SLOW_START: [&str; 2] = ["az-a100-1vm", "az-h100-1vm"];
 
 /// First estimates, read off the published tables (plateau of small messages by ranks, bandwidth of the largest) and,
 /// for steps over a link, NCCL's own tuning model. Columns: NVLink 3, 4, 5, Infinity Fabric.
-const FIRST_SCALE_UP: [(&str, [f64; 4]); 15] = [
+const FIRST_SCALE_UP: [(&str, [f64; 4]); 16] = [
     ("start_s", [8e-6, 4.5e-6, 7.6e-6, 5e-6]),
     ("step_s", [1e-6, 0.8e-6, 1.2e-6, 0.6e-6]),
     ("pair_start_s", [1e-5, 6.3e-6, 9e-6, 9e-6]),
@@ -41,6 +41,7 @@ const FIRST_SCALE_UP: [(&str, [f64; 4]); 15] = [
     ("nvls_start_s", [f64::NAN, 1.6e-5, 1.8e-5, f64::NAN]),
     ("nvls_rank_s", [f64::NAN, 1e-6, 1e-6, f64::NAN]),
     ("nvls_efficiency", [f64::NAN, 0.72, 0.63, f64::NAN]),
+    ("nvls_tree_efficiency", [f64::NAN, 0.68, 0.58, f64::NAN]),
     ("engine_start_s", [3.6e-6, 2.6e-6, 4.5e-6, f64::NAN]),
     ("engine_rank_s", [1e-7, 1e-7, 1e-7, f64::NAN]),
     ("engine_one_shot_efficiency", [0.5, 0.6, 0.6, f64::NAN]),
@@ -60,11 +61,15 @@ const FIRST_SCALE_OUT: [(&str, [f64; 3]); 8] = [
     ("ramp", [0.8, 0.8, 0.8]),
 ];
 
-const FIRST_LIBRARY: [(&str, f64); 3] =
-    [("library.ring_copy", 0.3), ("library.pair_copy", 0.3), ("library.rails", 16.0)];
+const FIRST_LIBRARY: [(&str, f64); 4] = [
+    ("library.ring_copy", 0.3),
+    ("library.pair_copy", 0.3),
+    ("library.ramp_limit", 6.0),
+    ("library.rails", 10.0),
+];
 
 /// How strongly a constant is pulled, in units of one run's error: a whole e-fold of a time costs this; efficiencies,
-/// which the sources give closely, ten times as much.
+/// which the sources give closely, forty times as much.
 const PULL: f64 = 0.05;
 
 struct Sample {
@@ -166,6 +171,8 @@ fn bounds(name: &str) -> (f64, f64) {
         (0.05, 0.98)
     } else if name.ends_with("rails") {
         (8.0, 72.0)
+    } else if name.ends_with("ramp_limit") {
+        (0.5, 1e3)
     } else if name.ends_with("ramp") {
         (0.05, 3.0)
     } else if name.ends_with("_s") {
@@ -196,7 +203,7 @@ struct Knob<'a> {
 
 impl Knob<'_> {
     fn pull(&self, value: f64) -> f64 {
-        let strength = if self.name.ends_with("efficiency") { 10.0 * PULL } else { PULL };
+        let strength = if self.name.ends_with("efficiency") { 40.0 * PULL } else { PULL };
         let folds = libm::log(value / self.first);
         strength * folds * folds
     }
