@@ -68,6 +68,14 @@ impl Device {
         self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
     }
 
+    /// Seconds of rotary embedding on the queries and new keys and of writing keys and values to a cache, in one kernel.
+    pub fn rotary_and_cache(&self, shape: &AttentionShape) -> f64 {
+        let queries = shape.heads * shape.qk_dim;
+        let keys_and_values = shape.kv_heads * (shape.qk_dim + shape.v_dim);
+        let bytes = 2.0 * shape.batch * shape.queries * (queries + keys_and_values);
+        self.memory_bound(self.constants().rotary_passes * bytes)
+    }
+
     /// Seconds of attention of one new token per sequence (decode): the KV cache is read once; `kv_bytes` per element.
     pub fn attention_decode(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
         let elements = shape.batch * shape.keys * shape.kv_heads * (shape.qk_dim + shape.v_dim);
