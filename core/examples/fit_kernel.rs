@@ -16,7 +16,7 @@ use rackrate::kernel::{Device, Family, KernelConstants};
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kernel_constants.csv");
 
 /// What is fitted together: rows by op and precision, free constants.
-const STAGES: [(&[&str], &[&str], &[&str]); 7] = [
+const STAGES: [(&[&str], &[&str], &[&str]); 8] = [
     (
         &["gemm"],
         &["bf16", "fp16"],
@@ -62,6 +62,7 @@ const STAGES: [(&[&str], &[&str], &[&str]); 7] = [
         ],
     ),
     (&["attention_prefill"], &["bf16"], &["attention_peak_share", "attention_fixed_us", "rotary_passes"]),
+    (&["attention_prefill"], &["fp8"], &["attention_fp8_gain"]),
     (&["attention_decode"], &["bf16", "fp8"], &["decode_memory_share", "decode_fixed_us", "decode_ramp_us"]),
     (
         &["moe_ffn"],
@@ -261,7 +262,7 @@ fn prior(name: &str, x: f64) -> f64 {
         _ if name.ends_with("operand_cost") => 8.0,
         _ if name.ends_with("prologue") => 128.0,
         _ if name.ends_with("_us") => 5.0,
-        _ if name.ends_with("expert_cost") => 1.2,
+        _ if name.ends_with("expert_cost") || name.ends_with("gain") => 1.2,
         "rotary_passes" => 3.0,
         _ if name.ends_with("quantise_passes") => 1.5,
         _ => 0.8,
@@ -270,11 +271,11 @@ fn prior(name: &str, x: f64) -> f64 {
     distance * distance
 }
 
-/// Shares lie between 0 and 1, other constants above 0 (the cost of experts' products and passes above 1).
+/// Shares lie between 0 and 1, other constants above 0 (the cost of experts' products, passes and gains above 1).
 fn decode(name: &str, x: f64) -> f64 {
     if name.ends_with("share") {
         1.0 / (1.0 + libm::exp(-x))
-    } else if name.ends_with("expert_cost") || name.ends_with("passes") {
+    } else if name.ends_with("expert_cost") || name.ends_with("gain") || name.ends_with("passes") {
         1.0 + libm::exp(x)
     } else {
         libm::exp(x)
@@ -284,7 +285,7 @@ fn decode(name: &str, x: f64) -> f64 {
 fn encode(name: &str, value: f64) -> f64 {
     if name.ends_with("share") {
         libm::log(value.clamp(0.01, 0.995) / (1.0 - value.clamp(0.01, 0.995)))
-    } else if name.ends_with("expert_cost") || name.ends_with("passes") {
+    } else if name.ends_with("expert_cost") || name.ends_with("gain") || name.ends_with("passes") {
         libm::log((value - 1.0).max(1e-3))
     } else {
         libm::log(value.max(1e-3))

