@@ -21,6 +21,8 @@ pub use table::{Line, Table};
 pub enum ValidationKind {
     /// Times of collectives.
     Collectives,
+    /// Training steps.
+    Training,
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
@@ -40,6 +42,7 @@ pub fn validate(
 ) -> Result<ValidationReport, Error> {
     match kind {
         ValidationKind::Collectives => collectives::validate(catalog, csv, by),
+        ValidationKind::Training => training::validate(catalog, csv, by),
     }
 }
 

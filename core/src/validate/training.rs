@@ -1,6 +1,6 @@
 //! Training: a table of published steps with their layouts.
 
-use super::{Line, Table, ValidationRow};
+use super::{Line, Table, ValidationReport, ValidationRow};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
@@ -21,6 +21,14 @@ pub const COLUMNS: [&str; 12] = [
     "global_batch",
     "step_time_s",
 ];
+
+/// The report on a table of training steps: step time, peak memory where it is printed, and whether the layout fits.
+///
+/// # Errors
+/// As [`rows`].
+pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+    rows(catalog, csv, by).map(ValidationReport::new)
+}
 
 /// The rows of a table, each with the step time, the peak memory where it is printed, and whether the layout fits.
 ///
