@@ -1,8 +1,19 @@
 //! How long one collective takes on one fabric.
 
+mod constants;
+mod engine;
+mod time;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::FabricKind;
+
+pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
+pub use engine::{
+    ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
+    expert_all_to_all_time, expert_all_to_all_time_with,
+};
+pub use time::{collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
