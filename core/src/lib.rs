@@ -12,5 +12,6 @@ pub mod network;
 pub mod plan;
 pub mod quantity;
 pub mod training;
+pub mod validate;
 
 pub use error::Error;

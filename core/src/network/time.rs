@@ -25,6 +25,30 @@ pub fn collective_time(
     collective_time_with(Constants::shipped(), op, bytes, group, topology)
 }
 
+/// Time with one algorithm, where the library is bound to it; `None` also where the algorithm cannot do it.
+pub fn algorithm_time_with(
+    constants: &Constants,
+    algorithm: Algorithm,
+    op: CollectiveOp,
+    bytes: f64,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    let free = collective_time_with(constants, op, bytes, group, topology)?;
+    if free.algorithm == algorithm || op != CollectiveOp::AllReduce {
+        return (free.algorithm == algorithm).then_some(free);
+    }
+    let paths = Paths::new(constants, group, topology)?;
+    let time = match algorithm {
+        Algorithm::Ring => paths.ring(bytes, 2.0),
+        Algorithm::Tree if paths.domains > 1.0 || paths.inner_depth > 0.0 => paths.tree(bytes),
+        Algorithm::Nvls if paths.in_switch && paths.domains == 1.0 => paths.nvls(bytes),
+        Algorithm::NvlsTree if paths.in_switch && paths.domains > 1.0 => paths.nvls(bytes),
+        _ => return None,
+    };
+    time.seconds.is_finite().then_some(time)
+}
+
 /// [`collective_time`] with other constants: for fitting.
 pub fn collective_time_with(
     constants: &Constants,
