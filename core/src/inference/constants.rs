@@ -82,6 +82,38 @@ impl EngineConstants {
     }
 }
 
+const RESIDUALS: &str = include_str!("../../data/inference_residuals.csv");
+
+/// Spread of measured over predicted in our own validation, written by `examples/fit_inference.rs`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Residuals {
+    /// Lower end of measured / predicted.
+    pub low: f64,
+    /// Upper end of measured / predicted.
+    pub high: f64,
+    /// Share of measurements between the ends when the group that each belongs to was left out.
+    pub coverage: f64,
+    /// Measurements.
+    pub rows: f64,
+    /// Groups of measurements (a release or a table), which count alike.
+    pub groups: f64,
+}
+
+impl Residuals {
+    /// The residuals of the time per output token.
+    pub fn tpot() -> &'static Self {
+        static TPOT: OnceLock<Residuals> = OnceLock::new();
+        TPOT.get_or_init(|| Self::parse(RESIDUALS, "tpot_seconds"))
+    }
+
+    fn parse(table: &str, quantity: &str) -> Self {
+        let line = table.lines().find_map(|l| l.strip_prefix(quantity)).unwrap_or("");
+        let mut cells = line.split(',').skip(1).map(|c| c.parse().unwrap_or(f64::NAN));
+        let mut next = || cells.next().unwrap_or(f64::NAN);
+        Self { low: next(), high: next(), coverage: next(), rows: next(), groups: next() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,7 +60,7 @@ impl Cut {
                 allowed: divisors(arch.kv_heads),
             });
         }
-        let stage = tp * dp;
+        let stage = tp.saturating_mul(dp);
         match arch.moe {
             None if ep > 1 => {
                 return Err(Error::Conflict {

@@ -43,8 +43,10 @@ pub(crate) struct Work {
     pub prompt_tokens: f64,
     /// Length of the prompts that they belong to.
     pub prompt_length: f64,
-    /// Share of the attention ranks that have work.
+    /// Share of the attention ranks that have sequences.
     pub busy: f64,
+    /// Share of the attention ranks that read prompt tokens now; the slowest rank does.
+    pub reading: f64,
 }
 
 impl<'a> ServingModel<'a> {
@@ -195,7 +197,7 @@ impl<'a> ServingModel<'a> {
         parts.memory_bound_seconds *= factor;
         parts.engine_seconds = self.engine.iteration_s
             + kernels * self.engine.kernel_gap_s
-            + self.engine.sequence_s * (work.sequences + sampled - work.sequences) * cut.dp * cut.pp * work.busy;
+            + self.engine.sequence_s * sampled * cut.pp;
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
             + parts.memory_bound_seconds
@@ -308,7 +310,7 @@ impl<'a> ServingModel<'a> {
         let d = &self.device;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
-        let tokens = rows * (cut.dp * work.busy).max(1.0);
+        let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
         let share = moe.top_k / moe.experts;
         let touched =
             (moe.experts / cut.ep * (1.0 - libm::pow(1.0 - share, tokens))).max(moe.top_k / cut.ep);
@@ -359,8 +361,8 @@ impl<'a> ServingModel<'a> {
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         if let Some(moe) = s.moe {
             // Each visited expert's input and output row is copied once, its activation read and written.
-            let visits = moe.top_k * cut.dp / cut.ep / cut.expert_tp * cut.tp / cut.dp.max(1.0);
-            let activation = 2.0 * (s.up + 1.0) * moe.ffn;
+            let visits = moe.top_k * cut.dp / cut.ep;
+            let activation = 2.0 * (s.up + 1.0) * moe.ffn / cut.expert_tp;
             bytes += s.moe_layers * visits * (8.0 * s.hidden + activation);
         }
         bytes

@@ -1,6 +1,18 @@
 //! Serving: prefill and decode iterations, operating points, search.
 
+mod constants;
+mod cut;
+mod fleet;
+mod iteration;
+mod point;
 mod report;
+mod steady;
+
+pub use constants::{EngineConstants, Residuals};
+pub use fleet::{Fleet, fleet};
+pub use iteration::{LegalLayout, ServingModel};
+pub use point::{serving_point, ServingTarget};
+pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{
     FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingPoint,
