@@ -32,14 +32,22 @@ fn main() -> Result<(), Box<dyn Error>> {
                 for quantity in Quantity::ALL {
                     if let (Some(measured), Some(ours)) = (row.measured(quantity), p.of(quantity)) {
                         println!("DUMP,{},{},{measured},{ours},{}", row.id, quantity.name(), row.weight);
-                        errors.entry(quantity.name().to_owned()).or_default().push(((ours / measured - 1.0).abs(), row.weight));
+                        errors
+                            .entry(quantity.name().to_owned())
+                            .or_default()
+                            .push(((ours / measured - 1.0).abs(), row.weight));
                     }
                 }
             }
         }
     }
     for (name, list) in &errors {
-        println!("{name}: {} rows, median {:?}, p90 {:?}", list.len(), weighted_quantile(list, 0.5), weighted_quantile(list, 0.9));
+        println!(
+            "{name}: {} rows, median {:?}, p90 {:?}",
+            list.len(),
+            weighted_quantile(list, 0.5),
+            weighted_quantile(list, 0.9)
+        );
     }
     for (why, count) in refused {
         println!("refused {count}: {why}");

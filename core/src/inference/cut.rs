@@ -52,7 +52,8 @@ impl Cut {
             }
         }
         divides("layout.tp", tp, arch.heads, "heads")?;
-        if arch.mla.is_none() && !arch.kv_heads.is_multiple_of(tp) && !tp.is_multiple_of(arch.kv_heads.max(1)) {
+        if arch.mla.is_none() && !arch.kv_heads.is_multiple_of(tp) && !tp.is_multiple_of(arch.kv_heads.max(1))
+        {
             return Err(Error::Indivisible {
                 field: "layout.tp".to_owned(),
                 given: u64::from(tp),

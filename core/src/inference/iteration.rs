@@ -2,7 +2,7 @@
 
 use crate::catalog::Gpu;
 use crate::error::Error;
-use crate::kernel::{AttentionShape, Device};
+use crate::kernel::{AttentionShape, Device, ExpertShape};
 use crate::model::{Architecture, Precision};
 use crate::network::{
     CollectiveOp, ExpertExchange, ExpertKernel, Topology, collective_time, engine_all_reduce_time,
@@ -49,6 +49,10 @@ pub(crate) struct Work {
     pub reading: f64,
 }
 
+/// Memory-bound kernels of a layer besides the activation: two norms (residual and quantisation fused), rotary embedding
+/// with the write to the cache.
+const SMALL_KERNELS: f64 = 3.0;
+
 impl<'a> ServingModel<'a> {
     /// The model `arch` in `precision` on `gpu` with these links.
     ///
@@ -84,7 +88,7 @@ impl<'a> ServingModel<'a> {
                 reason: reason.clone(),
             });
         }
-        let device = Device::new(gpu);
+        let device = Device::new(gpu)?;
         device.peak_flop_per_s("precision", precision)?;
         Ok(Self {
             arch,
@@ -182,7 +186,9 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds +=
             self.device.gemm(sampled.max(1.0), s.vocab / cut.tp, s.hidden, Precision::Bf16);
         let moved = rows * self.moved_bytes(cut) + sampled * s.vocab / cut.tp * 4.0 * 3.0;
-        parts.memory_bound_seconds += self.device.memory_bound(moved);
+        let small = s.layers * SMALL_KERNELS + s.dense_layers;
+        parts.memory_bound_seconds +=
+            self.device.memory_bound(moved) + small * self.device.memory_fixed_seconds();
 
         if cut.pp > 1.0 {
             let bytes = 2.0 * rows * s.hidden / cut.tp;
@@ -227,8 +233,9 @@ impl<'a> ServingModel<'a> {
                     down + out(mla.v) + d.gemm(rows, cut.heads * (mla.nope + mla.rope), q_from, p);
                 if work.sequences > 0.0 {
                     // Decode: the key and value projections are absorbed into queries and outputs, head by head.
-                    linear += d.grouped_gemm(cut.heads, work.sequences, mla.kv_lora, mla.nope, Precision::Bf16)
-                        + d.grouped_gemm(cut.heads, work.sequences, mla.v, mla.kv_lora, Precision::Bf16);
+                    linear +=
+                        d.grouped_gemm(cut.heads, work.sequences, mla.kv_lora, mla.nope, Precision::Bf16)
+                            + d.grouped_gemm(cut.heads, work.sequences, mla.v, mla.kv_lora, Precision::Bf16);
                 }
                 if work.prompt_tokens > 0.0 {
                     linear += d.gemm(work.prompt_tokens, cut.heads * (mla.nope + mla.v), mla.kv_lora, p);
@@ -257,6 +264,7 @@ impl<'a> ServingModel<'a> {
             }
             if work.sequences > 0.0 {
                 let (qk, v) = mla.map_or((qk_dim, v_dim), |m| (m.kv_lora + m.rope, m.kv_lora));
+                let kv_bytes = self.formats.kv_bytes;
                 let shape = AttentionShape {
                     batch: work.sequences,
                     queries: 1.0,
@@ -267,7 +275,11 @@ impl<'a> ServingModel<'a> {
                     v_dim: v,
                     causal: false,
                 };
-                seconds += layers * self.device.attention_decode(&shape, self.formats.kv_bytes);
+                seconds += layers
+                    * match mla {
+                        None => self.device.attention_decode(&shape, kv_bytes),
+                        Some(_) => self.device.attention_decode_latent(&shape, kv_bytes),
+                    };
             }
             if work.prompt_tokens > 0.0 {
                 let length = work.prompt_length.max(1.0);
@@ -298,27 +310,22 @@ impl<'a> ServingModel<'a> {
     /// Products, exchange and sums of one layer of experts.
     ///
     /// With uniform routing, T tokens touch `E(1 − (1 − k/E)^T)` of E experts; only those are read.
-    fn expert_layer(
-        &self,
-        cut: &Cut,
-        moe: &Moe,
-        work: &Work,
-        rows: f64,
-        all_reduce: f64,
-    ) -> (f64, f64, f64) {
+    fn expert_layer(&self, cut: &Cut, moe: &Moe, work: &Work, rows: f64, all_reduce: f64) -> (f64, f64, f64) {
         let s = &self.sizes;
         let d = &self.device;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
         let share = moe.top_k / moe.experts;
-        let touched =
-            (moe.experts / cut.ep * (1.0 - libm::pow(1.0 - share, tokens))).max(moe.top_k / cut.ep);
-        let each = tokens * moe.top_k / cut.ep / touched;
-        let width = moe.ffn / cut.expert_tp;
-        let mut matmul = d.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
-            + d.grouped_gemm(touched, each, s.up * width, s.hidden, p)
-            + d.grouped_gemm(touched, each, s.hidden, width, p);
+        let touched = (moe.experts / cut.ep * (1.0 - libm::pow(1.0 - share, tokens))).max(moe.top_k / cut.ep);
+        let experts = ExpertShape {
+            tokens,
+            rows: tokens * moe.top_k / cut.ep,
+            active_experts: touched,
+            hidden: s.hidden,
+            intermediate: moe.ffn / cut.expert_tp,
+        };
+        let mut matmul = d.gemm(rows, moe.experts, s.hidden, Precision::Bf16) + d.moe_ffn(&experts, p);
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
         }
@@ -359,12 +366,6 @@ impl<'a> ServingModel<'a> {
         let mut bytes = s.layers * (16.0 * s.hidden + 4.0 * heads);
         // Activation: reads what the first product wrote, writes the second's input.
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
-        if let Some(moe) = s.moe {
-            // Each visited expert's input and output row is copied once, its activation read and written.
-            let visits = moe.top_k * cut.dp / cut.ep;
-            let activation = 2.0 * (s.up + 1.0) * moe.ffn / cut.expert_tp;
-            bytes += s.moe_layers * visits * (8.0 * s.hidden + activation);
-        }
         bytes
     }
 }

@@ -11,7 +11,7 @@ mod steady;
 pub use constants::{EngineConstants, Residuals};
 pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};
-pub use point::{serving_point, ServingTarget};
+pub use point::{ServingTarget, serving_point};
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{

@@ -7,9 +7,7 @@ use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
-use super::{
-    IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest,
-};
+use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
 
 /// Longest prompt or answer that is priced, tokens.
 const MOST_TOKENS: f64 = 1e7;
@@ -29,7 +27,8 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.model("model", &request.model.0)?.architecture.clone();
     check_lengths(request.input_tokens, request.output_tokens)?;
-    let model = ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
+    let model =
+        ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
     let size = replica_gpus(&layout)?;
@@ -243,7 +242,8 @@ fn bound_by(load: &ServingLoad, state: &SteadyState) -> String {
         }
     }
     let rate = state.requests_per_second;
-    let decode = (load.output_tokens - 1.0).max(0.0) * state.decode.total_seconds / state.decode_batch.max(1.0);
+    let decode =
+        (load.output_tokens - 1.0).max(0.0) * state.decode.total_seconds / state.decode_batch.max(1.0);
     let (phase, parts) = if state.prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
         ("prefill", &state.prefill)
     } else {

@@ -154,15 +154,20 @@ impl ServingModel<'_> {
                     let chance = libm::pow(occupied, root);
                     (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
                 };
-                let p95 =
-                    base + exceeded(use_of_reading, queue) + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
+                let p95 = base
+                    + exceeded(use_of_reading, queue)
+                    + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
                 // The batch varies as a Poisson number; a larger one slows every token of an answer.
                 let high = (batch + Z95 * libm::sqrt(batch)).min(stream.most.max(batch));
                 let slow = stream.pace(high, f64::INFINITY);
                 (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
             }
             Arrivals::Closed(_) | Arrivals::Full => {
-                let ttft = if waiting { in_flight / (batch / answer) - answer } else { stream.first(&pace, in_flight) };
+                let ttft = if waiting {
+                    in_flight / (batch / answer) - answer
+                } else {
+                    stream.first(&pace, in_flight)
+                };
                 let ttft = ttft.max(base);
                 let p95 = if waiting { ttft + pace.read } else { base + LN20 * (ttft - base) };
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
@@ -194,25 +199,37 @@ impl ServingModel<'_> {
 
     /// Seconds of one batch of `sequences` (of a replica) run from prompt to last token with no other work: prefill, and
     /// all that follows.
-    pub fn static_batch_seconds(&self, layout: &LegalLayout, sequences: f64, input: f64, output: f64) -> (f64, f64) {
+    pub fn static_batch_seconds(
+        &self,
+        layout: &LegalLayout,
+        sequences: f64,
+        input: f64,
+        output: f64,
+    ) -> (f64, f64) {
         let cut = &layout.cut;
         let each = (sequences / (cut.dp * cut.pp)).max(1.0);
-        let prefill = self.iteration(cut, &Work {
-            sequences: 0.0,
-            keys: 0.0,
-            prompt_tokens: each * input,
-            prompt_length: input,
-            busy: 1.0,
-            reading: 1.0,
-        });
-        let decode = self.iteration(cut, &Work {
-            sequences: each,
-            keys: input + 0.5 * output,
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: 1.0,
-            reading: 0.0,
-        });
+        let prefill = self.iteration(
+            cut,
+            &Work {
+                sequences: 0.0,
+                keys: 0.0,
+                prompt_tokens: each * input,
+                prompt_length: input,
+                busy: 1.0,
+                reading: 1.0,
+            },
+        );
+        let decode = self.iteration(
+            cut,
+            &Work {
+                sequences: each,
+                keys: input + 0.5 * output,
+                prompt_tokens: 0.0,
+                prompt_length: 0.0,
+                busy: 1.0,
+                reading: 0.0,
+            },
+        );
         (prefill.total_seconds, (output - 1.0).max(0.0) * decode.total_seconds)
     }
 }
@@ -267,7 +284,8 @@ impl<'a> Stream<'a> {
         let reserved = input + engine.answer_reserve * output;
         let by_kv = capacity / model.kv_bytes(cut, reserved);
         let by_sequences = engine.max_sequences / cut.pp;
-        let by_prefill = if steps > 0.0 { engine.chunk_tokens / (1.0 + input / steps) } else { f64::INFINITY };
+        let by_prefill =
+            if steps > 0.0 { engine.chunk_tokens / (1.0 + input / steps) } else { f64::INFINITY };
         let (most, limit) = if by_kv <= by_sequences && by_kv <= by_prefill {
             (by_kv, BatchLimit::KvCache)
         } else if by_sequences <= by_prefill {
@@ -281,7 +299,19 @@ impl<'a> Stream<'a> {
             _ => 1.0,
         };
         // One request is served alone even where the sum of its parts is less than a whole one.
-        Self { model, cut, input, output, steps, most: most.max(1.0), limit, busy, weights, workspace, capacity }
+        Self {
+            model,
+            cut,
+            input,
+            output,
+            steps,
+            most: most.max(1.0),
+            limit,
+            busy,
+            weights,
+            workspace,
+            capacity,
+        }
     }
 
     fn keys(&self) -> f64 {
@@ -295,7 +325,8 @@ impl<'a> Stream<'a> {
 
     fn pace(&self, batch: f64, in_flight: f64) -> Pace {
         let model = self.model;
-        let others = if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
+        let others =
+            if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
         let left = (model.engine.chunk_tokens - batch).max(1.0);
         let due = batch / self.steps * self.input;
         let chunk = due.max(self.input.min(left)).max(1.0);
@@ -406,14 +437,17 @@ impl<'a> Stream<'a> {
                 }
             }
         };
-        let decode = model.iteration(self.cut, &Work {
-            sequences: 1.0,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: self.busy,
-            reading: 0.0,
-        });
+        let decode = model.iteration(
+            self.cut,
+            &Work {
+                sequences: 1.0,
+                keys: self.keys(),
+                prompt_tokens: 0.0,
+                prompt_length: 0.0,
+                busy: self.busy,
+                reading: 0.0,
+            },
+        );
         self.state(StateParts {
             ttft,
             ttft_p95: p95,

@@ -34,8 +34,9 @@ pub fn inference(catalog: &Catalog, csv: &str, group_by: Option<&str>) -> Result
     for line in table.lines() {
         let row = Row::read(&line)?;
         let group = group_by.map(|column| line.text(column).unwrap_or("").to_owned());
-        let predicted =
-            row.prepare(catalog).and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
+        let predicted = row
+            .prepare(catalog)
+            .and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
         for quantity in Quantity::ALL {
             let Some(measured) = row.measured(quantity) else { continue };
             let mut out = ValidationRow {
@@ -56,7 +57,8 @@ pub fn inference(catalog: &Catalog, csv: &str, group_by: Option<&str>) -> Result
                     (_, Some(value)) => out.predicted = Some(value),
                     (_, None) => {
                         out.measured = None;
-                        out.refused = Some(format!("{} of this load is queueing, not service", quantity.name()));
+                        out.refused =
+                            Some(format!("{} of this load is queueing, not service", quantity.name()));
                     }
                 },
                 Err(why) => out.refused = Some(why.clone()),
@@ -169,7 +171,8 @@ impl Row {
         };
         let gpus = count("n_gpus")?;
         let all = f64::from(gpus.unwrap_or(0));
-        let rate = |whole: Option<f64>, each: Option<f64>| whole.or(each.filter(|_| all > 0.0).map(|x| x * all));
+        let rate =
+            |whole: Option<f64>, each: Option<f64>| whole.or(each.filter(|_| all > 0.0).map(|x| x * all));
         let milliseconds = |x: Option<f64>| x.filter(|x| *x > 0.0).map(|x| x * 1e-3);
         Ok(Self {
             group: text("group").unwrap_or_else(|| id.clone()),
@@ -358,7 +361,11 @@ impl Prepared {
         let point = |arrivals| {
             let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
             let state = model.point(&layout, &load);
-            if state.memory.fits { Ok(state) } else { Err("does not fit into memory by our count".to_owned()) }
+            if state.memory.fits {
+                Ok(state)
+            } else {
+                Err("does not fit into memory by our count".to_owned())
+            }
         };
         let copies = self.replicas;
         Ok(match self.load {
@@ -383,8 +390,7 @@ impl Prepared {
             Load::Offline { requests } => {
                 let full = point(Arrivals::Full)?;
                 let each = requests.map_or(f64::INFINITY, |n| n / copies);
-                let state =
-                    if each < full.concurrency { point(Arrivals::Closed(each))? } else { full };
+                let state = if each < full.concurrency { point(Arrivals::Closed(each))? } else { full };
                 // The batch drains at the end: half of it is empty on average for the time of an answer.
                 let answer = (self.output - 1.0) * state.tpot_seconds;
                 let steady = state.requests_per_second;
