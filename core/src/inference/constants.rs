@@ -9,8 +9,9 @@ const TABLE: &str = include_str!("../../data/inference_constants.csv");
 pub struct EngineConstants {
     /// Host work of an iteration that does not hide behind the GPU, seconds.
     pub iteration_s: f64,
-    /// Gap between two kernels of a captured graph, seconds.
-    pub kernel_gap_s: f64,
+    /// Share of a kernel's fixed time in a benchmark loop that is left in a captured graph, where the next kernel's
+    /// start overlaps the end of the one before.
+    pub fixed_share: f64,
     /// Host work of an iteration for each sequence in the batch, seconds.
     pub sequence_s: f64,
     /// Time of a kernel inside an engine over its time alone in a benchmark loop.
@@ -32,7 +33,7 @@ pub struct EngineConstants {
 impl EngineConstants {
     const ABSENT: Self = Self {
         iteration_s: f64::NAN,
-        kernel_gap_s: f64::NAN,
+        fixed_share: f64::NAN,
         sequence_s: f64::NAN,
         gpu_time_factor: f64::NAN,
         memory_share: f64::NAN,
@@ -68,7 +69,7 @@ impl EngineConstants {
     pub fn get_mut(&mut self, name: &str) -> Option<&mut f64> {
         Some(match name {
             "iteration_s" => &mut self.iteration_s,
-            "kernel_gap_s" => &mut self.kernel_gap_s,
+            "fixed_share" => &mut self.fixed_share,
             "sequence_s" => &mut self.sequence_s,
             "gpu_time_factor" => &mut self.gpu_time_factor,
             "memory_share" => &mut self.memory_share,

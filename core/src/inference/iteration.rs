@@ -149,12 +149,9 @@ impl<'a> ServingModel<'a> {
         let s = &self.sizes;
         let rows = work.sequences + work.prompt_tokens;
         let mut parts = IterationParts::default();
-        let mut kernels = 2.0;
-
-        let (linear, attention, attention_kernels) = self.attention_layer(cut, work, rows);
+        let (linear, attention) = self.attention_layer(cut, work, rows);
         parts.matmul_seconds += s.layers * linear;
         parts.attention_seconds += attention;
-        kernels += s.layers * attention_kernels;
 
         let all_reduce = if cut.tp > 1.0 {
             // Half precision sums, whatever the products' format.
@@ -169,7 +166,6 @@ impl<'a> ServingModel<'a> {
             let matmul = self.feed_forward(rows, s.ffn / cut.tp, self.formats.dense);
             parts.matmul_seconds += s.dense_layers * matmul;
             parts.all_reduce_seconds += s.dense_layers * all_reduce;
-            kernels += s.dense_layers * 4.0;
         }
         if let Some(moe) = s.moe
             && s.moe_layers > 0.0
@@ -178,17 +174,15 @@ impl<'a> ServingModel<'a> {
             parts.matmul_seconds += s.moe_layers * matmul;
             parts.all_to_all_seconds += s.moe_layers * exchange;
             parts.all_reduce_seconds += s.moe_layers * sums;
-            kernels += s.moe_layers * 8.0;
         }
 
         // One logit row for each sequence with a new token and each prompt that ends here.
         let sampled = work.sequences + work.prompt_tokens / work.prompt_length.max(1.0);
-        parts.matmul_seconds +=
-            self.device.gemm(sampled.max(1.0), s.vocab / cut.tp, s.hidden, Precision::Bf16);
+        parts.matmul_seconds += self.gemm(sampled.max(1.0), s.vocab / cut.tp, s.hidden, Precision::Bf16);
         let moved = rows * self.moved_bytes(cut) + sampled * s.vocab / cut.tp * 4.0 * 3.0;
         let small = s.layers * SMALL_KERNELS + s.dense_layers;
-        parts.memory_bound_seconds +=
-            self.device.memory_bound(moved) + small * self.device.memory_fixed_seconds();
+        parts.memory_bound_seconds += self.device.memory_bound(moved)
+            + small * self.engine.fixed_share * self.device.memory_fixed_seconds();
 
         if cut.pp > 1.0 {
             let bytes = 2.0 * rows * s.hidden / cut.tp;
@@ -201,9 +195,7 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds *= factor;
         parts.attention_seconds *= factor;
         parts.memory_bound_seconds *= factor;
-        parts.engine_seconds = self.engine.iteration_s
-            + kernels * self.engine.kernel_gap_s
-            + self.engine.sequence_s * sampled * cut.pp;
+        parts.engine_seconds = self.engine.iteration_s + self.engine.sequence_s * sampled * cut.pp;
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
             + parts.memory_bound_seconds
@@ -214,17 +206,32 @@ impl<'a> ServingModel<'a> {
         parts
     }
 
-    /// Projections of one layer, attention of all layers, kernels of one layer.
-    fn attention_layer(&self, cut: &Cut, work: &Work, rows: f64) -> (f64, f64, f64) {
+    /// Seconds of a matrix product, with the share of its fixed time that is left in a captured graph.
+    fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
+        self.grouped_gemm(1.0, m, n, k, precision)
+    }
+
+    fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
+        self.device.grouped_gemm(groups, m, n, k, precision)
+            - self.hidden_share() * self.device.gemm_fixed_seconds(precision)
+    }
+
+    /// Share of a kernel's fixed time that overlaps its neighbours.
+    fn hidden_share(&self) -> f64 {
+        1.0 - self.engine.fixed_share
+    }
+
+    /// Projections of one layer, attention of all layers.
+    fn attention_layer(&self, cut: &Cut, work: &Work, rows: f64) -> (f64, f64) {
         let s = &self.sizes;
-        let d = &self.device;
+        let d = self;
         let p = self.formats.dense;
         let out = |v: f64| d.gemm(rows, s.hidden, cut.heads * v, p);
         match s.mla {
             None => {
                 let qkv = d.gemm(rows, (cut.heads + 2.0 * cut.kv_heads) * s.head_dim, s.hidden, p);
                 let attention = self.attention(cut, work, cut.kv_heads, s.head_dim, s.head_dim, None);
-                (qkv + out(s.head_dim), attention, 6.0)
+                (qkv + out(s.head_dim), attention)
             }
             Some(mla) => {
                 let down = d.gemm(rows, mla.q_lora + mla.kv_lora + mla.rope, s.hidden, p);
@@ -241,7 +248,7 @@ impl<'a> ServingModel<'a> {
                     linear += d.gemm(work.prompt_tokens, cut.heads * (mla.nope + mla.v), mla.kv_lora, p);
                 }
                 let attention = self.attention(cut, work, cut.heads, mla.nope + mla.rope, mla.v, Some(mla));
-                (linear, attention, 11.0)
+                (linear, attention)
             }
         }
     }
@@ -275,11 +282,12 @@ impl<'a> ServingModel<'a> {
                     v_dim: v,
                     causal: false,
                 };
-                seconds += layers
-                    * match mla {
-                        None => self.device.attention_decode(&shape, kv_bytes),
-                        Some(_) => self.device.attention_decode_latent(&shape, kv_bytes),
-                    };
+                let whole = match mla {
+                    None => self.device.attention_decode(&shape, kv_bytes),
+                    Some(_) => self.device.attention_decode_latent(&shape, kv_bytes),
+                };
+                let fixed = self.device.constants().decode_fixed_us * 1e-6;
+                seconds += layers * (whole - self.hidden_share() * fixed);
             }
             if work.prompt_tokens > 0.0 {
                 let length = work.prompt_length.max(1.0);
@@ -303,8 +311,7 @@ impl<'a> ServingModel<'a> {
 
     fn feed_forward(&self, rows: f64, width: f64, precision: Precision) -> f64 {
         let s = &self.sizes;
-        self.device.gemm(rows, s.up * width, s.hidden, precision)
-            + self.device.gemm(rows, s.hidden, width, precision)
+        self.gemm(rows, s.up * width, s.hidden, precision) + self.gemm(rows, s.hidden, width, precision)
     }
 
     /// Products, exchange and sums of one layer of experts.
@@ -312,7 +319,6 @@ impl<'a> ServingModel<'a> {
     /// With uniform routing, T tokens touch `E(1 − (1 − k/E)^T)` of E experts; only those are read.
     fn expert_layer(&self, cut: &Cut, moe: &Moe, work: &Work, rows: f64, all_reduce: f64) -> (f64, f64, f64) {
         let s = &self.sizes;
-        let d = &self.device;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
@@ -325,7 +331,10 @@ impl<'a> ServingModel<'a> {
             hidden: s.hidden,
             intermediate: moe.ffn / cut.expert_tp,
         };
-        let mut matmul = d.gemm(rows, moe.experts, s.hidden, Precision::Bf16) + d.moe_ffn(&experts, p);
+        let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds(p);
+        let mut matmul = self.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
+            + self.device.moe_ffn(&experts, p)
+            - self.hidden_share() * fixed;
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
         }
