@@ -2,7 +2,7 @@
 
 use crate::catalog::{Catalog, Gpu};
 use crate::error::{Error, check_range};
-use crate::model::{Architecture, ModelRef};
+use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
@@ -25,7 +25,7 @@ const MOST_TOKENS: f64 = 1e7;
 /// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
-    let arch = resolve(catalog, &request.model)?;
+    let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
     let model =
         ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
@@ -116,11 +116,6 @@ impl ServingTarget {
             }),
         }
     }
-}
-
-/// The architecture that the request means.
-pub(super) fn resolve(catalog: &Catalog, model: &ModelRef) -> Result<Architecture, Error> {
-    Ok(catalog.model("model", &model.0)?.architecture.clone())
 }
 
 pub(super) fn check_lengths(input: f64, output: f64) -> Result<(), Error> {

@@ -27,7 +27,7 @@ const HALVINGS: u32 = 7;
 /// lengths or targets that are not positive numbers.
 pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Result<ServingSearch, Error> {
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
-    let arch = super::point::resolve(catalog, &request.model)?;
+    let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
     check_range("slo.ttft_p95_seconds", request.slo.ttft_p95_seconds, 1e-6, 1e6)?;
     check_range("slo.tpot_p95_seconds", request.slo.tpot_p95_seconds, 1e-6, 1e6)?;
