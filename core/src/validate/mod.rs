@@ -1,6 +1,7 @@
 //! Our prediction beside a table of measurements, with the statistics of the error.
 
 pub mod collectives;
+pub mod inference;
 mod statistics;
 mod table;
 pub mod training;
