@@ -61,7 +61,7 @@ test-core: ## Test the Rust crates
 	@$(say) "Testing the core"
 	@cargo test --workspace --locked --quiet
 
-test-python: build-python ## Test the installed Python package, its types, the notebook and the README
+test-python: build-python build-web ## Test the installed Python package, its types, the notebook and the README
 	@scripts/setup.sh python-dev
 	@$(say) "Checking the types of the installed package"
 	@cd tests && $(abspath $(BIN))/python -m mypy.stubtest rackrate --allowlist python/stubtest-allowlist.txt --mypy-config-file ../pyproject.toml

@@ -10,6 +10,13 @@ fn main() {
     let report = ValidationReport::of(rows);
     println!("id,quantity,measured,predicted,refused");
     for r in &report.rows {
-        println!("{},{},{},{},{:?}", r.id, r.quantity, r.measured.unwrap_or(f64::NAN), r.predicted.unwrap_or(f64::NAN), r.refused.clone().unwrap_or_default().replace(',', ";"));
+        println!(
+            "{},{},{},{},{:?}",
+            r.id,
+            r.quantity,
+            r.measured.unwrap_or(f64::NAN),
+            r.predicted.unwrap_or(f64::NAN),
+            r.refused.clone().unwrap_or_default().replace(',', ";")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Training: a table of published steps with their layouts.
 
-use super::{Line, Table, ValidationRow};
+use super::{Line, Table, ValidationReport, ValidationRow};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
@@ -8,8 +8,27 @@ use crate::training::{Job, Layout, PipelineSchedule, Recompute, Task, TrainingSt
 
 /// Columns that a table of training steps must have.
 pub const COLUMNS: [&str; 12] = [
-    "id", "model", "task", "seq_len", "gpu", "gpus", "precision", "tp", "pp", "micro_batch", "global_batch", "step_time_s",
+    "id",
+    "model",
+    "task",
+    "seq_len",
+    "gpu",
+    "gpus",
+    "precision",
+    "tp",
+    "pp",
+    "micro_batch",
+    "global_batch",
+    "step_time_s",
 ];
+
+/// The report on a table of training steps: step time, peak memory where it is printed, and whether the layout fits.
+///
+/// # Errors
+/// As [`rows`].
+pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+    rows(catalog, csv, by).map(ValidationReport::new)
+}
 
 /// The rows of a table, each with the step time, the peak memory where it is printed, and whether the layout fits.
 ///
@@ -58,10 +77,10 @@ fn predicted(catalog: &Catalog, line: &Line<'_>) -> Result<TrainingStep, Error> 
     let case = Case::read(catalog, line)?;
     let mut chosen = None;
     // A source that does not print its recompute is read as using the least with which the layout fits.
-    for recompute in case.recompute.map_or_else(
-        || vec![Recompute::None, Recompute::Selective, Recompute::Full],
-        |stated| vec![stated],
-    ) {
+    for recompute in case
+        .recompute
+        .map_or_else(|| vec![Recompute::None, Recompute::Selective, Recompute::Full], |stated| vec![stated])
+    {
         let found = step(&case.job, &Layout { recompute, ..case.layout }, case.gpus)?;
         let fits = found.memory.fits;
         chosen = Some(found);
@@ -91,10 +110,10 @@ impl Case {
     /// What is missing, unknown or not priced.
     pub fn read(catalog: &Catalog, line: &Line<'_>) -> Result<Self, Error> {
         let count = |column: &str| line.count(column, 1, 1 << 24);
-        let stated = |column: &str| {
-            count(column)?.ok_or_else(|| refused(column, "the source does not state it"))
-        };
-        let gpu = catalog.gpu("gpu", line.text("gpu").ok_or_else(|| refused("gpu", "the source does not state it"))?)?;
+        let stated =
+            |column: &str| count(column)?.ok_or_else(|| refused(column, "the source does not state it"));
+        let gpu = catalog
+            .gpu("gpu", line.text("gpu").ok_or_else(|| refused("gpu", "the source does not state it"))?)?;
         let per_node = count("gpus_per_node")?.unwrap_or(8);
         let topology = catalog.topology_of_gpu(gpu, per_node, None)?.topology;
         let architecture = architecture(catalog, line)?;
