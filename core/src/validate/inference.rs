@@ -66,7 +66,7 @@ pub fn inference(catalog: &Catalog, csv: &str, group_by: Option<&str>) -> Result
             rows.push(out);
         }
     }
-    Ok(ValidationReport::of(rows))
+    Ok(ValidationReport::new(rows))
 }
 
 /// What can be compared.
