@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import timeit
 from collections.abc import Callable
+from typing import Any
 
 import rackrate as rr
 from rackrate import _core
 
-STEP = {
+STEP: dict[str, Any] = {
     "model": "llama-3.1-8b",
     "gpu": "H100-SXM",
     "gpus": 64,

@@ -19,6 +19,11 @@ fn main() {
     generator.subschema_for::<rackrate::inference::ServingPoint>();
     generator.subschema_for::<rackrate::inference::ServingSearchRequest>();
     generator.subschema_for::<rackrate::inference::ServingSearch>();
+    generator.subschema_for::<rackrate::network::CollectiveRequest>();
+    generator.subschema_for::<rackrate::network::CollectiveAnswer>();
+    generator.subschema_for::<rackrate::catalog::Catalog>();
+    generator.subschema_for::<rackrate::validate::ValidationKind>();
+    generator.subschema_for::<rackrate::validate::ValidationReport>();
     let definitions = generator.take_definitions(true);
     let schema = serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -22,11 +22,11 @@ const BARS: [(&str, f64, f64); 3] =
 #[test]
 fn errors_stay_within_the_bars() {
     let report = report(None);
-    for one in &report.summary {
+    for one in &report.summary.quantities {
         println!("{one:?}");
     }
     for (quantity, median, p90) in BARS {
-        let summary = report.summary.iter().find(|s| s.quantity == quantity).unwrap();
+        let summary = report.summary.quantities.iter().find(|s| s.quantity == quantity).unwrap();
         assert!(summary.answered > 300, "{summary:?}");
         assert_eq!(summary.refused, 0, "{summary:?}");
         assert!(summary.median_absolute_relative_error.unwrap() <= median, "{summary:?}");
@@ -43,7 +43,7 @@ fn the_bars_can_be_missed() {
     }
     let spoilt = ValidationReport::new(report.rows);
     for (quantity, median, _) in BARS {
-        let summary = spoilt.summary.iter().find(|s| s.quantity == quantity).unwrap();
+        let summary = spoilt.summary.quantities.iter().find(|s| s.quantity == quantity).unwrap();
         assert!(summary.median_absolute_relative_error.unwrap() > median);
     }
 }
@@ -51,8 +51,8 @@ fn the_bars_can_be_missed() {
 #[test]
 fn groups_add_up_and_bad_tables_are_refused() {
     let report = report(Some("gpu"));
-    let whole: u32 = report.summary.iter().filter(|s| s.group.is_none()).map(|s| s.rows).sum();
-    let parts: u32 = report.summary.iter().filter(|s| s.group.is_some()).map(|s| s.rows).sum();
+    let whole: u32 = report.summary.quantities.iter().map(|s| s.rows).sum();
+    let parts: u32 = report.summary.groups.iter().map(|s| s.rows).sum();
     assert_eq!(whole, parts);
     assert_eq!(whole as usize, report.rows.len());
     assert!(report.rows.iter().all(|r| r.refused.is_some() == r.predicted.is_none()));
@@ -82,5 +82,5 @@ fn groups_add_up_and_bad_tables_are_refused() {
     let unknown = format!("{header}x,H1000000,1,8,8,,all_reduce,1024,20\n");
     let report = validate(catalog, ValidationKind::Collectives, &unknown, None).unwrap();
     assert!(report.rows[0].refused.as_ref().unwrap().contains("H1000000"));
-    assert_eq!(report.summary[0].refused, 1);
+    assert_eq!(report.summary.quantities[0].refused, 1);
 }

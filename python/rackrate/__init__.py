@@ -8,12 +8,15 @@
 from rackrate import _types as types
 from rackrate._answer import Answer, Rows
 from rackrate._api import (
+    catalog,
+    collective,
     plan,
     scenarios,
     search_layouts,
     search_serving,
     serving_point,
     training_step,
+    validate,
 )
 from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
 from rackrate._errors import RackrateError
@@ -23,6 +26,8 @@ __all__ = [
     "RackrateError",
     "Rows",
     "__version__",
+    "catalog",
+    "collective",
     "plan",
     "scenarios",
     "search_layouts",
@@ -30,4 +35,5 @@ __all__ = [
     "serving_point",
     "training_step",
     "types",
+    "validate",
 ]

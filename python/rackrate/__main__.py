@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from rackrate import RackrateError, __version__, _api, _files, _summary, _terminal
+from rackrate import RackrateError, __version__, _api, _files, _summary, _terminal, _types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ exit status: 0 answered, 1 the input was refused, 2 wrong usage
 """
 
 REFUSED = 1
+KINDS = get_args(_types.ValidationKind)
+TABLES = [field.name for field in dataclasses.fields(_types.Catalog)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +82,12 @@ def parser() -> argparse.ArgumentParser:
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
     command("scenarios", run_scenarios, "list the built-in scenarios")
+    validate = command("validate", run_validate, "put predictions beside a table of measurements")
+    validate.add_argument("kind", choices=KINDS, help="what the table is about")
+    validate.add_argument("file", help="a CSV file with a header line")
+    validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
+    catalog = command("catalog", run_catalog, "list what is known, with sources")
+    catalog.add_argument("table", choices=TABLES, help="which table")
     return top
 
 
@@ -111,6 +120,18 @@ def run_scenarios(options: argparse.Namespace) -> None:
     """List the built-in scenarios."""
     answer = _api.scenarios()
     show(answer, [_summary.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
+
+
+def run_validate(options: argparse.Namespace) -> None:
+    """Put predictions beside a table of measurements."""
+    answer = _api.validate(options.kind, options.file, by=options.by)
+    show(answer, answer._sections(), as_json=options.json)
+
+
+def run_catalog(options: argparse.Namespace) -> None:
+    """List one table of the catalogue."""
+    answer = getattr(_api.catalog(), options.table)
+    show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
 
 
 def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rackrate._summary import Section
-    from rackrate._types import Plan
+    from rackrate._types import Plan, ValidationReport
 
 Number = TypeVar("Number", np.float64, np.int64)
 
@@ -88,7 +88,7 @@ class Answer:
         if type(self).__name__ == "Plan":
             return _summary.of_plan(cast("Plan", self))
         if type(self).__name__ == "ValidationReport":
-            return _summary.of_validation(self)
+            return _summary.of_validation(cast("ValidationReport", self))
         return _render.fields(self)
 
     def __repr__(self) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 from rackrate import _core, _files
 from rackrate._answer import Answer, Rows
-from rackrate._errors import RackrateError
 from rackrate._types import (
+    Catalog,
+    CollectiveAnswer,
+    CollectiveOp,
     LatencyTargets,
     Layout,
     LayoutSearch,
@@ -22,6 +24,8 @@ from rackrate._types import (
     ServingSearch,
     Task,
     TrainingStep,
+    ValidationKind,
+    ValidationReport,
 )
 
 Model = str | os.PathLike[str] | Mapping[str, Any] | Answer
@@ -56,7 +60,7 @@ def question(scenario: object, changes: Mapping[str, object]) -> object:
     if _files.is_path(scenario):
         scenario = _files.read_json(scenario, "")  # type: ignore[arg-type]  # is_path said so
     elif isinstance(scenario, str):
-        scenario = built_in(scenario)
+        scenario = _core.scenario(scenario)
     elif isinstance(scenario, Answer):
         scenario = scenario.to_dict()
     if changes or scenario is None:
@@ -67,15 +71,6 @@ def question(scenario: object, changes: Mapping[str, object]) -> object:
             changes = {**changes, "today": today.isoformat()}
         scenario = _files.merged(scenario or {}, changes)
     return scenario
-
-
-def built_in(name: str) -> dict[str, Any]:
-    """Give the built-in scenario of this name."""
-    known = {scenario["name"]: scenario for scenario in _core.scenarios()}
-    if name not in known:
-        message = f'scenario: no scenario is named "{name}" (known: {", ".join(known)}); a file ends in .json'
-        raise RackrateError("unknown_name", "scenario", message)
-    return known[name]
 
 
 def training_step(
@@ -248,6 +243,52 @@ def search_serving(
         max_replica_gpus=max_replica_gpus,
     )
     return ServingSearch._read(_core.search_serving(request))
+
+
+def collective(
+    op: CollectiveOp,
+    bytes: float,  # noqa: A002 (the promised name; nothing here needs the type)
+    *,
+    shape: str | None = None,
+    gpu: str | None = None,
+    nodes: int,
+    gpus_per_node: int | None = None,
+) -> CollectiveAnswer:
+    """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
+
+    Args:
+        op: The operation, such as ``all_reduce``.
+        bytes: Message size, bytes, as nccl-tests counts it.
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, on the fabric of a published system with it.
+        nodes: Nodes that take part.
+        gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
+
+    Raises:
+        RackrateError: A field is unknown or out of range.
+    """
+    request = given(op=op, bytes=bytes, shape=shape, gpu=gpu, nodes=nodes, gpus_per_node=gpus_per_node)
+    return CollectiveAnswer._read(_core.collective(request))
+
+
+def catalog() -> Catalog:
+    """Give everything known: GPUs, shapes, fabrics, prices and models, each row with source, date and confidence."""
+    return Catalog._read(_core.catalog())
+
+
+def validate(kind: ValidationKind, path: str | os.PathLike[str], *, by: str | None = None) -> ValidationReport:
+    """Put predictions beside a table of measurements, with error statistics.
+
+    Args:
+        kind: What the table is about: ``training``, ``inference`` or ``collectives``.
+        path: A CSV file with a header line.
+        by: A column whose values form groups with statistics of their own.
+
+    Raises:
+        RackrateError: The file is no such table: with line and column.
+        OSError: The file cannot be read.
+    """
+    return ValidationReport._read(_core.validate(kind, _files.read_text(path, "path"), by))
 
 
 def scenarios() -> Rows[Scenario]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rackrate._words import amount, dollars, figure, label_of, percent, unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rackrate._types import (
         Cost,
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
         Split,
         TrainingOption,
         TrainingPlan,
+        ValidationReport,
+        ValidationSummary,
     )
+
+# Reasons that are told of shapes that cannot.
+REASONS: Final = 4
 
 CLOUDS: Final = {"azure": "Azure", "oci": "OCI", None: "–"}
 
@@ -259,8 +264,8 @@ def of_serving(serving: ServingPlan) -> list[Section]:
         kv = f"{amount(point.memory.kv_used_gib)} of {amount(point.memory.kv_capacity_gib)} GiB KV cache"
         weights = f"{amount(point.memory.weights_gib)} GiB weights, {amount(point.memory.workspace_gib)} GiB workspace"
         lines = (
-            f"decode iteration: {parts(point.decode, '_seconds', 's', leave=('total',))}",
-            f"prefill of one prompt: {parts(point.prefill, '_seconds', 's', leave=('total',))}",
+            f"decode iteration: {parts(point.decode, '_seconds', 'ms', leave=('total',), scale=1e3)}",
+            f"prefill of one prompt: {parts(point.prefill, '_seconds', 'ms', leave=('total',), scale=1e3)}",
             f"memory of a GPU: {weights}, {kv}",
             f"bound by {point.bound_by}",
         )
@@ -304,9 +309,9 @@ def of_splits(splits: Sequence[Split]) -> Section:
     """Show the ways to split the work over the clouds."""
     columns = (
         Column("train on", number=False, weight=10),
-        Column("with", number=False, weight=3),
+        Column("training shape", number=False, weight=4),
         Column("serve on", number=False, weight=10),
-        Column("with", number=False, weight=3),
+        Column("serving shape", number=False, weight=3),
         Column("training", "USD", weight=8),
         Column("serving", "USD/month", weight=8),
         Column("transfer", "USD", weight=7),
@@ -333,24 +338,46 @@ def of_splits(splits: Sequence[Split]) -> Section:
     return Section("Ways to split the work", (), Table(columns, rows, marked))
 
 
-def refused(refusals: Iterable[Refusal]) -> list[Section]:
-    """List the shapes that cannot, those with the same reason together."""
+def refused(refusals: Sequence[Refusal]) -> list[Section]:
+    """Say which shapes cannot: those with the same reason together, the commonest reasons first."""
     reasons: dict[str, list[str]] = {}
     for refusal in refusals:
         reasons.setdefault(refusal.reason, []).append(refusal.shape)
-    lines = tuple(f"{', '.join(shapes)}: {reason}" for reason, shapes in reasons.items())
-    return [Section("Cannot", lines)] if lines else []
+    commonest = sorted(reasons.items(), key=lambda entry: -len(entry[1]))[:REASONS]
+    lines = [f"{', '.join(shapes)}: {reason}" for reason, shapes in commonest]
+    rest = len(refusals) - sum(len(shapes) for _, shapes in commonest)
+    if rest:
+        lines.append(f"… and {rest} more shapes (the whole answer says why each)")
+    return [Section("Cannot", tuple(lines))] if lines else []
 
 
-def of_validation(report: Any) -> list[Section]:
+def of_validation(report: ValidationReport) -> list[Section]:
     """Show the error statistics of a validation, and why rows were not answered."""
-    sections = [Section("Errors", (), of_records([row._flat() for row in report.summary]))]
+    quantities = [{"quantity": row.quantity, **statistics(row)} for row in report.summary.quantities]
+    sections = [Section("Errors", (), of_records(quantities))]
+    groups = [{"quantity": row.quantity, "group": row.group, **statistics(row)} for row in report.summary.groups]
+    if groups:
+        sections.append(Section("Errors by group", (), of_records(groups)))
     reasons = Counter(row.refused for row in report.rows if row.refused)
     lines = tuple(f"{count:,} × {reason}" for reason, count in reasons.most_common(10))
     rest = len(reasons) - len(lines)
     if rest > 0:
         lines += (f"… and {rest} other reasons (--json has every row)",)
     return [*sections, Section("Not answered", lines)] if lines else sections
+
+
+def statistics(row: ValidationSummary) -> dict[str, Any]:
+    """Give the statistics of one summary, shares as percent."""
+    return {
+        "rows": row.rows,
+        "answered": row.answered,
+        "median error %": percent(row.median_absolute_relative_error),
+        "p90 error %": percent(row.p90_absolute_relative_error),
+        "mean error %": percent(row.mean_absolute_relative_error),
+        "bias %": percent(row.median_relative_error),
+        "refused": row.refused,
+        "left out": row.left_out,
+    }
 
 
 def of_records(records: Sequence[dict[str, Any]]) -> Table:
@@ -365,11 +392,11 @@ def of_records(records: Sequence[dict[str, Any]]) -> Table:
     return Table(columns, tuple(tuple(figure(record.get(name)) for name in names) for record in records))
 
 
-def parts(record: Any, ending: str, unit: str, leave: tuple[str, ...] = ()) -> str:
-    """Say what a sum consists of, largest first."""
+def parts(record: Any, ending: str, unit: str, leave: tuple[str, ...] = (), scale: float = 1) -> str:
+    """Say what a sum consists of, largest first; `scale` turns the fields' unit into the one that is shown."""
     named = [(name.removesuffix(ending), value) for name, value in record._items() if name.endswith(ending)]
     shown = sorted(((value, name) for name, value in named if value and name not in leave), reverse=True)
-    return " + ".join(f"{amount(value)} {name.replace('_', ' ')}" for value, name in shown) + f" ({unit})"
+    return " + ".join(f"{amount(value * scale)} {name.replace('_', ' ')}" for value, name in shown) + f" ({unit})"
 
 
 WAYS: Final = ("tp", "pp", "vp", "cp", "ep", "dp")

@@ -17,14 +17,171 @@ from rackrate._answer import Answer, Rows, numbers
 Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "hierarchical", "pairwise", "direct"]
 """How the library moves the bytes."""
 
-CollectiveOp: TypeAlias = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send_recv"]
-"""A collective operation, named as nccl-tests names it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class LatentAttention(Answer):
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1).
+
+    Attributes:
+        q_lora_rank: Rank of the query compression; 0 where queries are not compressed.
+        kv_lora_rank: Rank of the joint key and value compression.
+        qk_nope_head_dim: Width of a head's part without rotary embedding.
+        qk_rope_head_dim: Width of a head's part with rotary embedding (the key's is shared by all
+            heads).
+        v_head_dim: Width of a value head.
+    """
+
+    q_lora_rank: int
+    kv_lora_rank: int
+    qk_nope_head_dim: int
+    qk_rope_head_dim: int
+    v_head_dim: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> LatentAttention:
+        return cls(
+            q_lora_rank=given["q_lora_rank"],
+            kv_lora_rank=given["kv_lora_rank"],
+            qk_nope_head_dim=given["qk_nope_head_dim"],
+            qk_rope_head_dim=given["qk_rope_head_dim"],
+            v_head_dim=given["v_head_dim"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class MixtureOfExperts(Answer):
+    """Mixture of experts.
+
+    Attributes:
+        experts: Routed experts in a layer.
+        top_k: Routed experts that a token visits.
+        expert_ffn: Width of a routed expert.
+        shared_ffn: Total width of the experts that every token visits; 0 without shared experts.
+        dense_layers: Layers that are dense instead (the first ones, or interleaved).
+    """
+
+    experts: int
+    top_k: int
+    expert_ffn: int
+    shared_ffn: int
+    dense_layers: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> MixtureOfExperts:
+        return cls(
+            experts=given["experts"],
+            top_k=given["top_k"],
+            expert_ffn=given["expert_ffn"],
+            shared_ffn=given["shared_ffn"],
+            dense_layers=given["dense_layers"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SlidingWindow(Answer):
+    """Sliding-window (or chunked) attention on part of the layers.
+
+    Attributes:
+        window: Positions a local layer looks back.
+        full_layers: Layers with full attention; the others are local.
+    """
+
+    window: int
+    full_layers: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SlidingWindow:
+        return cls(
+            window=given["window"],
+            full_layers=given["full_layers"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Architecture(Answer):
+    """Architecture of a decoder-only transformer.
+
+    Every estimator works from these numbers; a preset's name or a Hugging Face `config.json` is only
+    another way to write them.
+
+    Attributes:
+        name: Name, for reports.
+        layers: Transformer layers.
+        hidden: Width of the residual stream.
+        heads: Query heads.
+        kv_heads: Key and value heads: `heads` for MHA, fewer for GQA.
+        head_dim: Width of a head.
+        ffn: Width of the dense feed-forward layer (of the dense layers only, in a mixture of
+            experts).
+        gated: Three feed-forward matrices (SwiGLU, GeGLU) instead of two.
+        vocab: Vocabulary size.
+        tied_embeddings: Input and output embedding share one matrix.
+        learned_positions: Learned position embeddings of this many positions; 0 for rotary, ALiBi or
+            none.
+        biases: Biases in linear layers (GPT-2 style) .
+        mla: Multi-head latent attention, if used; `kv_heads` is then ignored.
+        sliding_window: Sliding-window attention on part of the layers.
+        moe: Mixture of experts, if used.
+        mtp_layers: Multi-token-prediction layers beyond the main stack.
+        unsupported: A feature that this version cannot price; estimators refuse the model with these
+            words.
+        published_parameters: Published total parameters, where a source states them.
+        published_active_parameters: Published active parameters per token, where a source states
+            them.
+    """
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    gated: bool
+    vocab: int
+    tied_embeddings: bool
+    learned_positions: int
+    biases: bool
+    mla: LatentAttention | None
+    sliding_window: SlidingWindow | None
+    moe: MixtureOfExperts | None
+    mtp_layers: int
+    unsupported: str | None
+    published_parameters: float | None
+    published_active_parameters: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Architecture:
+        return cls(
+            name=given["name"],
+            layers=given["layers"],
+            hidden=given["hidden"],
+            heads=given["heads"],
+            kv_heads=given["kv_heads"],
+            head_dim=given["head_dim"],
+            ffn=given["ffn"],
+            gated=given["gated"],
+            vocab=given["vocab"],
+            tied_embeddings=given["tied_embeddings"],
+            learned_positions=given["learned_positions"],
+            biases=given["biases"],
+            mla=None if given["mla"] is None else LatentAttention._read(given["mla"]),
+            sliding_window=None if given["sliding_window"] is None else SlidingWindow._read(given["sliding_window"]),
+            moe=None if given["moe"] is None else MixtureOfExperts._read(given["moe"]),
+            mtp_layers=given["mtp_layers"],
+            unsupported=given["unsupported"],
+            published_parameters=given["published_parameters"],
+            published_active_parameters=given["published_active_parameters"],
+        )
+
+LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
+"""What kind of claim a cluster size is."""
+
+Provider: TypeAlias = Literal["azure", "oci"]
+"""A cloud."""
 
 Confidence: TypeAlias = Literal["unverified", "secondary", "vendor", "list", "user"]
 """How far to trust a figure."""
-
-CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
-"""What a cost line pays for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -51,6 +208,652 @@ class Source(Answer):
             confidence=given["confidence"],
             note=given["note"],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ClusterLimit(Answer):
+    """How many GPUs one fabric joins: a published limit, or a system that was measured or deployed.
+
+    Attributes:
+        provider: Who runs it.
+        gpu: Canonical name of the GPU; none where the claim names a family.
+        shape: Name of the shape; none where the claim is not about one that can be ordered.
+        system: The system or family that the claim is about, where it is not simply the shape.
+        max_gpus: GPUs; none where the source says no number ("thousands of GPUs").
+        max_nodes: Nodes, where stated.
+        claim: What kind of claim it is.
+        fabric: The fabric, as the source words it.
+        source: Where the figures are from.
+    """
+
+    provider: Provider
+    gpu: str | None
+    shape: str | None
+    system: str
+    max_gpus: int | None
+    max_nodes: int | None
+    claim: LimitClaim
+    fabric: str
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ClusterLimit:
+        return cls(
+            provider=given["provider"],
+            gpu=given["gpu"],
+            shape=given["shape"],
+            system=given["system"],
+            max_gpus=given["max_gpus"],
+            max_nodes=given["max_nodes"],
+            claim=given["claim"],
+            fabric=given["fabric"],
+            source=Source._read(given["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class CrossCloudPair(Answer):
+    """Two regions that a private circuit joins without a carrier (ExpressRoute with FastConnect).
+
+    Attributes:
+        azure_region: Azure region.
+        oci_region: OCI region.
+        gbit_per_s: Rates on offer, Gb/s.
+        round_trip_ms: Round trip at most, ms, as the vendors state it.
+        peering: Where the circuits meet.
+        source: Where the figures are from.
+    """
+
+    azure_region: str
+    oci_region: str
+    gbit_per_s: npt.NDArray[np.float64]
+    round_trip_ms: float | None
+    peering: str
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> CrossCloudPair:
+        return cls(
+            azure_region=given["azure_region"],
+            oci_region=given["oci_region"],
+            gbit_per_s=numbers(given["gbit_per_s"], np.float64),
+            round_trip_ms=given["round_trip_ms"],
+            peering=given["peering"],
+            source=Source._read(given["source"]),
+        )
+
+EnergyQuantity: TypeAlias = Literal["pue_annual", "pue_fleet_annual", "pue_design", "power_max", "power_typical_max", "transient_peak_over_steady", "grid_carbon_intensity"]
+"""What an energy figure states."""
+
+EnergyScope: TypeAlias = Literal["provider", "azure_region", "node", "rack", "country"]
+"""What an energy figure is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class EnergyFigure(Answer):
+    """Power usage effectiveness, power of a node or rack, or carbon intensity of a grid.
+
+    Attributes:
+        scope: What the figure is about.
+        name: Which one: a provider, an Azure region, a node or rack type, a country (ISO 3166
+            alpha-3).
+        quantity: What is stated; it decides the unit of `value`.
+        value: The value, in the unit of `quantity`.
+        gpus: Canonical names of the GPUs of the node or rack.
+        gpu_count: How many GPUs the node or rack holds.
+        source: Where the figure is from.
+    """
+
+    scope: EnergyScope
+    name: str
+    quantity: EnergyQuantity
+    value: float
+    gpus: tuple[str, ...]
+    gpu_count: int | None
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> EnergyFigure:
+        return cls(
+            scope=given["scope"],
+            name=given["name"],
+            quantity=given["quantity"],
+            value=given["value"],
+            gpus=tuple(given["gpus"]),
+            gpu_count=given["gpu_count"],
+            source=Source._read(given["source"]),
+        )
+
+FabricKind: TypeAlias = Literal["infini_band", "roce_v2", "efa", "private_circuit"]
+"""Protocol family of a fabric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Fabric(Answer):
+    """The network between nodes.
+
+    Attributes:
+        name: Canonical name, such as `azure-ndr-h100`.
+        operator: Who runs it, in the table's words (other clouds' fabrics are listed for comparison).
+        kind: Protocol family: the measured efficiency belongs to it.
+        scale_up_domain: GPUs in one scale-up domain.
+        scale_up_gb_per_s: Scale-up bandwidth of one GPU in one direction, GB/s.
+        injection_gb_per_s_per_gpu: Injection bandwidth of a GPU, one direction, GB/s.
+        tiers: Tiers, as the source words it.
+        oversubscription: Oversubscription, as the source words it.
+        hop_latency: Latency of a hop or across the fabric, as the source words it.
+        adaptive_routing: Adaptive routing, as the source words it.
+        congestion_control: Congestion control, as the source words it.
+        max_scale: Largest scale, as the source words it.
+        source: Where the figures are from.
+    """
+
+    name: str
+    operator: str
+    kind: FabricKind
+    scale_up_domain: int | None
+    scale_up_gb_per_s: float | None
+    injection_gb_per_s_per_gpu: float | None
+    tiers: str
+    oversubscription: str
+    hop_latency: str
+    adaptive_routing: str
+    congestion_control: str
+    max_scale: str
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Fabric:
+        return cls(
+            name=given["name"],
+            operator=given["operator"],
+            kind=given["kind"],
+            scale_up_domain=given["scale_up_domain"],
+            scale_up_gb_per_s=given["scale_up_gb_per_s"],
+            injection_gb_per_s_per_gpu=given["injection_gb_per_s_per_gpu"],
+            tiers=given["tiers"],
+            oversubscription=given["oversubscription"],
+            hop_latency=given["hop_latency"],
+            adaptive_routing=given["adaptive_routing"],
+            congestion_control=given["congestion_control"],
+            max_scale=given["max_scale"],
+            source=Source._read(given["source"]),
+        )
+
+GpuArchitecture: TypeAlias = Literal["volta", "turing", "ampere", "ada", "hopper", "blackwell", "blackwell_ultra", "cdna3", "cdna4", "xe2"]
+"""Generation of a chip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Gpu(Answer):
+    """A GPU's datasheet. Rates are dense, never with sparsity.
+
+    Attributes:
+        name: Canonical name, such as `H100-SXM`.
+        vendor: NVIDIA, AMD or Intel.
+        architecture: Generation of the chip: efficiency constants belong to it.
+        bf16_tflops: Dense TFLOP/s of the matrix units at 16-bit brain float; absent where the chip
+            has none.
+        fp16_tflops: Dense TFLOP/s at 16-bit float.
+        fp8_tflops: Dense TFLOP/s at 8-bit float.
+        fp4_tflops: Dense TFLOP/s at 4-bit float.
+        int8_tops: Dense TOP/s at 8-bit integer.
+        fp32_tflops: TFLOP/s of the vector units at 32-bit float.
+        memory_gib: Memory that software can allocate, GiB, as the driver reports it (vendor's decimal
+            GB converted where unread).
+        memory_reported: `memory_gib` is what the driver reports; false where it is the vendor's
+            decimal GB × 10⁹ / 2³⁰.
+        memory_tb_per_s: Memory bandwidth, TB/s (decimal).
+        l2_mib: Level-2 cache, MiB, where known.
+        sm_count: Streaming multiprocessors (NVIDIA), compute units (AMD), Xe cores (Intel).
+        boost_clock_mhz: Highest clock of the chip, MHz, where known.
+        matrix_clock_mhz: Clock at which the matrix units give their stated peak, MHz; often not the
+            boost clock.
+        matrix_flop_per_clock_per_sm: Dense 16-bit FLOP of the matrix units per clock and SM or CU:
+            peak = `sm_count` × this × `matrix_clock_mhz`.
+        scale_up_gb_per_s: Scale-up link: bandwidth of one GPU in one direction, GB/s. NVLink,
+            Infinity Fabric or, without either, PCIe.
+        scale_up_domain: GPUs that the scale-up link joins at most; 1 where there is only PCIe.
+        scale_up_link: Kind of scale-up link, such as `NVLink 4`.
+        pcie_gb_per_s: PCI Express bandwidth of one GPU in one direction, GB/s: what cards without a
+            scale-up link talk over.
+        reference_fabric: Fabric assumed where only the GPU is known (no shape): a name of the fabrics
+            table; none where no published system with this GPU was read.
+        tdp_watts: Board power, W.
+        aliases: Other spellings.
+        source: Where the figures are from.
+    """
+
+    name: str
+    vendor: str
+    architecture: GpuArchitecture
+    bf16_tflops: float | None
+    fp16_tflops: float
+    fp8_tflops: float | None
+    fp4_tflops: float | None
+    int8_tops: float | None
+    fp32_tflops: float
+    memory_gib: float
+    memory_reported: bool
+    memory_tb_per_s: float
+    l2_mib: float | None
+    sm_count: int
+    boost_clock_mhz: float | None
+    matrix_clock_mhz: float | None
+    matrix_flop_per_clock_per_sm: float | None
+    scale_up_gb_per_s: float
+    scale_up_domain: int
+    scale_up_link: str
+    pcie_gb_per_s: float
+    reference_fabric: str | None
+    tdp_watts: float
+    aliases: tuple[str, ...]
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Gpu:
+        return cls(
+            name=given["name"],
+            vendor=given["vendor"],
+            architecture=given["architecture"],
+            bf16_tflops=given["bf16_tflops"],
+            fp16_tflops=given["fp16_tflops"],
+            fp8_tflops=given["fp8_tflops"],
+            fp4_tflops=given["fp4_tflops"],
+            int8_tops=given["int8_tops"],
+            fp32_tflops=given["fp32_tflops"],
+            memory_gib=given["memory_gib"],
+            memory_reported=given["memory_reported"],
+            memory_tb_per_s=given["memory_tb_per_s"],
+            l2_mib=given["l2_mib"],
+            sm_count=given["sm_count"],
+            boost_clock_mhz=given["boost_clock_mhz"],
+            matrix_clock_mhz=given["matrix_clock_mhz"],
+            matrix_flop_per_clock_per_sm=given["matrix_flop_per_clock_per_sm"],
+            scale_up_gb_per_s=given["scale_up_gb_per_s"],
+            scale_up_domain=given["scale_up_domain"],
+            scale_up_link=given["scale_up_link"],
+            pcie_gb_per_s=given["pcie_gb_per_s"],
+            reference_fabric=given["reference_fabric"],
+            tdp_watts=given["tdp_watts"],
+            aliases=tuple(given["aliases"]),
+            source=Source._read(given["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ModelPreset(Answer):
+    """A model known by name.
+
+    Attributes:
+        architecture: Its architecture; its `name` is the canonical name.
+        aliases: Other spellings, the Hugging Face identifier among them.
+        max_positions: Positions that the model was made for, where known.
+        source: Where the figures are from.
+    """
+
+    architecture: Architecture
+    aliases: tuple[str, ...]
+    max_positions: int | None
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ModelPreset:
+        return cls(
+            architecture=Architecture._read(given["architecture"]),
+            aliases=tuple(given["aliases"]),
+            max_positions=given["max_positions"],
+            source=Source._read(given["source"]),
+        )
+
+Term: TypeAlias = Literal["payg", "spot", "preemptible", "low_priority", "savings_plan_1y", "savings_plan_3y", "reserved_1y", "reserved_3y"]
+"""How long and how firmly a node is rented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Price(Answer):
+    """The price of a shape in one region under one term.
+
+    Attributes:
+        provider: Who rents it.
+        shape: Name of the shape.
+        region: The provider's own name of the region; `all-commercial` on OCI, whose list has one
+            price for all of them.
+        term: How long and how firmly it is rented.
+        usd_per_node_hour: USD for one node and hour. Under a reservation: the total of the term
+            divided by its hours (8,760 or 26,280).
+        usd_per_gpu_hour: USD for one GPU and hour: the node's price over its GPUs.
+        term_total_usd: USD for the whole term, where that is what the provider quotes.
+        source: Where the figure is from.
+    """
+
+    provider: Provider
+    shape: str
+    region: str
+    term: Term
+    usd_per_node_hour: float
+    usd_per_gpu_hour: float
+    term_total_usd: float | None
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Price:
+        return cls(
+            provider=given["provider"],
+            shape=given["shape"],
+            region=given["region"],
+            term=given["term"],
+            usd_per_node_hour=given["usd_per_node_hour"],
+            usd_per_gpu_hour=given["usd_per_gpu_hour"],
+            term_total_usd=given["term_total_usd"],
+            source=Source._read(given["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Shape(Answer):
+    """An instance type that a cloud rents (Azure "size", OCI "shape"); one rented instance is a node.
+
+    Attributes:
+        provider: Who rents it.
+        name: The provider's own name, such as `Standard_ND96isr_H100_v5` or `BM.GPU.H100.8`.
+        gpu: Canonical name of its GPU.
+        gpus_per_node: GPUs in a node.
+        scale_up_domain: GPUs that one scale-up domain joins: all of a node, 72 on NVL72, 1 without
+            NVLink or Infinity Fabric.
+        fabric: Name of the fabric between nodes; none where nodes have no RDMA network.
+        rdma_gbit_per_s_per_gpu: RDMA bandwidth of a GPU, one direction, Gb/s; none without RDMA.
+        frontend_gbit_per_s: Front-end network of a node, Gb/s, where known.
+        host_memory_gib: Host memory, GiB, where known.
+        local_disk_tb: Local NVMe, decimal TB, where known.
+        max_cluster_gpus: Largest published cluster, GPUs, where a figure is published.
+        aliases: Other spellings.
+        source: Where the figures are from.
+    """
+
+    provider: Provider
+    name: str
+    gpu: str
+    gpus_per_node: int
+    scale_up_domain: int
+    fabric: str | None
+    rdma_gbit_per_s_per_gpu: float | None
+    frontend_gbit_per_s: float | None
+    host_memory_gib: float | None
+    local_disk_tb: float | None
+    max_cluster_gpus: int | None
+    aliases: tuple[str, ...]
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Shape:
+        return cls(
+            provider=given["provider"],
+            name=given["name"],
+            gpu=given["gpu"],
+            gpus_per_node=given["gpus_per_node"],
+            scale_up_domain=given["scale_up_domain"],
+            fabric=given["fabric"],
+            rdma_gbit_per_s_per_gpu=given["rdma_gbit_per_s_per_gpu"],
+            frontend_gbit_per_s=given["frontend_gbit_per_s"],
+            host_memory_gib=given["host_memory_gib"],
+            local_disk_tb=given["local_disk_tb"],
+            max_cluster_gpus=given["max_cluster_gpus"],
+            aliases=tuple(given["aliases"]),
+            source=Source._read(given["source"]),
+        )
+
+StorageUnit: TypeAlias = Literal["gb_month", "gib_month", "tib_month", "gib_hour", "disk_month", "iops_month", "iops_hour", "mb_per_s_month", "mb_per_s_hour", "mib_per_s_month", "performance_unit_gb_month"]
+"""What a storage price is for."""
+
+ThroughputUnit: TypeAlias = Literal["mb_per_s_per_tib", "mb_per_s_per_tb", "mib_per_s_per_tib", "iops_per_gb", "gbit_per_s_per_mount_target", "mb_per_s_per_disk", "mb_per_s_per_vm", "mib_per_s_per_pool"]
+"""What a storage throughput is stated for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class StorageTier(Answer):
+    """A storage tier, or one component of a tier's price (capacity, throughput and operations are bought
+    apart on some).
+
+    Attributes:
+        name: Our own name, such as `oci-lustre-500`.
+        provider: Who rents it.
+        service: The provider's service, such as `Managed Lustre`.
+        tier: The provider's tier.
+        region: Region of the price; none where it is the same everywhere or not stated.
+        usd: USD per [`StorageTier::usd_per`]; none where no public price was found.
+        usd_per: What one pays for; none where the row states a throughput only.
+        above: Units that are free, such as the first 3,000 operations per second.
+        volume_from_tb: The price holds from this stored volume on, decimal TB.
+        volume_to_tb: The price holds up to this stored volume, decimal TB.
+        throughput: Throughput in units of [`StorageTier::throughput_per`].
+        throughput_per: What the throughput is stated for.
+        min_capacity_tib: Smallest capacity one can provision, TiB.
+        max_capacity_tib: Largest capacity one can provision, TiB.
+        capacity_step_tib: Capacity is provisioned in steps of so many TiB.
+        large_step_from_tib: From this capacity on the steps are [`StorageTier::large_step_tib`], TiB.
+        large_step_tib: Steps of large capacities, TiB.
+        source: Where the figures are from.
+    """
+
+    name: str
+    provider: Provider
+    service: str
+    tier: str
+    region: str | None
+    usd: float | None
+    usd_per: StorageUnit | None
+    above: float | None
+    volume_from_tb: float | None
+    volume_to_tb: float | None
+    throughput: float | None
+    throughput_per: ThroughputUnit | None
+    min_capacity_tib: float | None
+    max_capacity_tib: float | None
+    capacity_step_tib: float | None
+    large_step_from_tib: float | None
+    large_step_tib: float | None
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> StorageTier:
+        return cls(
+            name=given["name"],
+            provider=given["provider"],
+            service=given["service"],
+            tier=given["tier"],
+            region=given["region"],
+            usd=given["usd"],
+            usd_per=given["usd_per"],
+            above=given["above"],
+            volume_from_tb=given["volume_from_tb"],
+            volume_to_tb=given["volume_to_tb"],
+            throughput=given["throughput"],
+            throughput_per=given["throughput_per"],
+            min_capacity_tib=given["min_capacity_tib"],
+            max_capacity_tib=given["max_capacity_tib"],
+            capacity_step_tib=given["capacity_step_tib"],
+            large_step_from_tib=given["large_step_from_tib"],
+            large_step_tib=given["large_step_tib"],
+            source=Source._read(given["source"]),
+        )
+
+TransferKind: TypeAlias = Literal["internet_egress", "ingress", "inter_region", "intra_region", "interconnect_port", "interconnect_gateway", "interconnect_data"]
+"""What a transfer tariff charges."""
+
+TransferUnit: TypeAlias = Literal["gb", "hour", "port_hour", "month"]
+"""What a transfer price is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class TransferTariff(Answer):
+    """A tariff of data transfer, of a port or of a gateway.
+
+    Attributes:
+        provider: Whose tariff.
+        kind: What is charged.
+        origin: Where the data leave, or which port or gateway it is.
+        destination: Where the data arrive; empty for ports and gateways.
+        tier_from_gb: The rate holds from this monthly volume on, decimal GB.
+        tier_to_gb: The rate holds up to this monthly volume, decimal GB; none without an upper end.
+        usd: USD per [`TransferTariff::usd_per`]; none where no price was found.
+        usd_per: What one pays for.
+        gbit_per_s: Rates on offer, Gb/s; empty for transfers.
+        source: Where the figures are from.
+    """
+
+    provider: Provider
+    kind: TransferKind
+    origin: str
+    destination: str
+    tier_from_gb: float | None
+    tier_to_gb: float | None
+    usd: float | None
+    usd_per: TransferUnit
+    gbit_per_s: npt.NDArray[np.float64]
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> TransferTariff:
+        return cls(
+            provider=given["provider"],
+            kind=given["kind"],
+            origin=given["origin"],
+            destination=given["destination"],
+            tier_from_gb=given["tier_from_gb"],
+            tier_to_gb=given["tier_to_gb"],
+            usd=given["usd"],
+            usd_per=given["usd_per"],
+            gbit_per_s=numbers(given["gbit_per_s"], np.float64),
+            source=Source._read(given["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Catalog(Answer):
+    """Everything known: what can be rented, what it costs, which models there are.
+
+    Rows stand in the order of their tables. Look up by name with [`Catalog::gpu`], [`Catalog::shape`],
+    [`Catalog::fabric`] and [`Catalog::model`].
+
+    Attributes:
+        gpus: GPUs, rented by a cloud or named by published measurements.
+        shapes: Instance shapes.
+        fabrics: Networks between nodes.
+        prices: Prices of shapes by region and term.
+        storage: Storage tiers and price components.
+        transfers: Transfer, port and gateway tariffs.
+        pairs: Regions that a private circuit joins across the clouds.
+        limits: Published cluster limits and systems seen.
+        energy: Power, its overhead and its carbon.
+        models: Models known by name.
+    """
+
+    gpus: Rows[Gpu]
+    shapes: Rows[Shape]
+    fabrics: Rows[Fabric]
+    prices: Rows[Price]
+    storage: Rows[StorageTier]
+    transfers: Rows[TransferTariff]
+    pairs: Rows[CrossCloudPair]
+    limits: Rows[ClusterLimit]
+    energy: Rows[EnergyFigure]
+    models: Rows[ModelPreset]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Catalog:
+        return cls(
+            gpus=Rows(Gpu._read(item) for item in given["gpus"]),
+            shapes=Rows(Shape._read(item) for item in given["shapes"]),
+            fabrics=Rows(Fabric._read(item) for item in given["fabrics"]),
+            prices=Rows(Price._read(item) for item in given["prices"]),
+            storage=Rows(StorageTier._read(item) for item in given["storage"]),
+            transfers=Rows(TransferTariff._read(item) for item in given["transfers"]),
+            pairs=Rows(CrossCloudPair._read(item) for item in given["pairs"]),
+            limits=Rows(ClusterLimit._read(item) for item in given["limits"]),
+            energy=Rows(EnergyFigure._read(item) for item in given["energy"]),
+            models=Rows(ModelPreset._read(item) for item in given["models"]),
+        )
+
+CollectiveOp: TypeAlias = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send_recv"]
+"""A collective operation, named as nccl-tests names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class CollectivePoint(Answer):
+    """One size on the curve of a collective.
+
+    Attributes:
+        bytes: Message size, bytes.
+        seconds: Time, s.
+        busbw: Bus bandwidth, GB/s (decimal).
+        algorithm: The algorithm with the least time.
+    """
+
+    bytes: float
+    seconds: float
+    busbw: float
+    algorithm: Algorithm
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> CollectivePoint:
+        return cls(
+            bytes=given["bytes"],
+            seconds=given["seconds"],
+            busbw=given["busbw"],
+            algorithm=given["algorithm"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class CollectiveAnswer(Answer):
+    """Time and bandwidth of one collective.
+
+    Attributes:
+        op: The operation.
+        bytes: Message size, bytes.
+        ranks: GPUs that take part.
+        seconds: Time, s.
+        algbw: `bytes` / time, GB/s (decimal).
+        busbw: algbw times nccl-tests' factor of the operation, GB/s (decimal): comparable with a
+            link's rate.
+        algorithm: The algorithm with the least time.
+        scale_up_bytes: Bytes that one GPU sends over the scale-up link.
+        scale_out_bytes: Bytes that one GPU sends into the fabric.
+        curve: The same collective from 1 KiB to 16 GiB, each size twice the one before.
+        assumed: What was assumed, in words.
+    """
+
+    op: CollectiveOp
+    bytes: float
+    ranks: int
+    seconds: float
+    algbw: float
+    busbw: float
+    algorithm: Algorithm
+    scale_up_bytes: float
+    scale_out_bytes: float
+    curve: Rows[CollectivePoint]
+    assumed: tuple[str, ...]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> CollectiveAnswer:
+        return cls(
+            op=given["op"],
+            bytes=given["bytes"],
+            ranks=given["ranks"],
+            seconds=given["seconds"],
+            algbw=given["algbw"],
+            busbw=given["busbw"],
+            algorithm=given["algorithm"],
+            scale_up_bytes=given["scale_up_bytes"],
+            scale_out_bytes=given["scale_out_bytes"],
+            curve=Rows(CollectivePoint._read(item) for item in given["curve"]),
+            assumed=tuple(given["assumed"]),
+        )
+
+CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
+"""What a cost line pays for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -106,6 +909,9 @@ class Cost(Answer):
             total_usd=given["total_usd"],
             lines=Rows(CostLine._read(item) for item in given["lines"]),
         )
+
+Description: TypeAlias = dict[str, Any]
+"""What [`ModelRef::Described`] may hold, for the schema."""
 
 Dimension: TypeAlias = Literal["tensor", "context", "expert", "pipeline", "data"]
 """A parallel dimension."""
@@ -597,8 +1403,8 @@ class LayoutSearch(Answer):
             nearest=None if given["nearest"] is None else TrainingStep._read(given["nearest"]),
         )
 
-ModelRef: TypeAlias = str
-"""Temporary."""
+ModelRef: TypeAlias = str | dict[str, Any]
+"""A model: the name of a preset, or a description of one."""
 
 Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
 """Number format of the matrix products."""
@@ -659,20 +1465,18 @@ class Overlay(Answer):
             models=given["models"],
         )
 
-Term: TypeAlias = Literal["payg", "spot", "preemptible", "low_priority", "savings_plan_1y", "savings_plan_3y", "reserved_1y", "reserved_3y"]
-"""How long and how firmly a node is rented."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pricing(Answer):
     """How to pay.
 
     Attributes:
-        term: The term that ranks; others are listed beside it.
+        term: The term that ranks; others are listed beside it. A shape without a price for it is
+            ranked pay-as-you-go, with a warning.
         hours_per_month: Hours in a month: 730 by Azure's convention.
         azure_region: Azure region; the cheapest with the shape if not given.
-        azure_discount: Negotiated discount on Azure's list prices, 0 to 1.
-        oci_discount: Negotiated discount on OCI's list prices, 0 to 1.
+        azure_discount: Negotiated discount on Azure's compute prices, 0 to 1.
+        oci_discount: Negotiated discount on OCI's compute prices, 0 to 1.
     """
 
     term: Term
@@ -690,9 +1494,6 @@ class Pricing(Answer):
             azure_discount=given["azure_discount"],
             oci_discount=given["oci_discount"],
         )
-
-Provider: TypeAlias = Literal["azure", "oci"]
-"""A cloud."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -783,18 +1584,22 @@ class Reliability(Answer):
     """How often things break and what is done about it.
 
     Attributes:
-        gpu_hours_per_interruption: GPU-hours between interruptions of the job. Default 50,677: Llama
-            3, arXiv 2407.21783, table 5.
+        gpu_hours_per_interruption: GPU-hours between interruptions of the job. Default 50,677:
+            unexpected interruptions of Llama 3, arXiv 2407.21783, section 3.3.4 and table 5.
         restart_seconds: Seconds from an interruption until training goes on, loading included.
-        checkpoint_gb_per_s_per_node: Bandwidth of one node into checkpoint storage, GB/s.
-        checkpoint_gb_per_s_total: Bandwidth of the storage for all nodes together, GB/s.
-        spare_share: Share of the GPUs kept spare.
+            Default 660: the median interval of automatic retries, 11 minutes, on 504 B200 (arXiv
+            2605.09370).
+        checkpoint_gb_per_s_per_node: Rate at which one node writes checkpoints, GB/s; the front-end
+            network of its shape if not given, and where that is not known 5 (40 Gb/s).
+        checkpoint_gb_per_s_total: Rate at which the storage takes them from all nodes together, GB/s.
+            Default 2,000: what Llama 3's storage sustained, arXiv 2407.21783, section 3.3.1.
+        spare_share: Share of the nodes kept spare and paid for.
         checkpoints_kept: Checkpoints kept in storage.
     """
 
     gpu_hours_per_interruption: float
     restart_seconds: float
-    checkpoint_gb_per_s_per_node: float
+    checkpoint_gb_per_s_per_node: float | None
     checkpoint_gb_per_s_total: float
     spare_share: float
     checkpoints_kept: int
@@ -819,8 +1624,9 @@ class TrainingJob(Answer):
         model: A preset's name, an architecture, or a Hugging Face configuration.
         tokens: Tokens to train on.
         sequence_length: Tokens in a sequence.
-        global_batch_tokens: Tokens in an optimiser step (rounded to whole sequences); either this or
-            `global_batch`.
+        global_batch_tokens: Tokens in an optimiser step; either this or `global_batch`. Taken as
+            whole sequences: of the counts within 1 % of it the one with the largest power of two as a
+            factor, so that data parallel ranks can share it.
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
         task: What is trained.
@@ -887,14 +1693,15 @@ class TransferChoice(Answer):
     Attributes:
         path: Over what.
         weight_releases: Times the weights are moved: once for one release.
-        checkpoints: Checkpoints moved besides.
-        gbit_per_s: Rate of the path, Gb/s; that of one published circuit or port if not given.
+        checkpoints: Checkpoints, with optimiser state, moved besides.
+        gbit_per_s: Rate of the path, Gb/s. Default 10: the largest circuit of Oracle Interconnect for
+            Azure in the catalogue.
     """
 
     path: TransferPath
     weight_releases: int
     checkpoints: int
-    gbit_per_s: float | None
+    gbit_per_s: float
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TransferChoice:
@@ -1432,8 +2239,129 @@ class ServingSearch(Answer):
             nearest=None if given["nearest"] is None else ServingPoint._read(given["nearest"]),
         )
 
+ValidationKind: TypeAlias = Literal["collectives", "training", "inference"]
+"""What a table of measurements is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ValidationRow(Answer):
+    """One measured figure beside ours.
+
+    Attributes:
+        id: The row's `id`.
+        quantity: What was measured, with its unit.
+        measured: What was measured; none where the row holds no usable measurement, and is left out.
+        predicted: What we predict; none where we cannot.
+        refused: Why the row is left out or has no prediction.
+    """
+
+    id: str
+    quantity: str
+    measured: float | None
+    predicted: float | None
+    refused: str | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ValidationRow:
+        return cls(
+            id=given["id"],
+            quantity=given["quantity"],
+            measured=given["measured"],
+            predicted=given["predicted"],
+            refused=given["refused"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ValidationSummary(Answer):
+    """Errors of one quantity (and, where asked, of one group of rows).
+
+    An error is predicted / measured − 1; rows count by their weights.
+
+    Attributes:
+        quantity: What was measured.
+        group: Value of the column that was asked for; none for the whole table.
+        rows: Rows of this quantity.
+        answered: Rows with a measurement and a prediction.
+        refused: Rows with a measurement that we could not predict.
+        left_out: Rows without a usable measurement.
+        median_absolute_relative_error: Median of the absolute relative error; none without an
+            answered row.
+        mean_absolute_relative_error: Mean of the absolute relative error.
+        p90_absolute_relative_error: 90th percentile of the absolute relative error.
+        median_relative_error: Median of the relative error with its sign: above 0 where predictions
+            are too high.
+    """
+
+    quantity: str
+    group: str | None
+    rows: int
+    answered: int
+    refused: int
+    left_out: int
+    median_absolute_relative_error: float | None
+    mean_absolute_relative_error: float | None
+    p90_absolute_relative_error: float | None
+    median_relative_error: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ValidationSummary:
+        return cls(
+            quantity=given["quantity"],
+            group=given["group"],
+            rows=given["rows"],
+            answered=given["answered"],
+            refused=given["refused"],
+            left_out=given["left_out"],
+            median_absolute_relative_error=given["median_absolute_relative_error"],
+            mean_absolute_relative_error=given["mean_absolute_relative_error"],
+            p90_absolute_relative_error=given["p90_absolute_relative_error"],
+            median_relative_error=given["median_relative_error"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ValidationSummaries(Answer):
+    """Statistics of a table.
+
+    Attributes:
+        quantities: Each quantity over the whole table, in order of appearance.
+        groups: Each group of each quantity; empty where no column to group by was asked for.
+    """
+
+    quantities: Rows[ValidationSummary]
+    groups: Rows[ValidationSummary]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ValidationSummaries:
+        return cls(
+            quantities=Rows(ValidationSummary._read(item) for item in given["quantities"]),
+            groups=Rows(ValidationSummary._read(item) for item in given["groups"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ValidationReport(Answer):
+    """Every row of a table, and the statistics.
+
+    Attributes:
+        rows: The rows in the table's order.
+        summary: The statistics.
+    """
+
+    rows: Rows[ValidationRow]
+    summary: ValidationSummaries
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ValidationReport:
+        return cls(
+            rows=Rows(ValidationRow._read(item) for item in given["rows"]),
+            summary=ValidationSummaries._read(given["summary"]),
+        )
+
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
@@ -1443,26 +2371,45 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 __all__ = [
     "Algorithm",
+    "Architecture",
+    "Catalog",
+    "ClusterLimit",
+    "CollectiveAnswer",
     "CollectiveOp",
+    "CollectivePoint",
     "Confidence",
     "Cost",
     "CostItem",
     "CostLine",
+    "CrossCloudPair",
+    "Description",
     "Dimension",
     "DimensionTraffic",
+    "EnergyFigure",
+    "EnergyQuantity",
+    "EnergyScope",
+    "Fabric",
+    "FabricKind",
     "FigureSource",
     "FrontierPoint",
     "GoodputLosses",
+    "Gpu",
+    "GpuArchitecture",
     "Interval",
     "IterationParts",
     "LatencyTargets",
+    "LatentAttention",
     "Layout",
     "LayoutSearch",
+    "LimitClaim",
+    "MixtureOfExperts",
+    "ModelPreset",
     "ModelRef",
     "Overlay",
     "PipelineSchedule",
     "Plan",
     "Precision",
+    "Price",
     "Pricing",
     "Provider",
     "REQUEST_FIELDS",
@@ -1478,19 +2425,32 @@ __all__ = [
     "ServingPlan",
     "ServingPoint",
     "ServingSearch",
+    "Shape",
+    "SlidingWindow",
     "Source",
     "Split",
     "StepParts",
+    "StorageTier",
+    "StorageUnit",
     "Table",
     "Task",
     "Term",
     "TermCost",
+    "ThroughputUnit",
     "TrainingJob",
     "TrainingMemory",
     "TrainingOption",
     "TrainingPlan",
     "TrainingStep",
     "TransferChoice",
+    "TransferKind",
     "TransferPath",
+    "TransferTariff",
+    "TransferUnit",
+    "ValidationKind",
+    "ValidationReport",
+    "ValidationRow",
+    "ValidationSummaries",
+    "ValidationSummary",
     "Warning",
 ]

@@ -93,4 +93,4 @@ def dollars(usd: float | None) -> str:
     for factor, letter in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if abs(usd) >= factor * 0.9995:
             return f"{usd / factor:.3g}{letter}" if abs(usd) < 999.5 * factor else f"{usd / factor:,.0f}{letter}"
-    return f"{usd:,.2f}"
+    return f"{usd + 0.0:,.2f}"  # what is -0.0 reads 0.00

@@ -11,14 +11,22 @@ use rackrate::Error;
 use rackrate::input::Value;
 use serde::Serialize;
 
-/// Three statements that every call shares: in, core, out.
+/// What every call shares: in, core, out.
 fn call<T: Serialize + Send>(
     request: &Bound<'_, PyAny>,
     core: fn(&Value) -> Result<T, Error>,
 ) -> PyResult<Py<PyAny>> {
     let py = request.py();
     let request = request::read(request)?;
-    let answer = py.detach(|| core(&request)).map_err(|error| failure::raise(py, &error))?;
+    told(py, || core(&request))
+}
+
+/// What the core says, with the interpreter let go while it thinks.
+fn told<T: Serialize + Send>(
+    py: Python<'_>,
+    core: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<Py<PyAny>> {
+    let answer = py.detach(core).map_err(|error| failure::raise(py, &error))?;
     answer::write(py, &answer)
 }
 
@@ -28,7 +36,7 @@ mod _core {
     use pyo3::prelude::*;
     use rackrate::api;
 
-    use super::{answer, call, failure};
+    use super::{call, told};
 
     /// Version of the core.
     #[pymodule_export]
@@ -69,10 +77,36 @@ mod _core {
         call(request, api::search_serving)
     }
 
+    /// Time and bandwidth of one collective.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn collective(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::collective)
+    }
+
+    /// Everything known, with sources.
+    #[pyfunction]
+    fn catalog(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        told(py, api::catalog)
+    }
+
+    /// Predictions beside a table of measurements.
+    #[pyfunction]
+    #[pyo3(signature = (kind, csv, by, /))]
+    fn validate(py: Python<'_>, kind: &str, csv: &str, by: Option<&str>) -> PyResult<Py<PyAny>> {
+        told(py, || api::validate(kind, csv, by))
+    }
+
     /// The built-in scenarios.
     #[pyfunction]
     fn scenarios(py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let answer = py.detach(api::scenarios).map_err(|error| failure::raise(py, &error))?;
-        answer::write(py, &answer)
+        told(py, api::scenarios)
+    }
+
+    /// The built-in scenario of this name.
+    #[pyfunction]
+    #[pyo3(signature = (name, /))]
+    fn scenario(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        told(py, || api::scenario(name))
     }
 }

@@ -80,14 +80,25 @@ pub struct ValidationRow {
 pub struct ValidationReport {
     /// The rows in the table's order.
     pub rows: Vec<ValidationRow>,
-    /// Each quantity, then each group of each quantity.
-    pub summary: Vec<ValidationSummary>,
+    /// The statistics.
+    pub summary: ValidationSummaries,
+}
+
+/// Statistics of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ValidationSummaries {
+    /// Each quantity over the whole table, in order of appearance.
+    pub quantities: Vec<ValidationSummary>,
+    /// Each group of each quantity; empty where no column to group by was asked for.
+    pub groups: Vec<ValidationSummary>,
 }
 
 impl ValidationReport {
     /// The report on `rows`.
     pub fn new(rows: Vec<ValidationRow>) -> Self {
-        let summary = summarise(&rows);
-        Self { rows, summary }
+        let (quantities, groups) = summarise(&rows).into_iter().partition(|one| one.group.is_none());
+        Self { rows, summary: ValidationSummaries { quantities, groups } }
     }
 }
