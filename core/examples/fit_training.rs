@@ -7,7 +7,7 @@ fn main() {
     let by = std::env::args().nth(2);
     let csv = std::fs::read_to_string(path).unwrap();
     let rows = training::rows(Catalog::embedded().unwrap(), &csv, by.as_deref()).unwrap();
-    let report = ValidationReport::of(rows);
+    let report = ValidationReport::new(rows);
     println!("id,quantity,measured,predicted,refused");
     for r in &report.rows {
         println!(
