@@ -244,8 +244,7 @@ fn fit_stage(rows: &[&Row], free: &[&str], constants: &mut KernelConstants) {
         total / groups.len() as f64
             + PRIOR_WEIGHT * free.iter().zip(point).map(|(name, &x)| prior(name, x)).sum::<f64>()
     };
-    let mut point: Vec<f64> =
-        free.iter().map(|name| encode(name, *constants.clone().value_mut(name).unwrap())).collect();
+    let mut point: Vec<f64> = free.iter().map(|name| encode(name, usual(name))).collect();
     for size in [1.0, 0.5, 0.25, 0.1] {
         point = nelder_mead(&loss, &point, size);
     }
@@ -258,17 +257,21 @@ const PRIOR_WEIGHT: f64 = 0.002;
 
 /// Squared distance, in natural logarithms, from the usual size of a constant.
 fn prior(name: &str, x: f64) -> f64 {
-    let usual = match name {
+    let distance = x - encode(name, usual(name));
+    distance * distance
+}
+
+/// The usual size of a constant: where every fit starts.
+fn usual(name: &str) -> f64 {
+    match name {
         _ if name.ends_with("operand_cost") => 8.0,
         _ if name.ends_with("prologue") => 128.0,
         _ if name.ends_with("_us") => 5.0,
         _ if name.ends_with("expert_cost") || name.ends_with("gain") => 1.2,
-        "rotary_passes" => 3.0,
         _ if name.ends_with("quantise_passes") => 1.5,
+        "rotary_passes" => 3.0,
         _ => 0.8,
-    };
-    let distance = x - encode(name, usual);
-    distance * distance
+    }
 }
 
 /// Shares lie between 0 and 1, other constants above 0 (the cost of experts' products, passes and gains above 1).
