@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-core test-python test-web lint format bench docs types \
+.PHONY: help run serve test test-core test-python test-web lint format bench docs types goldens \
         build-core build-python build-web clean
 
 PYTHON ?= python3
@@ -112,6 +112,11 @@ docs: ## Build the documentation of the crates
 types: ## Write the Python types anew from the core's JSON Schema
 	@scripts/setup.sh rust python
 	@$(BIN)/python scripts/generate_types.py
+
+goldens: ## Answer the cases of tests/cases anew: read the difference, it is what will be reviewed
+	@scripts/setup.sh rust python
+	@REFRESH_CASES=1 cargo test --quiet --package rackrate --test cases
+	@git --no-pager diff --stat -- tests/cases
 
 clean: ## Remove everything that was built or installed here
 	@$(say) "Removing builds and installed packages of this checkout"

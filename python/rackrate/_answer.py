@@ -50,13 +50,12 @@ class Answer:
         """
         name = MAIN_LIST.get(type(self).__name__)
         if name is not None:
-            return [record._flat() for record in getattr(self, name)]
+            return even([record._flat() for record in getattr(self, name)])
         if type(self).__name__ == "Plan":
-            return [
-                {"job": job, **option._flat()}
-                for job in ("training", "serving")
-                for option in getattr(getattr(self, job), "options", ())
-            ]
+            jobs = ((job, getattr(self, job)) for job in ("training", "serving"))
+            return even([{"job": job, **option._flat()} for job, part in jobs if part for option in part.options])
+        if type(self).__name__ == "Catalog":
+            return even([{"table": name, **row._flat()} for name, table in self._items() for row in table])
         return [self._flat()]
 
     def to_pandas(self) -> pd.DataFrame:
@@ -121,7 +120,7 @@ class Rows(tuple[Record, ...]):
 
     def records(self) -> list[dict[str, Any]]:
         """Give one row for each record; nested fields get dotted names, lists of records within stay out."""
-        return [record._flat() for record in self]
+        return even([record._flat() for record in self])
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Give the records as dicts."""
@@ -173,28 +172,30 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def full(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give every record all the columns; what a record lacks is empty."""
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return [{name: record.get(name) for name in names} for record in records]
+def even(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give every record all the columns; what a record lacks is None."""
+    names = dict.fromkeys(name for record in records for name in record)
+    # Where some records have a nested answer and others None, its fields are the columns.
+    nested = {name.rpartition(".")[0] for name in names}
+    return [{name: record.get(name) for name in names if name not in nested} for record in records]
 
 
 def to_pandas(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Make a pandas frame of records."""
     import pandas as pd  # noqa: PLC0415 (an extra: imported where it is asked for)
 
-    return pd.DataFrame(full(records))
+    return pd.DataFrame(records)
 
 
 def to_polars(records: list[dict[str, Any]]) -> pl.DataFrame:
     """Make a polars frame of records."""
     import polars as pl  # noqa: PLC0415 (as above)
 
-    return pl.DataFrame(full(records), infer_schema_length=None)
+    return pl.DataFrame(records, infer_schema_length=None)
 
 
 def to_arrow(records: list[dict[str, Any]]) -> pa.Table:
     """Make an Arrow table of records."""
     import pyarrow as pa  # noqa: PLC0415 (as above)
 
-    return pa.Table.from_pylist(full(records))
+    return pa.Table.from_pylist(records)

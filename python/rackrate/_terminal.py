@@ -19,7 +19,8 @@ def text(sections: Iterable[Section], width: int) -> str:
     width = max(width, NARROWEST)
     blocks = []
     for section in sections:
-        lines = [section.title, "─" * len(section.title)] if section.title else []
+        lines = textwrap.wrap(section.title, width)
+        lines += ["─" * max(len(line) for line in lines)] if lines else []
         for line in section.lines:
             lines += textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False) or [""]
         if section.table:

@@ -58,7 +58,10 @@ CALLS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
     "search_layouts": (_core.search_layouts, SEARCH),
     "serving_point": (_core.serving_point, POINT),
     "search_serving": (_core.search_serving, SERVE),
-    "collective": (_core.collective, {"op": "all_reduce", "bytes": 1e6, "gpu": "H100-SXM", "nodes": 1}),
+    "collective": (
+        _core.collective,
+        {"op": "all_reduce", "bytes": 1e6, "gpu": "H100-SXM", "nodes": 1, "gpus_per_node": 8},
+    ),
 }
 
 KINDS = [
