@@ -33,7 +33,8 @@ fn cases() -> Vec<(PathBuf, String, Case)> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
-            let case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let case =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             (path, text, case)
         })
         .collect()
@@ -86,7 +87,11 @@ fn every_case_is_answered_to_the_last_bit() {
             stale.push(format!("{}: line {:?}", path.display(), differs.map(|line| line + 1)));
         }
     }
-    assert!(stale.is_empty(), "numbers moved; if they should, run `make goldens` and say why:\n{}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "numbers moved; if they should, run `make goldens` and say why:\n{}",
+        stale.join("\n")
+    );
 }
 
 /// A replay that compares nothing would pass the test above.

@@ -29,7 +29,8 @@ pub enum ValidationKind {
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
-/// form groups with their own statistics.
+/// form groups with their own statistics (collectives without it are grouped by small messages, large ones and engines'
+/// kernels).
 ///
 /// A row counts by the column `weight` where the table has one; else as its kind says (a run of collectives, that is the
 /// rows whose `id` differs in the running number only, counts once).
