@@ -1,109 +1,59 @@
-//! The cases of `tests/cases`, which every face replays: here against the core, to the last bit.
-//!
-//! `REFRESH_CASES=1 cargo test -p rackrate --test cases` (or `make goldens`) writes the answers anew from the requests;
-//! the difference in the files is what there is to review. Never edit an answer to silence a test.
+//! The shared cases, replayed through core: every other face must say the same, bit for bit.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/cases.rs"]
+mod support;
 
-use rackrate::input::Value;
-use rackrate::{Error, api};
-use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    /// What the case is for.
-    about: String,
-    /// Name of the call in [`api`].
-    call: String,
-    request: Value,
-    #[serde(default)]
-    answer: Option<Value>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-fn cases() -> Vec<(PathBuf, String, Case)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).unwrap();
-            let case =
-                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (path, text, case)
-        })
-        .collect()
-}
-
-/// The file that the case should be.
-fn written(case: &Case) -> String {
-    match case.call.as_str() {
-        "plan" => put(case, api::plan),
-        "training_step" => put(case, api::training_step),
-        "search_layouts" => put(case, api::search_layouts),
-        "serving_point" => put(case, api::serving_point),
-        "search_serving" => put(case, api::search_serving),
-        "collective" => put(case, api::collective),
-        other => panic!("no call is named {other}"),
+/// The first place where two answers differ.
+fn difference(path: &str, ours: &Json, golden: &Json) -> Option<String> {
+    match (ours, golden) {
+        (Json::Object(a), Json::Object(b)) => {
+            if let Some(key) =
+                a.keys().chain(b.keys()).find(|key| a.contains_key(*key) != b.contains_key(*key))
+            {
+                return Some(format!("{path}.{key} is on one side only"));
+            }
+            a.iter().find_map(|(key, value)| difference(&format!("{path}.{key}"), value, &b[key]))
+        }
+        (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(i, (x, y))| difference(&format!("{path}[{i}]"), x, y))
+        }
+        (Json::Number(a), Json::Number(b)) => {
+            // JSON writes a number in the fewest digits that give it back, so equal bits are equal numbers.
+            (a.as_f64() != b.as_f64()).then(|| format!("{path}: {a} instead of {b}"))
+        }
+        (a, b) => (a != b).then(|| format!("{path}: {a} instead of {b}")),
     }
-}
-
-fn put<T: Serialize>(case: &Case, call: fn(&Value) -> Result<T, Error>) -> String {
-    #[derive(Serialize)]
-    struct File<'a, T> {
-        about: &'a str,
-        call: &'a str,
-        request: &'a Value,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        answer: Option<T>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<Error>,
-    }
-    let (answer, error) = match call(&case.request) {
-        Ok(answer) => (Some(answer), None),
-        Err(error) => (None, Some(error)),
-    };
-    let file = File { about: &case.about, call: &case.call, request: &case.request, answer, error };
-    serde_json::to_string_pretty(&file).unwrap() + "\n"
 }
 
 #[test]
-fn every_case_is_answered_to_the_last_bit() {
-    let refresh = std::env::var_os("REFRESH_CASES").is_some();
-    let cases = cases();
-    assert!(cases.len() >= 10, "only {} cases", cases.len());
-    let mut stale = Vec::new();
-    for (path, text, case) in &cases {
-        let should = written(case);
-        if refresh && *text != should {
-            fs::write(path, &should).unwrap();
-        } else if *text != should {
-            let differs = text.lines().zip(should.lines()).position(|(is, should)| is != should);
-            stale.push(format!("{}: line {:?}", path.display(), differs.map(|line| line + 1)));
+fn every_case_is_answered_as_written() {
+    let paths = support::paths();
+    assert!(paths.len() >= 40, "only {} cases", paths.len());
+    for path in paths {
+        let case = support::read(&path);
+        let ours = support::answer(&case.call, &case.request);
+        if let Some(difference) = difference("", &ours, &case.expected) {
+            panic!(
+                "{}: {difference}\nIf the new number is right, run `cargo run --release --example cases` and say why \
+                 in CHANGELOG.md.",
+                path.display()
+            );
         }
     }
-    assert!(
-        stale.is_empty(),
-        "numbers moved; if they should, run `make goldens` and say why:\n{}",
-        stale.join("\n")
-    );
 }
 
-/// A replay that compares nothing would pass the test above.
 #[test]
-fn a_corrupted_case_is_seen() {
-    for (path, text, case) in cases() {
-        assert!(case.answer.is_some() != case.error.is_some(), "{}: an answer or an error", path.display());
-        let digit = text.rfind(|c: char| c.is_ascii_digit());
-        let Some(digit) = digit.filter(|_| case.answer.is_some()) else { continue };
-        let mut corrupted = text.clone();
-        let other = if text.as_bytes()[digit] == b'7' { "3" } else { "7" };
-        corrupted.replace_range(digit..=digit, other);
-        assert_ne!(corrupted, written(&case), "{}", path.display());
-    }
+fn a_corrupted_golden_is_seen() {
+    let path = support::paths().into_iter().find(|p| p.ends_with("plan-serve-70b.json")).unwrap();
+    let mut case = support::read(&path);
+    let number = case.expected.pointer_mut("/answer/serving/options/0/point/tpot_seconds").unwrap();
+    // The smallest change there is: one unit in the last place.
+    let corrupted = f64::from_bits(number.as_f64().unwrap().to_bits() + 1);
+    *number = serde_json::json!(corrupted);
+    let ours = support::answer(&case.call, &case.request);
+    let seen = difference("", &ours, &case.expected).unwrap();
+    assert!(seen.contains("tpot_seconds"), "{seen}");
 }
