@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, nearest};
 
@@ -37,7 +37,7 @@ impl Value {
         }
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Null => "nothing".to_owned(),
             Self::Bool(b) => b.to_string(),
@@ -330,6 +330,33 @@ impl<'de> de::MapAccess<'de> for Fields<'_> {
         };
         self.at += 1;
         seed.deserialize(value).map_err(|fault| Fault(fault.0.within(key)))
+    }
+}
+
+/// As itself: numbers, text, lists and objects without any tag.
+impl Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(b) => serializer.serialize_bool(*b),
+            Self::Number(n) => serializer.serialize_f64(*n),
+            Self::Text(s) => serializer.serialize_str(s),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(fields) => serializer.collect_map(fields.iter().map(|(k, v)| (k, v))),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
     }
 }
 

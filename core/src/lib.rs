@@ -11,6 +11,8 @@ pub mod model;
 pub mod network;
 pub mod plan;
 pub mod quantity;
+pub mod residuals;
 pub mod training;
+pub mod validate;
 
 pub use error::Error;

@@ -1,11 +1,224 @@
-//! What can be rented, and where every figure is from.
+//! What can be rented, which models are known, and where every figure is from.
+//!
+//! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
+//! negotiated rate, a new GPU) through the same reader and the same checks.
 
-mod contract;
 mod gpu;
+mod lookup;
+mod preset;
+mod price;
 mod shape;
 mod source;
+mod table;
+mod target;
+mod topology;
 
-pub use contract::{Overlay, Term};
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
 pub use gpu::{Gpu, GpuArchitecture};
+pub use preset::ModelPreset;
+pub use price::{Price, Term};
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
+pub use table::Table;
+pub use target::Target;
+pub use topology::AssumedTopology;
+
+use crate::error::Error;
+use lookup::{check_spellings, same_name};
+use table::{Origin, Row, rows};
+
+/// Everything known: what can be rented, what it costs, which models there are.
+///
+/// Rows stand in the order of their tables. Look up by name with [`Catalog::gpu`], [`Catalog::shape`],
+/// [`Catalog::fabric`] and [`Catalog::model`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    /// GPUs, rented by a cloud or named by published measurements.
+    pub gpus: Vec<Gpu>,
+    /// Instance shapes.
+    pub shapes: Vec<Shape>,
+    /// Networks between nodes.
+    pub fabrics: Vec<Fabric>,
+    /// Prices of shapes by region and term.
+    pub prices: Vec<Price>,
+    /// Models known by name.
+    pub models: Vec<ModelPreset>,
+}
+
+/// Rows that replace those of the embedded tables with the same key, or add to them.
+///
+/// Keys: the name of a GPU, shape, fabric or model; shape, region and term of a price. A row replaces the whole row it
+/// meets. Rows without a source count as the user's word ([`Confidence::User`]).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct Overlay {
+    /// Columns of `core/data/gpus.csv`.
+    pub gpus: Option<Table>,
+    /// Columns of `core/data/shapes.csv`.
+    pub shapes: Option<Table>,
+    /// Columns of `core/data/fabrics.csv`.
+    pub fabrics: Option<Table>,
+    /// Columns of `core/data/prices.csv`.
+    pub prices: Option<Table>,
+    /// Columns of `core/data/models.csv`.
+    pub models: Option<Table>,
+}
+
+impl Catalog {
+    /// The tables that this version carries, parsed once.
+    ///
+    /// # Errors
+    /// If an embedded table is malformed, which the tests of this crate rule out.
+    pub fn embedded() -> Result<&'static Self, Error> {
+        static EMBEDDED: OnceLock<Result<Catalog, Error>> = OnceLock::new();
+        EMBEDDED
+            .get_or_init(|| {
+                let own = |text: &str| Some(Table::Csv(text.to_owned()));
+                let tables = Overlay {
+                    gpus: own(include_str!("../../data/gpus.csv")),
+                    shapes: own(include_str!("../../data/shapes.csv")),
+                    fabrics: own(include_str!("../../data/fabrics.csv")),
+                    prices: own(include_str!("../../data/prices.csv")),
+                    models: own(include_str!("../../data/models.csv")),
+                };
+                Self::default().with(&tables, Origin::Embedded)
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// This catalogue with the rows of `overlay` in place of those with the same key, or added.
+    ///
+    /// # Errors
+    /// With the path of the cell (`prices[3].usd_per_gpu_hour`): an unknown column, a missing or malformed cell, a
+    /// number out of range, a row that stands twice, a name that no other table knows, a spelling that already means
+    /// another row.
+    pub fn overlaid(&self, overlay: &Overlay) -> Result<Self, Error> {
+        self.with(overlay, Origin::Overlay)
+    }
+
+    fn with(&self, tables: &Overlay, origin: Origin) -> Result<Self, Error> {
+        let titles = titles()?;
+        let titles = titles.as_slice();
+        let mut out = Self::default();
+        out.fabrics = merged(
+            &self.fabrics,
+            ("fabrics", &tables.fabrics, Fabric::COLUMNS, origin),
+            |row| Fabric::from_row(row, titles),
+            |a, b| same_name(&a.name, &b.name),
+        )?;
+        out.gpus = merged(
+            &self.gpus,
+            ("gpus", &tables.gpus, Gpu::COLUMNS, origin),
+            |row| {
+                let mut gpu = Gpu::from_row(row, titles)?;
+                gpu.scale_up_kind().map_err(|e| relocated(e, row.at("scale_up_link")))?;
+                if let Some(name) = &gpu.reference_fabric {
+                    gpu.reference_fabric = Some(out.fabric(&row.at("reference_fabric"), name)?.name.clone());
+                }
+                Ok(gpu)
+            },
+            |a, b| same_name(&a.name, &b.name),
+        )?;
+        out.shapes = merged(
+            &self.shapes,
+            ("shapes", &tables.shapes, Shape::COLUMNS, origin),
+            |row| {
+                let mut shape = Shape::from_row(row, titles)?;
+                shape.gpu = out.gpu(&row.at("gpu"), &shape.gpu)?.name.clone();
+                if let Some(name) = &shape.fabric {
+                    shape.fabric = Some(out.fabric(&row.at("fabric"), name)?.name.clone());
+                }
+                shape.check(row.path())?;
+                Ok(shape)
+            },
+            |a, b| same_name(&a.name, &b.name),
+        )?;
+        out.prices = merged(
+            &self.prices,
+            ("prices", &tables.prices, Price::COLUMNS, origin),
+            |row| {
+                let shape = row.required::<String>("shape")?;
+                Price::from_row(row, titles, out.shape(&row.at("shape"), &shape)?)
+            },
+            Price::same_key,
+        )?;
+        out.models = merged(
+            &self.models,
+            ("models", &tables.models, ModelPreset::COLUMNS, origin),
+            |row| ModelPreset::from_row(row, titles),
+            |a, b| same_name(&a.architecture.name, &b.architecture.name),
+        )?;
+        check_spellings("gpus", out.gpus.iter().map(|g| (&g.name, &g.aliases)))?;
+        check_spellings("shapes", out.shapes.iter().map(|s| (&s.name, &s.aliases)))?;
+        check_spellings("models", out.models.iter().map(|m| (&m.architecture.name, &m.aliases)))?;
+        Ok(out)
+    }
+}
+
+type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin);
+
+/// `base` with the rows of a table in place of those that are the `same`, or added behind them.
+fn merged<T: Clone>(
+    base: &[T],
+    (name, table, columns, origin): NamedTable<'_>,
+    read: impl Fn(&Row) -> Result<T, Error>,
+    same: impl Fn(&T, &T) -> bool,
+) -> Result<Vec<T>, Error> {
+    let mut out = base.to_vec();
+    let Some(table) = table else { return Ok(out) };
+    let mut written: Vec<usize> = Vec::new();
+    for row in rows(name, table, columns, origin)? {
+        let item = read(&row)?;
+        match out.iter().position(|known| same(known, &item)) {
+            Some(at) if at >= base.len() || written.contains(&at) => {
+                return Err(Error::Malformed {
+                    field: row.path().to_owned(),
+                    message: "an earlier row of the table has the same key".to_owned(),
+                });
+            }
+            Some(at) => {
+                written.push(at);
+                if let Some(slot) = out.get_mut(at) {
+                    *slot = item;
+                }
+            }
+            None => out.push(item),
+        }
+    }
+    Ok(out)
+}
+
+/// Titles of sources by their short names in the tables.
+fn titles() -> Result<Vec<(String, String)>, Error> {
+    let mut reader = csv::Reader::from_reader(include_str!("../../data/sources.csv").as_bytes());
+    reader
+        .records()
+        .map(|record| {
+            let record = record
+                .map_err(|e| Error::Malformed { field: "sources".to_owned(), message: e.to_string() })?;
+            match (record.get(0), record.get(1)) {
+                (Some(id), Some(title)) => Ok((id.to_owned(), title.to_owned())),
+                _ => Err(Error::Malformed {
+                    field: "sources".to_owned(),
+                    message: "two columns expected".to_owned(),
+                }),
+            }
+        })
+        .collect()
+}
+
+fn relocated(error: Error, field: String) -> Error {
+    match error {
+        Error::Unsupported { given, reason, .. } => Error::Unsupported { field, given, reason },
+        other => other,
+    }
+}

@@ -1,6 +1,7 @@
 //! What is computed: transformer architectures, their parameters and FLOP.
 
 mod architecture;
+mod params;
 mod precision;
 mod reference;
 

@@ -1,8 +1,19 @@
 //! How long one collective takes on one fabric.
 
+mod constants;
+mod engine;
+mod time;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::FabricKind;
+
+pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
+pub use engine::{
+    ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
+    expert_all_to_all_time, expert_all_to_all_time_with,
+};
+pub use time::{algorithm_time_with, collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +33,22 @@ pub enum CollectiveOp {
     Broadcast,
     /// From one rank to one other.
     SendRecv,
+}
+
+impl CollectiveOp {
+    /// busbw / algbw, as nccl-tests defines it: 2(n−1)/n for all-reduce, (n−1)/n for all-gather, reduce-scatter and
+    /// all-to-all, 1 for broadcast and send; 0 without a rank.
+    pub fn bus_factor(self, ranks: u32) -> f64 {
+        if ranks == 0 {
+            return 0.0;
+        }
+        let once = f64::from(ranks - 1) / f64::from(ranks);
+        match self {
+            Self::AllReduce => 2.0 * once,
+            Self::AllGather | Self::ReduceScatter | Self::AllToAll => once,
+            Self::Broadcast | Self::SendRecv => 1.0,
+        }
+    }
 }
 
 /// The links that a group of GPUs sees.

@@ -1,0 +1,120 @@
+//! Models known by name.
+
+use serde::{Deserialize, Serialize};
+
+use super::Source;
+use super::table::Row;
+use crate::error::Error;
+use crate::model::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow};
+
+/// A model known by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ModelPreset {
+    /// Its architecture; its `name` is the canonical name.
+    pub architecture: Architecture,
+    /// Other spellings, the Hugging Face identifier among them.
+    pub aliases: Vec<String>,
+    /// Positions that the model was made for, where known.
+    pub max_positions: Option<u32>,
+    /// Where the figures are from.
+    pub source: Source,
+}
+
+impl ModelPreset {
+    pub(super) const COLUMNS: &'static [&'static str] = &[
+        "name",
+        "aliases",
+        "layers",
+        "hidden",
+        "heads",
+        "kv_heads",
+        "head_dim",
+        "ffn",
+        "gated",
+        "vocab",
+        "tied_embeddings",
+        "learned_positions",
+        "biases",
+        "max_positions",
+        "q_lora_rank",
+        "kv_lora_rank",
+        "qk_nope_head_dim",
+        "qk_rope_head_dim",
+        "v_head_dim",
+        "window",
+        "full_layers",
+        "experts",
+        "top_k",
+        "expert_ffn",
+        "shared_ffn",
+        "moe_dense_layers",
+        "mtp_layers",
+        "unsupported",
+        "parameters_b",
+        "active_parameters_b",
+    ];
+
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+        let whole = |column: &str| row.required::<u32>(column);
+        let or_zero = |column: &str| Ok::<u32, Error>(row.optional::<u32>(column)?.unwrap_or(0));
+        let published = |column| Ok::<_, Error>(row.number(column, 1e-6, 1e6)?.map(|b: f64| b * 1e9));
+        let mla = match row.optional::<u32>("kv_lora_rank")? {
+            None => None,
+            Some(kv_lora_rank) => Some(LatentAttention {
+                q_lora_rank: or_zero("q_lora_rank")?,
+                kv_lora_rank,
+                qk_nope_head_dim: whole("qk_nope_head_dim")?,
+                qk_rope_head_dim: whole("qk_rope_head_dim")?,
+                v_head_dim: whole("v_head_dim")?,
+            }),
+        };
+        let sliding_window = match row.optional::<u32>("window")? {
+            None => None,
+            Some(window) => Some(SlidingWindow { window, full_layers: whole("full_layers")? }),
+        };
+        let moe = match row.optional::<u32>("experts")? {
+            None => None,
+            Some(experts) => Some(MixtureOfExperts {
+                experts,
+                top_k: whole("top_k")?,
+                expert_ffn: whole("expert_ffn")?,
+                shared_ffn: or_zero("shared_ffn")?,
+                dense_layers: or_zero("moe_dense_layers")?,
+            }),
+        };
+        let architecture = Architecture {
+            name: row.required("name")?,
+            layers: whole("layers")?,
+            hidden: whole("hidden")?,
+            heads: whole("heads")?,
+            kv_heads: whole("kv_heads")?,
+            head_dim: whole("head_dim")?,
+            ffn: whole("ffn")?,
+            gated: row.flag("gated")?,
+            vocab: whole("vocab")?,
+            tied_embeddings: row.flag("tied_embeddings")?,
+            learned_positions: or_zero("learned_positions")?,
+            biases: row.flag("biases")?,
+            mla,
+            sliding_window,
+            moe,
+            mtp_layers: or_zero("mtp_layers")?,
+            unsupported: row.optional("unsupported")?,
+            published_parameters: published("parameters_b")?,
+            published_active_parameters: published("active_parameters_b")?,
+        };
+        // A model that estimators refuse anyway may have gaps, such as an unread layer pattern.
+        if architecture.unsupported.is_none() {
+            architecture.check(row.path())?;
+        }
+        Ok(Self {
+            architecture,
+            aliases: row.names("aliases")?,
+            max_positions: row.optional("max_positions")?,
+            source: row.source(titles)?,
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! Reading a table: CSV text or a list of rows becomes [`Row`]s whose cells are taken by name, with errors that name
+//! the cell (`prices[3].usd_per_gpu_hour`). The embedded tables and a user's overlay pass this one door.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Confidence, Source};
+use crate::error::{Error, check_range, nearest};
+use crate::input::{self, Value};
+
+/// A table of an overlay: CSV text with a header line, or a list of rows with the same column names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(untagged)]
+pub enum Table {
+    /// CSV text (RFC 4180) with a header line; empty cells are absent.
+    Csv(String),
+    /// Rows as objects; absent and null cells are absent.
+    Rows(
+        #[cfg_attr(feature = "tsify", tsify(type = "Record<string, string | number | boolean | null>[]"))]
+        Vec<Value>,
+    ),
+}
+
+impl<'de> Deserialize<'de> for Table {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Text(csv) => Ok(Self::Csv(csv)),
+            Value::List(rows) => Ok(Self::Rows(rows)),
+            _ => Err(serde::de::Error::custom("CSV text or a list of rows expected")),
+        }
+    }
+}
+
+/// What rows do not have to say themselves.
+#[derive(Clone, Copy)]
+pub(super) enum Origin {
+    /// Our own tables: every row states its source.
+    Embedded,
+    /// A user's overlay: a row without a source is the user's own word.
+    Overlay,
+}
+
+/// Rows of `table` called `name`, whose cells may only be those of `columns` and the four of every table (`source`,
+/// `as_of`, `confidence`, `note`).
+pub(super) fn rows(name: &str, table: &Table, columns: &[&str], origin: Origin) -> Result<Vec<Row>, Error> {
+    let cells: Vec<Vec<(String, Value)>> = match table {
+        Table::Csv(text) => csv_cells(name, text)?,
+        Table::Rows(values) => values
+            .iter()
+            .enumerate()
+            .map(|(i, value)| match value {
+                Value::Object(fields) => Ok(fields.clone()),
+                _ => Err(Error::WrongType {
+                    field: format!("{name}[{i}]"),
+                    given: value.describe(),
+                    expected: "a row: an object with named cells".to_owned(),
+                }),
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    cells
+        .into_iter()
+        .enumerate()
+        .map(|(i, cells)| {
+            let row = Row { path: format!("{name}[{i}]"), cells, origin };
+            row.check_columns(columns)?;
+            Ok(row)
+        })
+        .collect()
+}
+
+fn csv_cells(name: &str, text: &str) -> Result<Vec<Vec<(String, Value)>>, Error> {
+    let malformed = |e: csv::Error| Error::Malformed { field: name.to_owned(), message: e.to_string() };
+    // A file saved by a spreadsheet may begin with a byte-order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(malformed)?.clone();
+    let mut out = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(malformed)?;
+        let cells = header
+            .iter()
+            .zip(&record)
+            .filter(|(_, cell)| !cell.is_empty())
+            .map(|(column, cell)| (column.to_owned(), Value::Text(cell.to_owned())))
+            .collect();
+        out.push(cells);
+    }
+    Ok(out)
+}
+
+/// Columns that every table has.
+const COMMON: [&str; 4] = ["source", "as_of", "confidence", "note"];
+
+/// One row of a table, its cells by column name.
+pub(super) struct Row {
+    path: String,
+    cells: Vec<(String, Value)>,
+    origin: Origin,
+}
+
+impl Row {
+    /// Path of the cell `column`, for errors.
+    pub(super) fn at(&self, column: &str) -> String {
+        format!("{}.{column}", self.path)
+    }
+
+    /// Path of the row.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn cell(&self, column: &str) -> Option<&Value> {
+        self.cells.iter().find(|(c, _)| c == column).map(|(_, v)| v).filter(|v| **v != Value::Null)
+    }
+
+    fn missing(&self, column: &str) -> Error {
+        Error::MissingField { field: self.at(column), expected: "every row needs it".to_owned() }
+    }
+
+    /// The cell as `T`, none if empty.
+    pub(super) fn optional<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
+        self.cell(column).map(|v| input::read(v).map_err(|e: Error| e.within(&self.at(column)))).transpose()
+    }
+
+    /// The cell as `T`.
+    pub(super) fn required<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
+        self.optional(column)?.ok_or_else(|| self.missing(column))
+    }
+
+    /// The number in the cell if it lies in `min..=max`, none if empty.
+    pub(super) fn number(&self, column: &str, min: f64, max: f64) -> Result<Option<f64>, Error> {
+        let number: Option<f64> = self.optional(column)?;
+        number.map(|n| check_range(&self.at(column), n, min, max)).transpose()
+    }
+
+    /// The number in the cell, which must lie in `min..=max`.
+    pub(super) fn number_required(&self, column: &str, min: f64, max: f64) -> Result<f64, Error> {
+        self.number(column, min, max)?.ok_or_else(|| self.missing(column))
+    }
+
+    /// The whole number in the cell, which must lie in `min..=max`; none if empty.
+    pub(super) fn count(&self, column: &str, min: u32, max: u32) -> Result<Option<u32>, Error> {
+        let count: Option<u32> = self.optional(column)?;
+        if let Some(n) = count {
+            check_range(&self.at(column), f64::from(n), f64::from(min), f64::from(max))?;
+        }
+        Ok(count)
+    }
+
+    /// The whole number in the cell, which must lie in `min..=max`.
+    pub(super) fn count_required(&self, column: &str, min: u32, max: u32) -> Result<u32, Error> {
+        self.count(column, min, max)?.ok_or_else(|| self.missing(column))
+    }
+
+    /// The text of the cell, empty if there is none.
+    pub(super) fn text(&self, column: &str) -> Result<String, Error> {
+        Ok(self.optional(column)?.unwrap_or_default())
+    }
+
+    /// The names in the cell, separated by `;` in CSV or given as a list.
+    pub(super) fn names(&self, column: &str) -> Result<Vec<String>, Error> {
+        match self.cell(column) {
+            None => Ok(Vec::new()),
+            Some(Value::Text(text)) => Ok(split(text)),
+            Some(other) => input::read(other).map_err(|e: Error| e.within(&self.at(column))),
+        }
+    }
+
+    /// True or false: `1`, `0`, `true`, `false`; false if empty.
+    pub(super) fn flag(&self, column: &str) -> Result<bool, Error> {
+        match self.cell(column) {
+            None => Ok(false),
+            Some(Value::Bool(b)) => Ok(*b),
+            Some(Value::Number(n)) if *n == 0.0 => Ok(false),
+            Some(Value::Number(n)) if *n == 1.0 => Ok(true),
+            Some(Value::Text(t)) if matches!(t.as_str(), "0" | "false") => Ok(false),
+            Some(Value::Text(t)) if matches!(t.as_str(), "1" | "true") => Ok(true),
+            Some(other) => Err(Error::WrongType {
+                field: self.at(column),
+                given: other.describe(),
+                expected: "true, false, 1 or 0".to_owned(),
+            }),
+        }
+    }
+
+    /// Where the row is from. `titles` maps the short names of sources to their titles; other text stands for itself.
+    pub(super) fn source(&self, titles: &[(String, String)]) -> Result<Source, Error> {
+        let overlay = matches!(self.origin, Origin::Overlay);
+        let named = self.names("source")?;
+        let source = if named.is_empty() {
+            if !overlay {
+                return Err(self.missing("source"));
+            }
+            "given by the user".to_owned()
+        } else {
+            let title =
+                |id: &String| titles.iter().find(|(known, _)| known == id).map_or(id, |(_, t)| t).clone();
+            named.iter().map(title).collect::<Vec<_>>().join("; ")
+        };
+        let as_of = match self.optional::<String>("as_of")? {
+            Some(date) => checked_date(&self.at("as_of"), date)?,
+            None if overlay => String::new(),
+            None => return Err(self.missing("as_of")),
+        };
+        let confidence = match self.optional::<Confidence>("confidence")? {
+            Some(confidence) => confidence,
+            None if overlay => Confidence::User,
+            None => return Err(self.missing("confidence")),
+        };
+        Ok(Source { source, as_of, confidence, note: self.text("note")? })
+    }
+
+    fn check_columns(&self, columns: &[&str]) -> Result<(), Error> {
+        let mut seen: Vec<&str> = Vec::with_capacity(self.cells.len());
+        for (column, _) in &self.cells {
+            let known = || columns.iter().chain(&COMMON).copied();
+            if !known().any(|c| c == column) {
+                return Err(Error::UnknownField {
+                    field: self.at(column),
+                    nearest: nearest(column, known()),
+                    allowed: known().map(str::to_owned).collect(),
+                });
+            }
+            if seen.contains(&column.as_str()) {
+                return Err(Error::Malformed {
+                    field: self.at(column),
+                    message: "the column stands twice".to_owned(),
+                });
+            }
+            seen.push(column);
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a `;`-separated cell.
+pub(super) fn split(text: &str) -> Vec<String> {
+    text.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, with `?` behind an inferred date.
+fn checked_date(field: &str, date: String) -> Result<String, Error> {
+    let plain = date.strip_suffix('?').unwrap_or(&date);
+    let parts: Vec<&str> = plain.split('-').collect();
+    let digits =
+        |part: &&str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+    let within = |part: &&str, max: u32| part.parse().is_ok_and(|n: u32| (1..=max).contains(&n));
+    let good = match parts.as_slice() {
+        [y] => digits(y, 4),
+        [y, m] => digits(y, 4) && digits(m, 2) && within(m, 12),
+        [y, m, d] => digits(y, 4) && digits(m, 2) && within(m, 12) && digits(d, 2) && within(d, 31),
+        _ => false,
+    };
+    if good {
+        Ok(date)
+    } else {
+        Err(Error::WrongType {
+            field: field.to_owned(),
+            given: format!("\"{date}\""),
+            expected: "a date: YYYY-MM-DD, YYYY-MM or YYYY, with ? behind an inferred one".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! Parameters, FLOP and KV cache of an architecture, counted from its shape.
+//!
+//! Counts leave out what is far below a thousandth: normalisation of queries and keys, attention sinks, gates of shared
+//! experts.
+
+use super::Architecture;
+use crate::error::{Error, check_range};
+
+impl Architecture {
+    /// Width of all query heads together.
+    pub fn query_width(&self) -> f64 {
+        f64::from(self.heads) * f64::from(self.head_dim)
+    }
+
+    /// Width of all key heads (equally, all value heads) together.
+    pub fn kv_width(&self) -> f64 {
+        f64::from(self.kv_heads) * f64::from(self.head_dim)
+    }
+
+    /// Layers whose feed-forward part is a mixture of experts.
+    pub fn moe_layers(&self) -> u32 {
+        self.moe.map_or(0, |moe| self.layers.saturating_sub(moe.dense_layers))
+    }
+
+    /// Layers whose feed-forward part is dense.
+    pub fn dense_layers(&self) -> u32 {
+        self.layers.saturating_sub(self.moe_layers())
+    }
+
+    /// Parameters of the attention of one layer: query, key, value and output projections, with biases if any.
+    ///
+    /// Latent attention (arXiv 2405.04434, section 2.1): down- and up-projection of the query if compressed, joint
+    /// down-projection of keys and values with the shared rotary key, up-projections, output.
+    pub fn attention_parameters(&self) -> f64 {
+        let hidden = f64::from(self.hidden);
+        let heads = f64::from(self.heads);
+        if let Some(mla) = self.mla {
+            let qk = f64::from(mla.qk_nope_head_dim) + f64::from(mla.qk_rope_head_dim);
+            let q_rank = f64::from(mla.q_lora_rank);
+            let kv_rank = f64::from(mla.kv_lora_rank);
+            let v = f64::from(mla.v_head_dim);
+            let query = if mla.q_lora_rank == 0 {
+                hidden * heads * qk
+            } else {
+                hidden * q_rank + q_rank * heads * qk
+            };
+            let down = hidden * (kv_rank + f64::from(mla.qk_rope_head_dim));
+            let up = kv_rank * heads * (f64::from(mla.qk_nope_head_dim) + v);
+            return query + down + up + heads * v * hidden;
+        }
+        let weights = hidden * (2.0 * self.query_width() + 2.0 * self.kv_width());
+        let biases = if self.biases { self.query_width() + 2.0 * self.kv_width() + hidden } else { 0.0 };
+        weights + biases
+    }
+
+    /// Parameters of one dense feed-forward layer.
+    pub fn dense_ffn_parameters(&self) -> f64 {
+        self.ffn_parameters(self.ffn)
+    }
+
+    /// Parameters of one routed expert; 0 without a mixture of experts.
+    pub fn expert_parameters(&self) -> f64 {
+        self.moe.map_or(0.0, |moe| self.ffn_parameters(moe.expert_ffn))
+    }
+
+    /// Parameters of a layer's shared experts together; 0 without any.
+    pub fn shared_expert_parameters(&self) -> f64 {
+        match self.moe {
+            Some(moe) if moe.shared_ffn > 0 => self.ffn_parameters(moe.shared_ffn),
+            _ => 0.0,
+        }
+    }
+
+    /// Parameters of one layer's router; 0 without a mixture of experts.
+    pub fn router_parameters(&self) -> f64 {
+        self.moe.map_or(0.0, |moe| f64::from(self.hidden) * f64::from(moe.experts))
+    }
+
+    /// Parameters of one layer's two normalisations.
+    pub fn norm_parameters(&self) -> f64 {
+        let scales = 2.0 * f64::from(self.hidden);
+        if self.biases { 2.0 * scales } else { scales }
+    }
+
+    /// Parameters of the input embedding, learned positions included.
+    pub fn embedding_parameters(&self) -> f64 {
+        (f64::from(self.vocab) + f64::from(self.learned_positions)) * f64::from(self.hidden)
+    }
+
+    /// Parameters of the output projection that are stored beside the input embedding: 0 if the two are tied.
+    pub fn output_parameters(&self) -> f64 {
+        if self.tied_embeddings { 0.0 } else { f64::from(self.vocab) * f64::from(self.hidden) }
+    }
+
+    /// Parameters of all multi-token-prediction layers (DeepSeek-V3, arXiv 2412.19437, section 2.2): each one layer of
+    /// the main stack's last kind plus the projection of two hidden states to one; embedding and output are shared with
+    /// the main model. Published totals leave them out.
+    pub fn mtp_parameters(&self) -> f64 {
+        let hidden = f64::from(self.hidden);
+        let ffn =
+            if self.moe.is_some() { self.moe_layer_ffn_parameters() } else { self.dense_ffn_parameters() };
+        f64::from(self.mtp_layers)
+            * (self.attention_parameters() + self.norm_parameters() + ffn + 2.0 * hidden * hidden)
+    }
+
+    /// Parameters of the model, embeddings included, multi-token-prediction layers ([`Self::mtp_parameters`]) not:
+    /// as model cards count.
+    pub fn parameters(&self) -> f64 {
+        let final_norm = f64::from(self.hidden);
+        f64::from(self.layers) * (self.attention_parameters() + self.norm_parameters())
+            + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
+            + f64::from(self.moe_layers()) * self.moe_layer_ffn_parameters()
+            + self.embedding_parameters()
+            + self.output_parameters()
+            + final_norm
+    }
+
+    /// Parameters that one token uses: [`Self::parameters`] without the routed experts it does not visit.
+    ///
+    /// The input embedding counts, as in most published counts; gpt-oss, GLM-4.5-Air, MiniMax-M2 and DeepSeek-V2-Lite
+    /// publish it without.
+    pub fn active_parameters(&self) -> f64 {
+        let idle = self.moe.map_or(0.0, |moe| f64::from(moe.experts.saturating_sub(moe.top_k)));
+        self.parameters() - f64::from(self.moe_layers()) * idle * self.expert_parameters()
+    }
+
+    /// Multiply-accumulates of one token's forward pass through weights: active parameters of every matrix it is
+    /// multiplied with. The input embedding is a look-up and does not count, the output projection does (tied or not);
+    /// multi-token-prediction layers count with their own use of the output projection.
+    pub fn matrix_parameters_per_token(&self) -> f64 {
+        let hidden = f64::from(self.hidden);
+        let head = f64::from(self.vocab) * hidden;
+        let moe_ffn = match self.moe {
+            Some(moe) => {
+                f64::from(moe.top_k) * self.expert_parameters()
+                    + self.shared_expert_parameters()
+                    + self.router_parameters()
+            }
+            None => 0.0,
+        };
+        let mtp_ffn = if self.moe.is_some() { moe_ffn } else { self.dense_ffn_parameters() };
+        f64::from(self.layers) * self.attention_parameters()
+            + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
+            + f64::from(self.moe_layers()) * moe_ffn
+            + head
+            + f64::from(self.mtp_layers)
+                * (self.attention_parameters() + mtp_ffn + 2.0 * hidden * hidden + head)
+    }
+
+    /// FLOP of one token's attention over the sequence (scores and weighted values of all layers), forward pass, mean
+    /// over the positions of a causal sequence of `sequence_length`: 2 FLOP × (query-key width + value width) × mean
+    /// positions seen. That mean is s/2, and w − w²/2s in layers with a window w < s. Multi-token-prediction layers are
+    /// full layers.
+    pub fn attention_flop_per_token(&self, sequence_length: f64) -> f64 {
+        let heads = f64::from(self.heads);
+        let width = match self.mla {
+            Some(mla) => {
+                heads
+                    * (f64::from(mla.qk_nope_head_dim)
+                        + f64::from(mla.qk_rope_head_dim)
+                        + f64::from(mla.v_head_dim))
+            }
+            None => 2.0 * self.query_width(),
+        };
+        let mtp = f64::from(self.mtp_layers);
+        let (full, local, window) = self.full_and_local_layers();
+        let seen_full = sequence_length / 2.0;
+        let seen_local = if window < sequence_length {
+            window - window * window / (2.0 * sequence_length)
+        } else {
+            seen_full
+        };
+        2.0 * width * ((full + mtp) * seen_full + local * seen_local)
+    }
+
+    /// Model FLOP of one trained token, forward and backward, without recompute: 6 per matrix parameter it meets
+    /// ([`Self::matrix_parameters_per_token`]) and three times [`Self::attention_flop_per_token`].
+    ///
+    /// The convention of PaLM, arXiv 2204.02311, appendix B (6N + 12·L·H·Q·T), except that attention is counted causally
+    /// (half), as current frameworks do, and that N leaves out the input embedding and counts active experts only.
+    pub fn training_flop_per_token(&self, sequence_length: f64) -> f64 {
+        6.0 * self.matrix_parameters_per_token() + 3.0 * self.attention_flop_per_token(sequence_length)
+    }
+
+    /// Elements that one token adds to the KV cache of the whole model: keys and values of every layer, or the latent and
+    /// the rotary key of latent attention. Windowed layers drop theirs later: [`Self::kv_cache_elements`].
+    pub fn kv_cache_elements_per_token(&self) -> f64 {
+        f64::from(self.layers) * self.kv_cache_elements_per_token_and_layer()
+    }
+
+    /// Elements of the KV cache of one sequence of `context` tokens, whole model; windowed layers keep their window.
+    pub fn kv_cache_elements(&self, context: f64) -> f64 {
+        let (full, local, window) = self.full_and_local_layers();
+        self.kv_cache_elements_per_token_and_layer() * (full * context + local * context.min(window))
+    }
+
+    /// Elements that one token adds to the KV cache of one layer.
+    pub fn kv_cache_elements_per_token_and_layer(&self) -> f64 {
+        match self.mla {
+            Some(mla) => f64::from(mla.kv_lora_rank) + f64::from(mla.qk_rope_head_dim),
+            None => 2.0 * self.kv_width(),
+        }
+    }
+
+    /// The numbers make a transformer: within sane bounds and consistent.
+    ///
+    /// # Errors
+    /// Under `field`: a number out of range, key and value heads that do not divide the query heads, more experts
+    /// visited than there are, more dense or full layers than layers.
+    pub fn check(&self, field: &str) -> Result<(), Error> {
+        let at = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+        let range = |name: &str, value: u32, min: u32, max: u32| {
+            check_range(&at(name), f64::from(value), f64::from(min), f64::from(max)).map(|_| ())
+        };
+        range("layers", self.layers, 1, 10_000)?;
+        range("hidden", self.hidden, 8, 1_000_000)?;
+        range("heads", self.heads, 1, 10_000)?;
+        range("head_dim", self.head_dim, 1, 65_536)?;
+        range("vocab", self.vocab, 2, 100_000_000)?;
+        range("learned_positions", self.learned_positions, 0, 1_000_000_000)?;
+        range("mtp_layers", self.mtp_layers, 0, 100)?;
+        // Width 0 says that no layer is dense.
+        let least_ffn = if self.moe.is_some() && self.dense_layers() == 0 { 0 } else { 1 };
+        range("ffn", self.ffn, least_ffn, 100_000_000)?;
+        match self.mla {
+            Some(mla) => {
+                range("mla.q_lora_rank", mla.q_lora_rank, 0, 1_000_000)?;
+                range("mla.kv_lora_rank", mla.kv_lora_rank, 1, 1_000_000)?;
+                range("mla.qk_nope_head_dim", mla.qk_nope_head_dim, 1, 65_536)?;
+                range("mla.qk_rope_head_dim", mla.qk_rope_head_dim, 0, 65_536)?;
+                range("mla.v_head_dim", mla.v_head_dim, 1, 65_536)?;
+            }
+            None => {
+                range("kv_heads", self.kv_heads, 1, self.heads)?;
+                if !self.heads.is_multiple_of(self.kv_heads) {
+                    return Err(Error::Indivisible {
+                        field: at("kv_heads"),
+                        given: u64::from(self.kv_heads),
+                        of: format!("{} query heads", self.heads),
+                        allowed: (1..=self.heads)
+                            .filter(|n| self.heads.is_multiple_of(*n))
+                            .map(u64::from)
+                            .collect(),
+                    });
+                }
+            }
+        }
+        if let Some(sliding) = self.sliding_window {
+            range("sliding_window.window", sliding.window, 1, u32::MAX)?;
+            range("sliding_window.full_layers", sliding.full_layers, 0, self.layers)?;
+        }
+        if let Some(moe) = self.moe {
+            range("moe.experts", moe.experts, 1, 100_000)?;
+            range("moe.top_k", moe.top_k, 1, moe.experts)?;
+            range("moe.expert_ffn", moe.expert_ffn, 1, 100_000_000)?;
+            range("moe.shared_ffn", moe.shared_ffn, 0, 100_000_000)?;
+            // With every layer dense there would be no mixture of experts to speak of.
+            range("moe.dense_layers", moe.dense_layers, 0, self.layers - 1)?;
+        }
+        for (name, published) in [
+            ("published_parameters", self.published_parameters),
+            ("published_active_parameters", self.published_active_parameters),
+        ] {
+            if let Some(count) = published {
+                check_range(&at(name), count, 1.0, 1e15)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ffn_parameters(&self, width: u32) -> f64 {
+        let (hidden, width) = (f64::from(self.hidden), f64::from(width));
+        let matrices = if self.gated { 3.0 } else { 2.0 };
+        let biases = if self.biases { (matrices - 1.0) * width + hidden } else { 0.0 };
+        matrices * hidden * width + biases
+    }
+
+    fn moe_layer_ffn_parameters(&self) -> f64 {
+        let experts = self.moe.map_or(0.0, |moe| f64::from(moe.experts));
+        experts * self.expert_parameters() + self.shared_expert_parameters() + self.router_parameters()
+    }
+
+    /// Layers with full attention, layers with a window, and the window.
+    fn full_and_local_layers(&self) -> (f64, f64, f64) {
+        match self.sliding_window {
+            None => (f64::from(self.layers), 0.0, 0.0),
+            Some(s) => {
+                let full = s.full_layers.min(self.layers);
+                (f64::from(full), f64::from(self.layers - full), f64::from(s.window))
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Kernels that inference engines bring themselves: small all-reduce inside a domain, expert-parallel exchange.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{local_ranks, scale_up_bandwidth};
+use super::{Algorithm, CollectiveOp, CollectiveTime, Constants, Group, Topology, collective_time_with};
+
+/// Time of an all-reduce of `bytes` as an inference engine does it: the fastest of its own kernels and the library.
+///
+/// One-shot: every rank reads every other rank's buffer, `(n−1)·S` over its links and one synchronisation. Two-shot:
+/// reduce-scatter then all-gather by direct reads, `2(n−1)/n·S` and two synchronisations. Start-up and efficiency are
+/// fitted on TensorRT-LLM's and vLLM's kernels under CUDA graphs (A100, H100, B200, GB200). Groups that span domains
+/// or nodes, and links for which no such kernel was measured (PCIe, Infinity Fabric), take [`super::collective_time`],
+/// whose `None` it shares.
+pub fn engine_all_reduce_time(bytes: f64, group: Group, topology: &Topology) -> Option<CollectiveTime> {
+    engine_all_reduce_time_with(Constants::shipped(), bytes, group, topology)
+}
+
+/// [`engine_all_reduce_time`] with other constants: for fitting.
+pub fn engine_all_reduce_time_with(
+    constants: &Constants,
+    bytes: f64,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    let mut best = collective_time_with(constants, CollectiveOp::AllReduce, bytes, group, topology)?;
+    // The kernels map their peers' memory, which one operating system's processes share: 8 GPUs at most were measured.
+    if group.ranks < 2 || group.ranks > 8 || local_ranks(group, topology) < group.ranks {
+        return Some(best);
+    }
+    let link = constants.of_scale_up(topology.scale_up);
+    let ranks = f64::from(group.ranks);
+    let bandwidth = scale_up_bandwidth(group.ranks, topology);
+    let start = link.engine_start_s + ranks * link.engine_rank_s;
+    let one_shot = (ranks - 1.0) * bytes;
+    let two_shot = 2.0 * (ranks - 1.0) / ranks * bytes;
+    for (seconds, moved) in [
+        (start + one_shot / (bandwidth * link.engine_one_shot_efficiency), one_shot),
+        (
+            start + link.engine_second_shot_s + two_shot / (bandwidth * link.engine_two_shot_efficiency),
+            two_shot,
+        ),
+    ] {
+        if seconds < best.seconds {
+            best = CollectiveTime {
+                seconds,
+                algorithm: Algorithm::Direct,
+                scale_up_bytes: moved,
+                scale_out_bytes: 0.0,
+            };
+        }
+    }
+    Some(best)
+}
+
+/// One direction of an expert-parallel exchange (dispatch to the experts, or combine back), for one rank.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ExpertExchange {
+    /// Tokens that this rank holds.
+    pub tokens: f64,
+    /// Bytes of one token on the wire, scales included.
+    pub bytes_per_token: f64,
+    /// Routed experts of a token.
+    pub experts_per_token: u32,
+    /// Groups (scale-up domains) a token may visit at most, where the router limits them.
+    pub max_domains: Option<u32>,
+    /// The kernels.
+    pub kernel: ExpertKernel,
+}
+
+/// Expert-parallel kernels, in the manner of DeepEP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum ExpertKernel {
+    /// For decode: a copy to each expert straight over the network, little start-up.
+    LowLatency,
+    /// For training and prefill: one copy to each domain, spread there over the scale-up link.
+    Normal,
+}
+
+/// Time of one expert-parallel dispatch or combine over `group`, with uniform routing; `None` as
+/// [`super::collective_time`], and for tokens or bytes that are negative or not a number.
+///
+/// Low latency: start-up plus the slower of the copies that leave the domain over the fabric and those inside over the
+/// scale-up link; `k` copies of each token. Normal: `D(1 − (1 − 1/D)^k)` distinct domains out of D (at most
+/// `max_domains`) get one copy over the fabric, and `n(1 − (1 − 1/n)^k)` distinct ranks one over the scale-up link.
+/// Constants from DeepEP's published tables on H800 (128 and 4096 tokens, 8 to 256 ranks).
+pub fn expert_all_to_all_time(
+    exchange: &ExpertExchange,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    expert_all_to_all_time_with(Constants::shipped(), exchange, group, topology)
+}
+
+/// [`expert_all_to_all_time`] with other constants: for fitting.
+pub fn expert_all_to_all_time_with(
+    constants: &Constants,
+    exchange: &ExpertExchange,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    let ExpertExchange { tokens, bytes_per_token, experts_per_token, max_domains, kernel } = *exchange;
+    let bytes = tokens * bytes_per_token;
+    if group.ranks == 0 || !(tokens >= 0.0 && bytes_per_token >= 0.0 && bytes.is_finite()) {
+        return None;
+    }
+    if group.ranks == 1 {
+        return collective_time_with(constants, CollectiveOp::AllToAll, bytes, group, topology);
+    }
+    let library = &constants.library;
+    let domains = group.ranks.div_ceil(local_ranks(group, topology));
+    let largest = group.ranks.div_ceil(domains);
+    let (ranks, domains_f) = (f64::from(group.ranks), f64::from(domains));
+    let local = ranks / domains_f;
+    let chosen = f64::from(experts_per_token);
+    let (visited_domains, copies) = match kernel {
+        ExpertKernel::LowLatency => (chosen, chosen),
+        ExpertKernel::Normal => {
+            let limit = max_domains.map_or(f64::INFINITY, f64::from);
+            (distinct(domains_f, chosen).min(limit), distinct(ranks, chosen))
+        }
+    };
+    let scale_out_bytes = bytes * visited_domains * (1.0 - 1.0 / domains_f);
+    let scale_up_bytes = match kernel {
+        // A copy crosses one link only, and one in n stays with its rank.
+        ExpertKernel::LowLatency => bytes * copies * (local - 1.0) / ranks,
+        // What arrives in a domain is spread there.
+        ExpertKernel::Normal => bytes * copies * (1.0 - 1.0 / local),
+    };
+    let up_wire = if largest > 1 {
+        scale_up_bytes / (scale_up_bandwidth(largest, topology) * library.expert_scale_up_efficiency)
+    } else {
+        0.0
+    };
+    let out_wire = if domains > 1 {
+        constants.of_scale_out(topology.scale_out)?;
+        let bandwidth = Some(topology.scale_out_bytes_per_s).filter(|rate| *rate > 0.0)?;
+        scale_out_bytes / (bandwidth * library.expert_scale_out_efficiency)
+    } else {
+        0.0
+    };
+    let start = match (kernel, domains) {
+        (ExpertKernel::Normal, _) => library.expert_normal_start_s,
+        (ExpertKernel::LowLatency, 1) => library.expert_low_latency_start_s,
+        (ExpertKernel::LowLatency, _) => library.expert_low_latency_fabric_start_s,
+    };
+    let seconds = start + up_wire.max(out_wire);
+    seconds.is_finite().then_some(CollectiveTime {
+        seconds,
+        algorithm: Algorithm::Direct,
+        scale_up_bytes,
+        scale_out_bytes,
+    })
+}
+
+/// Expected number of distinct bins that `draws` uniform draws hit out of `bins`.
+fn distinct(bins: f64, draws: f64) -> f64 {
+    bins * (1.0 - libm::pow(1.0 - 1.0 / bins, draws))
+}

@@ -1,0 +1,312 @@
+//! Time of one collective: each algorithm by its steps and its slowest link, the fastest taken.
+//!
+//! The forms are those of the field (alpha-beta; ring and double binary tree as NCCL builds them, reduction in the
+//! NVSwitch); the constants are fitted, see [`super::Constants`].
+
+use super::{Algorithm, CollectiveOp, CollectiveTime, Constants, Group, ScaleUpKind, Topology};
+use super::{LibraryConstants, ScaleOutConstants, ScaleUpConstants};
+
+/// Time of one collective over `group`, with the algorithm that the library would choose; `None` where there is no
+/// such time: the group needs a fabric that the topology lacks (`scale_out_bytes_per_s` of 0, or a circuit between
+/// clouds), has no rank, or `bytes` is negative or not a number.
+///
+/// `bytes` follows nccl-tests: all-reduce, broadcast and send: the buffer; all-gather and reduce-scatter: the full
+/// (gathered) buffer; all-to-all: the whole buffer of one rank.
+///
+/// Each algorithm takes `(start-up) + (wire time) + 2·ramp·√(start-up × wire time)`: the time of a message cut into the
+/// best number of pipeline chunks is the square of the sum of the roots (`ramp` of 1); `ramp` is fitted. More bytes are
+/// never faster, more bandwidth never slower.
+pub fn collective_time(
+    op: CollectiveOp,
+    bytes: f64,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    collective_time_with(Constants::shipped(), op, bytes, group, topology)
+}
+
+/// Time with one algorithm, where the library is bound to it; `None` also where the algorithm cannot do it.
+pub fn algorithm_time_with(
+    constants: &Constants,
+    algorithm: Algorithm,
+    op: CollectiveOp,
+    bytes: f64,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    let free = collective_time_with(constants, op, bytes, group, topology)?;
+    if free.algorithm == algorithm || op != CollectiveOp::AllReduce {
+        return (free.algorithm == algorithm).then_some(free);
+    }
+    let paths = Paths::new(constants, group, topology)?;
+    let time = match algorithm {
+        Algorithm::Ring => paths.ring(bytes, 2.0),
+        Algorithm::Tree if paths.domains > 1.0 || paths.inner_depth > 0.0 => paths.tree(bytes),
+        Algorithm::Nvls if paths.in_switch && paths.domains == 1.0 => paths.nvls(bytes),
+        Algorithm::NvlsTree if paths.in_switch && paths.domains > 1.0 => paths.nvls(bytes),
+        _ => return None,
+    };
+    time.seconds.is_finite().then_some(time)
+}
+
+/// [`collective_time`] with other constants: for fitting.
+pub fn collective_time_with(
+    constants: &Constants,
+    op: CollectiveOp,
+    bytes: f64,
+    group: Group,
+    topology: &Topology,
+) -> Option<CollectiveTime> {
+    if !(bytes.is_finite() && bytes >= 0.0) || group.ranks == 0 {
+        return None;
+    }
+    if group.ranks == 1 {
+        return Some(CollectiveTime {
+            seconds: 0.0,
+            algorithm: Algorithm::None,
+            scale_up_bytes: 0.0,
+            scale_out_bytes: 0.0,
+        });
+    }
+    let paths = Paths::new(constants, group, topology)?;
+    let best = match op {
+        CollectiveOp::AllReduce => paths.all_reduce(bytes),
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter => paths.ring(bytes, 1.0),
+        CollectiveOp::AllToAll => paths.all_to_all(bytes),
+        CollectiveOp::Broadcast => paths.broadcast(bytes),
+        CollectiveOp::SendRecv => paths.send(bytes),
+    };
+    best.seconds.is_finite().then_some(best)
+}
+
+/// Ranks of the group that the scale-up link joins: a domain's, or without NVLink those of a node over PCIe.
+pub(super) fn local_ranks(group: Group, topology: &Topology) -> u32 {
+    if topology.scale_up == ScaleUpKind::Pcie {
+        (topology.gpus_per_node / group.stride.max(1)).clamp(1, group.ranks.max(1))
+    } else {
+        group.per_domain(topology)
+    }
+}
+
+/// One-way bandwidth of a GPU inside a group of `local` ranks: on a full mesh only the links to the group's members
+/// carry anything.
+pub(super) fn scale_up_bandwidth(local: u32, topology: &Topology) -> f64 {
+    let links = topology.scale_up_domain.saturating_sub(1);
+    if topology.scale_up == ScaleUpKind::InfinityFabric && links > 0 {
+        topology.scale_up_bytes_per_s * f64::from(local.saturating_sub(1).min(links)) / f64::from(links)
+    } else {
+        topology.scale_up_bytes_per_s
+    }
+}
+
+/// The group on its links.
+struct Paths<'a> {
+    ranks: f64,
+    /// Domains that the group spans, and how deep a binary tree over them is.
+    domains: f64,
+    depth: f64,
+    /// Ranks in each domain (the mean where they do not divide).
+    local: f64,
+    /// Nodes joined inside a domain, less one, as tree depth; the rest of a domain is a chain within a node.
+    chain: f64,
+    inner_depth: f64,
+    in_switch: bool,
+    up_bytes_per_s: f64,
+    out_bytes_per_s: f64,
+    up: &'a ScaleUpConstants,
+    /// None inside one domain.
+    out: Option<&'a ScaleOutConstants>,
+    library: &'a LibraryConstants,
+}
+
+impl<'a> Paths<'a> {
+    fn new(constants: &'a Constants, group: Group, topology: &Topology) -> Option<Self> {
+        let most = local_ranks(group, topology);
+        let domains = group.ranks.div_ceil(most);
+        let out = if domains > 1 {
+            if !(topology.scale_out_bytes_per_s > 0.0 && topology.scale_out_bytes_per_s.is_finite()) {
+                return None;
+            }
+            Some(constants.of_scale_out(topology.scale_out)?)
+        } else {
+            None
+        };
+        let largest = group.ranks.div_ceil(domains);
+        let up_bytes_per_s = scale_up_bandwidth(largest, topology);
+        if largest > 1 && !(up_bytes_per_s > 0.0 && up_bytes_per_s.is_finite()) {
+            return None;
+        }
+        let in_node = (topology.gpus_per_node / group.stride.max(1)).clamp(1, largest);
+        Some(Self {
+            ranks: f64::from(group.ranks),
+            domains: f64::from(domains),
+            depth: depth(domains),
+            local: f64::from(group.ranks) / f64::from(domains),
+            chain: f64::from(in_node - 1),
+            inner_depth: depth(largest.div_ceil(in_node)),
+            // NCCL reduces in the switch above 4 GPUs on NVLink 4 and 5 (measured on H200 and B200).
+            in_switch: largest > 4
+                && matches!(topology.scale_up, ScaleUpKind::NvLink4 | ScaleUpKind::NvLink5),
+            up_bytes_per_s,
+            out_bytes_per_s: topology.scale_out_bytes_per_s,
+            up: constants.of_scale_up(topology.scale_up),
+            out,
+            library: &constants.library,
+        })
+    }
+
+    fn all_reduce(&self, bytes: f64) -> CollectiveTime {
+        let mut best = self.ring(bytes, 2.0);
+        if self.domains > 1.0 || self.inner_depth > 0.0 {
+            best = faster(best, self.tree(bytes));
+        }
+        if self.in_switch {
+            best = faster(best, self.nvls(bytes));
+        }
+        best
+    }
+
+    /// `laps` rounds of a ring: 1 gathers or scatters, 2 reduces and gathers. A lap leaves each domain once; channels
+    /// open rings through every NIC of the group, so the fabric's share of a domain is all its members' NICs.
+    fn ring(&self, bytes: f64, laps: f64) -> CollectiveTime {
+        let shard = bytes / self.ranks;
+        let moved = laps * (self.ranks - 1.0) * shard;
+        let copied = self.library.ring_copy * shard;
+        let up_wire = (moved + copied) / (self.up_bytes_per_s * self.up.ring_efficiency);
+        let up_steps = laps * (self.ranks - self.domains) * self.up.step_s;
+        let (start, wire, ramp, scale_out) = match self.out {
+            None => (self.up.start_s + up_steps, up_wire, self.up.ramp, 0.0),
+            Some(out) => {
+                let out_wire = self.crossing(out, moved / self.local, out.ring_efficiency);
+                let start = out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
+                let wire = if self.local > 1.0 { up_wire.max(out_wire) } else { out_wire };
+                (start, wire, out.ramp, moved / self.local)
+            }
+        };
+        let scale_up = if self.local > 1.0 { moved } else { 0.0 };
+        answer(Algorithm::Ring, start, wire, ramp, scale_up, scale_out)
+    }
+
+    /// Double binary tree over nodes or domains, a chain inside a node, pipelined up and down. Over more than two
+    /// domains each sends about twice the buffer, as inner node of one tree and leaf of the other.
+    fn tree(&self, bytes: f64) -> CollectiveTime {
+        let up_steps = 2.0 * (self.chain + self.inner_depth) * self.up.step_s;
+        let scale_up = if self.local > 1.0 { 2.0 * bytes } else { 0.0 };
+        let up_wire =
+            if self.local > 1.0 { scale_up / (self.up_bytes_per_s * self.up.ring_efficiency) } else { 0.0 };
+        let Some(out) = self.out else {
+            return answer(Algorithm::Tree, self.up.start_s + up_steps, up_wire, self.up.ramp, scale_up, 0.0);
+        };
+        let start = out.start_s + up_steps + 2.0 * self.depth * out.step_s;
+        let scale_out = self.tree_crossing() * bytes / self.local;
+        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
+        answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
+    }
+
+    /// Reduction in the switch: a GPU sends its buffer once and the share it sums once more; over several domains a
+    /// tree between the switches.
+    fn nvls(&self, bytes: f64) -> CollectiveTime {
+        let scale_up = bytes * (1.0 + 1.0 / self.local);
+        let up_wire = scale_up / (self.up_bytes_per_s * self.up.nvls_efficiency);
+        let up_start = self.up.nvls_start_s + self.local * self.up.nvls_rank_s;
+        let Some(out) = self.out else {
+            return answer(Algorithm::Nvls, up_start, up_wire, self.up.ramp, scale_up, 0.0);
+        };
+        let start = out.start_s + up_start + 2.0 * self.depth * out.step_s;
+        let scale_out = self.tree_crossing() * bytes / self.local;
+        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
+        answer(Algorithm::NvlsTree, start, wire, out.ramp, scale_up, scale_out)
+    }
+
+    /// Pairwise exchange. What leaves the domain goes over each GPU's own share of the fabric.
+    fn all_to_all(&self, bytes: f64) -> CollectiveTime {
+        let shard = bytes / self.ranks;
+        let scale_up = (self.local - 1.0) * shard;
+        let up_wire = if self.local > 1.0 {
+            (scale_up + self.library.pair_copy * shard) / (self.up_bytes_per_s * self.up.pair_efficiency)
+        } else {
+            0.0
+        };
+        let up_start = self.up.pair_start_s + (self.local - 1.0) * self.up.peer_s;
+        let Some(out) = self.out else {
+            return answer(Algorithm::Pairwise, up_start, up_wire, self.up.ramp, scale_up, 0.0);
+        };
+        let start = out.start_s + (self.local - 1.0) * self.up.peer_s + (self.domains - 1.0) * out.peer_s;
+        let scale_out = (self.ranks - self.local) * shard;
+        let wire = up_wire.max(self.crossing(out, scale_out, out.pair_efficiency));
+        answer(Algorithm::Pairwise, start, wire, out.ramp, scale_up, scale_out)
+    }
+
+    /// One way along a pipelined chain inside the domain and a tree between domains.
+    fn broadcast(&self, bytes: f64) -> CollectiveTime {
+        let up_steps = (self.local - 1.0) * self.up.step_s;
+        let (scale_up, up_wire) = if self.local > 1.0 {
+            (bytes, bytes / (self.up_bytes_per_s * self.up.ring_efficiency))
+        } else {
+            (0.0, 0.0)
+        };
+        let Some(out) = self.out else {
+            return answer(Algorithm::Ring, self.up.start_s + up_steps, up_wire, self.up.ramp, scale_up, 0.0);
+        };
+        let start = out.start_s + up_steps + self.depth * out.step_s;
+        let scale_out = bytes / self.local;
+        let wire = up_wire.max(self.crossing(out, scale_out, out.ring_efficiency));
+        answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
+    }
+
+    /// One message. Neighbours of a group that spans domains are taken to lie in different domains.
+    fn send(&self, bytes: f64) -> CollectiveTime {
+        match self.out {
+            None => {
+                let wire = bytes / (self.up_bytes_per_s * self.up.pair_efficiency);
+                answer(
+                    Algorithm::Direct,
+                    self.up.pair_start_s + self.up.peer_s,
+                    wire,
+                    self.up.ramp,
+                    bytes,
+                    0.0,
+                )
+            }
+            Some(out) => {
+                let wire = bytes / (self.out_bytes_per_s * out.ring_efficiency);
+                answer(Algorithm::Direct, out.start_s + out.step_s, wire, out.ramp, 0.0, bytes)
+            }
+        }
+    }
+
+    fn tree_crossing(&self) -> f64 {
+        if self.domains > 2.0 { 2.0 } else { 1.0 }
+    }
+
+    fn crossing(&self, out: &ScaleOutConstants, bytes_per_gpu: f64, efficiency: f64) -> f64 {
+        let crowded = 1.0 + out.congestion * (self.depth - 1.0);
+        bytes_per_gpu * crowded / (self.out_bytes_per_s * efficiency)
+    }
+}
+
+/// Start-up, wire time, and what a pipeline of finite chunks loses between them.
+pub(super) fn wire_time(start: f64, wire: f64, ramp: f64) -> f64 {
+    start + wire + 2.0 * ramp * (start * wire).sqrt()
+}
+
+fn answer(
+    algorithm: Algorithm,
+    start: f64,
+    wire: f64,
+    ramp: f64,
+    scale_up_bytes: f64,
+    scale_out_bytes: f64,
+) -> CollectiveTime {
+    CollectiveTime { seconds: wire_time(start, wire, ramp), algorithm, scale_up_bytes, scale_out_bytes }
+}
+
+/// The faster of two; the first where they tie or the second has no time.
+fn faster(a: CollectiveTime, b: CollectiveTime) -> CollectiveTime {
+    if b.seconds < a.seconds { b } else { a }
+}
+
+/// Levels of a binary tree over `count` members: the logarithm to base 2, rounded up.
+fn depth(count: u32) -> f64 {
+    f64::from(u32::BITS - count.max(1).saturating_sub(1).leading_zeros())
+}

@@ -1,0 +1,249 @@
+//! Collectives: a table of nccl-tests results and of engines' all-reduce kernels.
+
+use crate::catalog::FabricKind;
+use crate::error::Error;
+use crate::network::{
+    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, ScaleUpKind, Topology, algorithm_time_with,
+    collective_time_with, engine_all_reduce_time_with,
+};
+
+use super::{Line, Table};
+
+/// Columns that a table of collectives must have.
+///
+/// `nic` describes a node's scale-out interfaces as `8x ConnectX-7 400 Gb/s InfiniBand`; empty, `none…` or `NVLink…`
+/// inside one scale-up domain. Of `time_us`, `algbw_GBps` and `busbw_GBps` one is enough.
+pub const COLUMNS: [&str; 7] = ["id", "gpu", "nodes", "gpus_per_node", "ranks", "nic", "collective"];
+
+/// One measured collective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// Name of the row.
+    pub id: String,
+    /// The GPU, as the table spells it.
+    pub gpu: String,
+    /// What was run.
+    pub op: CollectiveOp,
+    /// By whom: the library, the library bound to one algorithm, or an engine's own kernel.
+    pub kernel: Kernel,
+    /// Message size, bytes.
+    pub bytes: f64,
+    /// Ranks that took part.
+    pub ranks: u32,
+    /// GPUs of a node that took part.
+    pub gpus_per_node: u32,
+    /// The fabric between nodes; none where all ranks share one scale-up domain.
+    pub fabric: Option<(FabricKind, f64)>,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// Whose kernel ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// The collective library, free to choose.
+    Library,
+    /// The library bound to one algorithm.
+    Forced(Algorithm),
+    /// An inference engine's own all-reduce.
+    Engine,
+}
+
+/// Links of one GPU as the catalogue knows them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GpuLinks {
+    /// Kind of scale-up link.
+    pub kind: ScaleUpKind,
+    /// One-way bandwidth, bytes per second.
+    pub bytes_per_s: f64,
+    /// GPUs in one scale-up domain.
+    pub domain: u32,
+}
+
+impl Measurement {
+    /// The measurement of a line; or, as text, why it holds none that can be compared.
+    ///
+    /// # Errors
+    /// A cell that is not what its column holds.
+    pub fn read(line: &Line<'_>) -> Result<Result<Self, String>, Error> {
+        let left_out = |why: &str| Ok(Err(why.to_owned()));
+        if let Some(kind) = line.text("row_kind")
+            && kind != "measured"
+        {
+            return Ok(Err(format!("not a measurement ({kind})")));
+        }
+        let name = line.need("collective")?;
+        let Some(op) = op_of(name) else {
+            return Ok(Err(format!("no model for \"{name}\" without its tokens and experts")));
+        };
+        let ranks = line.count("ranks", 2, 10_000_000)?;
+        let nodes = line.count("nodes", 1, 10_000_000)?;
+        let per_node = line.count("gpus_per_node", 1, 1024)?;
+        let bytes = line.number("message_bytes", 0.0, 1e18)?;
+        let time_us = line.number("time_us", 0.0, 1e12)?;
+        let algbw = line.number("algbw_GBps", 0.0, 1e9)?;
+        let busbw = line.number("busbw_GBps", 0.0, 1e9)?;
+        let (Some(nodes), Some(gpus_per_node)) = (nodes, per_node) else {
+            return left_out("nodes not stated");
+        };
+        let Some(ranks) = ranks.or_else(|| nodes.checked_mul(gpus_per_node)) else {
+            return left_out("ranks not stated");
+        };
+        let Some(bytes) = bytes.filter(|b| *b > 0.0) else { return left_out("message size not stated") };
+        let seconds = match (time_us, algbw, busbw) {
+            (Some(us), _, _) if us > 0.0 => us * 1e-6,
+            (_, Some(gb), _) if gb >= COARSE_GB_PER_S => bytes / (gb * 1e9),
+            (_, _, Some(gb)) if gb >= COARSE_GB_PER_S => bytes * op.bus_factor(ranks) / (gb * 1e9),
+            (None, None, None) => return left_out("no time and no bandwidth"),
+            _ => return left_out("bandwidth rounded too coarsely to give a time"),
+        };
+        let nic = line.text("nic").unwrap_or("");
+        let fabric = if nodes == 1 || nic.starts_with("none") {
+            None
+        } else {
+            match fabric_of(nic, line.text("cloud").unwrap_or(""), gpus_per_node) {
+                Ok(fabric) => fabric,
+                Err(why) => return Ok(Err(why)),
+            }
+        };
+        Ok(Ok(Self {
+            id: line.need("id")?.to_owned(),
+            gpu: line.need("gpu")?.to_owned(),
+            op,
+            kernel: kernel_of(line.text("algorithm_protocol").unwrap_or("")),
+            bytes,
+            ranks,
+            gpus_per_node,
+            fabric,
+            seconds,
+        }))
+    }
+
+    /// The links that the run saw. A fabric named for ranks that would fit one domain says that the domain was not
+    /// used: then each node is one.
+    pub fn topology(&self, links: &GpuLinks) -> Topology {
+        let (scale_out, scale_out_bytes_per_s) = self.fabric.unwrap_or((FabricKind::InfiniBand, 0.0));
+        let by_node = self.fabric.is_some() && self.ranks <= links.domain.max(self.gpus_per_node);
+        let scale_up_domain = if by_node { self.gpus_per_node } else { links.domain };
+        Topology {
+            gpus_per_node: self.gpus_per_node,
+            scale_up_domain,
+            scale_up_bytes_per_s: links.bytes_per_s,
+            scale_up: links.kind,
+            scale_out_bytes_per_s,
+            scale_out,
+        }
+    }
+
+    /// What we predict; none as [`crate::network::collective_time`].
+    pub fn predict(&self, constants: &Constants, topology: &Topology) -> Option<CollectiveTime> {
+        let group = Group { ranks: self.ranks, stride: 1 };
+        match self.kernel {
+            Kernel::Library => collective_time_with(constants, self.op, self.bytes, group, topology),
+            Kernel::Forced(algorithm) => {
+                algorithm_time_with(constants, algorithm, self.op, self.bytes, group, topology)
+            }
+            Kernel::Engine => engine_all_reduce_time_with(constants, self.bytes, group, topology),
+        }
+    }
+
+    /// Name of the measured quantity: errors of small messages, of large ones and of engines' kernels are kept apart.
+    pub fn quantity(&self) -> &'static str {
+        match self.kernel {
+            Kernel::Engine => "engine_time_s",
+            _ if self.bytes < MIB => "time_below_1mib_s",
+            _ => "time_from_1mib_s",
+        }
+    }
+}
+
+/// The measurements of a table; lines without one are passed over.
+///
+/// # Errors
+/// A missing column, or a cell that is not what its column holds.
+pub fn measurements(csv: &str) -> Result<Vec<Measurement>, Error> {
+    let table = Table::read(csv, &COLUMNS)?;
+    let mut out = Vec::new();
+    for line in table.lines() {
+        if let Ok(measurement) = Measurement::read(&line)? {
+            out.push(measurement);
+        }
+    }
+    Ok(out)
+}
+
+const MIB: f64 = 1_048_576.0;
+
+/// Published bandwidths are rounded to 0.01 GB/s: below this a time from them is off by more than 2 %.
+const COARSE_GB_PER_S: f64 = 0.25;
+
+fn op_of(name: &str) -> Option<CollectiveOp> {
+    Some(match name {
+        "all_reduce" => CollectiveOp::AllReduce,
+        "all_gather" => CollectiveOp::AllGather,
+        "reduce_scatter" => CollectiveOp::ReduceScatter,
+        "alltoall" | "all_to_all" => CollectiveOp::AllToAll,
+        "broadcast" => CollectiveOp::Broadcast,
+        "sendrecv" | "send_recv" => CollectiveOp::SendRecv,
+        _ => return None,
+    })
+}
+
+fn kernel_of(stated: &str) -> Kernel {
+    if stated.starts_with("custom") {
+        Kernel::Engine
+    } else if stated.starts_with("Ring") {
+        Kernel::Forced(Algorithm::Ring)
+    } else if stated.starts_with("NVLSTree") {
+        Kernel::Forced(Algorithm::NvlsTree)
+    } else {
+        Kernel::Library
+    }
+}
+
+/// Kind of fabric and a GPU's bandwidth into it (bytes per second) from the words of a node's interfaces; none where
+/// they speak of the scale-up link only.
+fn fabric_of(nic: &str, cloud: &str, gpus_per_node: u32) -> Result<Option<(FabricKind, f64)>, String> {
+    let words: Vec<&str> = nic.split_whitespace().collect();
+    let rate = words
+        .windows(2)
+        .find(|w| w[1].trim_end_matches(';') == "Gb/s")
+        .and_then(|w| w[0].parse::<f64>().ok());
+    let Some(gbit) = rate else {
+        let scale_up_only = nic.starts_with("NVLink");
+        return if scale_up_only { Ok(None) } else { Err("interfaces of the nodes not stated".to_owned()) };
+    };
+    let kind = if nic.contains("InfiniBand") {
+        FabricKind::InfiniBand
+    } else if nic.contains("RoCE") || (nic.contains("RDMA") && cloud == "oci") {
+        FabricKind::RoceV2
+    } else if nic.contains("EFA") {
+        FabricKind::Efa
+    } else {
+        return Err(format!("no model for the fabric \"{nic}\""));
+    };
+    let count = words.iter().find_map(|w| w.strip_suffix('x').and_then(|n| n.parse::<f64>().ok()));
+    let per_gpu = match count {
+        Some(count) => count * gbit / f64::from(gpus_per_node),
+        None if nic.contains("per GPU") => gbit,
+        None => return Err("number of interfaces not stated".to_owned()),
+    };
+    Ok(Some((kind, per_gpu * 1e9 / 8.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_read() {
+        let read = |nic| fabric_of(nic, "", 8);
+        assert_eq!(read("8x ConnectX-7 400 Gb/s NDR InfiniBand"), Ok(Some((FabricKind::InfiniBand, 50e9))));
+        assert_eq!(read("16x 100 Gb/s RoCEv2"), Ok(Some((FabricKind::RoceV2, 25e9))));
+        let rack = "NVLink 5 in rack; 400 Gb/s NDR InfiniBand per GPU between racks";
+        assert_eq!(read(rack), Ok(Some((FabricKind::InfiniBand, 50e9))));
+        assert_eq!(read("NVLink 5 in one rack"), Ok(None));
+        assert!(read("not stated").is_err());
+        assert!(read("8x 200 Gb/s GPUDirect-TCPXO").is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! Our prediction beside a table of measurements, with the statistics of the error.
+
+pub mod collectives;
+mod statistics;
+mod table;
+
+use serde::{Deserialize, Serialize};
+
+pub use statistics::{ValidationSummary, equal_weights, run_of, summarise, weighted_mean, weighted_quantile};
+pub use table::{Line, Table};
+
+/// What a table of measurements is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum ValidationKind {
+    /// Times of collectives.
+    Collectives,
+}
+
+/// One measured figure beside ours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ValidationRow {
+    /// The row's `id`.
+    pub id: String,
+    /// What was measured, with its unit.
+    pub quantity: String,
+    /// What was measured; none where the row holds no usable measurement, and is left out.
+    pub measured: Option<f64>,
+    /// What we predict; none where we cannot.
+    pub predicted: Option<f64>,
+    /// Why the row is left out or has no prediction.
+    pub refused: Option<String>,
+    /// The row's value in the column to group by.
+    pub group: Option<String>,
+    /// How much the row counts in the statistics.
+    pub weight: f64,
+}
+
+/// Every row of a table, and the statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ValidationReport {
+    /// The rows in the table's order.
+    pub rows: Vec<ValidationRow>,
+    /// Each quantity, then each group of each quantity.
+    pub summary: Vec<ValidationSummary>,
+}
+
+impl ValidationReport {
+    /// The report on `rows`.
+    pub fn of(rows: Vec<ValidationRow>) -> Self {
+        let summary = summarise(&rows);
+        Self { rows, summary }
+    }
+}
