@@ -19,6 +19,8 @@ const engine = new Engine(
 export const scenarios = signal<Scenario[]>([]);
 /** Name of the built-in scenario that the link starts from; empty for one of the user's own. */
 export const base = signal("");
+/** Names to choose from. */
+export const catalog = signal({ models: [] as string[], gpus: [] as string[], regions: [] as string[] });
 export const scenario = signal<Data>(null);
 export const plan = signal<Plan | undefined>(undefined);
 export const refusal = signal<Refusal | undefined>(undefined);
@@ -64,13 +66,10 @@ export const open = (data: Data): void => {
   });
 };
 
-/** A part that the scenario lacks, taken from the first built-in one that has it. */
-export const example = (part: "training" | "serving"): Data => {
-  const own = builtIn(base.value);
-  const from = [own, ...(scenarios.value as unknown as Data[])].find(
-    (one) => one !== undefined && at(one, part) !== null,
-  );
-  return from === undefined ? null : at(from, part);
+/** What a scenario might say at `path`: as the built-in one does that this began from, or the first that says anything. */
+export const example = (path: string): Data => {
+  const all = [builtIn(base.value) ?? null, ...(scenarios.value as unknown as Data[])];
+  return all.map((one) => at(one, path)).find((value) => value !== null) ?? null;
 };
 
 export const link = (): string => {

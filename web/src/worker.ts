@@ -1,5 +1,6 @@
 // The thread that computes: the wasm module lives here, and nowhere else.
 import init, * as rackrate from "../pkg/rackrate";
+import module from "../pkg/rackrate_bg.wasm?url";
 import type { Answered, Asked, Refusal } from "./protocol";
 
 const calls = {
@@ -13,7 +14,7 @@ const calls = {
 
 export type Calls = typeof calls;
 
-const ready = init();
+const ready = init({ module_or_path: module });
 
 self.addEventListener("message", async ({ data }: MessageEvent<Asked>) => {
   self.postMessage(await answer(data));
