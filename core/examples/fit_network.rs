@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 
-use rackrate::network::{Constants, ScaleUpKind, Topology};
-use rackrate::validate::collectives::{GpuLinks, Measurement, measurements};
+use rackrate::catalog::Catalog;
+use rackrate::network::{Constants, Topology};
+use rackrate::validate::collectives::{Measurement, measurements};
 use rackrate::validate::{run_of, weighted_quantile};
 
 /// Runs that do not show today's library on tuned machines: `az-h100-torch` is an untuned set-up (a third of the
@@ -29,7 +30,7 @@ const SLOW_START: [&str; 2] = ["az-a100-1vm", "az-h100-1vm"];
 
 /// First estimates, read off the published tables (plateau of small messages by ranks, bandwidth of the largest) and,
 /// for steps over a link, NCCL's own tuning model. Columns: NVLink 3, 4, 5, Infinity Fabric.
-const FIRST_SCALE_UP: [(&str, [f64; 4]); 15] = [
+const FIRST_SCALE_UP: [(&str, [f64; 4]); 16] = [
     ("start_s", [8e-6, 4.5e-6, 7.6e-6, 5e-6]),
     ("step_s", [1e-6, 0.8e-6, 1.2e-6, 0.6e-6]),
     ("pair_start_s", [1e-5, 6.3e-6, 9e-6, 9e-6]),
@@ -40,6 +41,7 @@ const FIRST_SCALE_UP: [(&str, [f64; 4]); 15] = [
     ("nvls_start_s", [f64::NAN, 1.6e-5, 1.8e-5, f64::NAN]),
     ("nvls_rank_s", [f64::NAN, 1e-6, 1e-6, f64::NAN]),
     ("nvls_efficiency", [f64::NAN, 0.72, 0.63, f64::NAN]),
+    ("nvls_tree_efficiency", [f64::NAN, 0.68, 0.58, f64::NAN]),
     ("engine_start_s", [3.6e-6, 2.6e-6, 4.5e-6, f64::NAN]),
     ("engine_rank_s", [1e-7, 1e-7, 1e-7, f64::NAN]),
     ("engine_one_shot_efficiency", [0.5, 0.6, 0.6, f64::NAN]),
@@ -59,10 +61,15 @@ const FIRST_SCALE_OUT: [(&str, [f64; 3]); 8] = [
     ("ramp", [0.8, 0.8, 0.8]),
 ];
 
-const FIRST_LIBRARY: [(&str, f64); 2] = [("library.ring_copy", 0.3), ("library.pair_copy", 0.3)];
+const FIRST_LIBRARY: [(&str, f64); 4] = [
+    ("library.ring_copy", 0.3),
+    ("library.pair_copy", 0.3),
+    ("library.ramp_limit", 6.0),
+    ("library.rails", 10.0),
+];
 
 /// How strongly a constant is pulled, in units of one run's error: a whole e-fold of a time costs this; efficiencies,
-/// which the sources give closely, ten times as much.
+/// which the sources give closely, forty times as much.
 const PULL: f64 = 0.05;
 
 struct Sample {
@@ -77,13 +84,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let table = arguments.next().ok_or("usage: fit_network MEASURED.csv [CONSTANTS.csv]")?;
     let target = arguments.next();
+    let catalog = Catalog::embedded()?;
     let mut runs: Vec<String> = Vec::new();
     let mut samples = Vec::new();
     for measurement in measurements(&fs::read_to_string(table)?)? {
         let run = run_of(&measurement.id).to_owned();
-        let Some(links) = links_of(&measurement.gpu) else {
-            println!("passed over: {} ({})", measurement.id, measurement.gpu);
-            continue;
+        let topology = match measurement.topology(catalog) {
+            Ok(topology) => topology,
+            Err(why) => {
+                println!("passed over: {} ({why})", measurement.id);
+                continue;
+            }
         };
         let slow_start = SLOW_START.contains(&run.as_str()) && measurement.quantity() == "time_below_1mib_s";
         if LEFT_OUT.contains(&run.as_str()) || slow_start {
@@ -93,7 +104,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             runs.push(run);
             runs.len() - 1
         });
-        let topology = measurement.topology(&links);
         samples.push(Sample { run: index, weight: 1.0, measurement, topology });
     }
     let counts: Vec<usize> =
@@ -159,6 +169,10 @@ fn bounds(name: &str) -> (f64, f64) {
     if name.ends_with("efficiency") {
         // No payload fills a link: headers alone take 2 %.
         (0.05, 0.98)
+    } else if name.ends_with("rails") {
+        (8.0, 72.0)
+    } else if name.ends_with("ramp_limit") {
+        (0.5, 1e3)
     } else if name.ends_with("ramp") {
         (0.05, 3.0)
     } else if name.ends_with("_s") {
@@ -189,7 +203,7 @@ struct Knob<'a> {
 
 impl Knob<'_> {
     fn pull(&self, value: f64) -> f64 {
-        let strength = if self.name.ends_with("efficiency") { 10.0 * PULL } else { PULL };
+        let strength = if self.name.ends_with("efficiency") { 40.0 * PULL } else { PULL };
         let folds = libm::log(value / self.first);
         strength * folds * folds
     }
@@ -316,17 +330,4 @@ fn rewrite(target: &str, fitted: &Constants, names: &[&str], runs: usize) -> Res
     }
     fs::write(target, out)?;
     Ok(())
-}
-
-fn links_of(gpu: &str) -> Option<GpuLinks> {
-    let (kind, gb, domain) = match gpu {
-        "A100-80GB-SXM" | "A100-40GB-SXM" | "A100" => (ScaleUpKind::NvLink3, 300.0, 8),
-        "H100-80GB-SXM" | "H200-141GB-SXM" => (ScaleUpKind::NvLink4, 450.0, 8),
-        "B200" | "B300" => (ScaleUpKind::NvLink5, 900.0, 8),
-        "GB200" | "GB300" => (ScaleUpKind::NvLink5, 900.0, 72),
-        "MI300X" | "MI325X" => (ScaleUpKind::InfinityFabric, 448.0, 8),
-        "MI355X" => (ScaleUpKind::InfinityFabric, 535.5, 8),
-        _ => return None,
-    };
-    Some(GpuLinks { kind, bytes_per_s: gb * 1e9, domain })
 }

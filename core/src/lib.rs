@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cost;
 pub mod error;
 pub mod inference;
 pub mod input;

@@ -3,28 +3,34 @@
 //! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
 //! negotiated rate, a new GPU) through the same reader and the same checks.
 
+mod facts;
 mod gpu;
 mod lookup;
 mod preset;
 mod price;
 mod shape;
 mod source;
+mod storage;
 mod table;
 mod target;
 mod topology;
+mod transfer;
 
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
 pub use preset::ModelPreset;
 pub use price::{Price, Term};
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
+pub use storage::{StorageTier, StorageUnit, ThroughputUnit};
 pub use table::Table;
 pub use target::Target;
 pub use topology::AssumedTopology;
+pub use transfer::{CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
@@ -47,14 +53,25 @@ pub struct Catalog {
     pub fabrics: Vec<Fabric>,
     /// Prices of shapes by region and term.
     pub prices: Vec<Price>,
+    /// Storage tiers and price components.
+    pub storage: Vec<StorageTier>,
+    /// Transfer, port and gateway tariffs.
+    pub transfers: Vec<TransferTariff>,
+    /// Regions that a private circuit joins across the clouds.
+    pub pairs: Vec<CrossCloudPair>,
+    /// Published cluster limits and systems seen.
+    pub limits: Vec<ClusterLimit>,
+    /// Power, its overhead and its carbon.
+    pub energy: Vec<EnergyFigure>,
     /// Models known by name.
     pub models: Vec<ModelPreset>,
 }
 
 /// Rows that replace those of the embedded tables with the same key, or add to them.
 ///
-/// Keys: the name of a GPU, shape, fabric or model; shape, region and term of a price. A row replaces the whole row it
-/// meets. Rows without a source count as the user's word ([`Confidence::User`]).
+/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider, kind,
+/// origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU, shape, system, claim and
+/// date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it meets. Rows without a source count as the user's word ([`Confidence::User`]).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -68,6 +85,16 @@ pub struct Overlay {
     pub fabrics: Option<Table>,
     /// Columns of `core/data/prices.csv`.
     pub prices: Option<Table>,
+    /// Columns of `core/data/storage.csv`.
+    pub storage: Option<Table>,
+    /// Columns of `core/data/transfers.csv`.
+    pub transfers: Option<Table>,
+    /// Columns of `core/data/pairs.csv`.
+    pub pairs: Option<Table>,
+    /// Columns of `core/data/limits.csv`.
+    pub limits: Option<Table>,
+    /// Columns of `core/data/energy.csv`.
+    pub energy: Option<Table>,
     /// Columns of `core/data/models.csv`.
     pub models: Option<Table>,
 }
@@ -87,6 +114,11 @@ impl Catalog {
                     shapes: own(include_str!("../../data/shapes.csv")),
                     fabrics: own(include_str!("../../data/fabrics.csv")),
                     prices: own(include_str!("../../data/prices.csv")),
+                    storage: own(include_str!("../../data/storage.csv")),
+                    transfers: own(include_str!("../../data/transfers.csv")),
+                    pairs: own(include_str!("../../data/pairs.csv")),
+                    limits: own(include_str!("../../data/limits.csv")),
+                    energy: own(include_str!("../../data/energy.csv")),
                     models: own(include_str!("../../data/models.csv")),
                 };
                 Self::default().with(&tables, Origin::Embedded)
@@ -151,6 +183,54 @@ impl Catalog {
             },
             Price::same_key,
         )?;
+        if tables.shapes.is_some() {
+            out.check_prices_fit_shapes()?;
+        }
+        out.storage = merged(
+            &self.storage,
+            ("storage", &tables.storage, StorageTier::COLUMNS, origin),
+            |row| StorageTier::from_row(row, titles),
+            |a, b| same_name(&a.name, &b.name),
+        )?;
+        out.transfers = merged(
+            &self.transfers,
+            ("transfers", &tables.transfers, TransferTariff::COLUMNS, origin),
+            |row| TransferTariff::from_row(row, titles),
+            TransferTariff::same_key,
+        )?;
+        out.pairs = merged(
+            &self.pairs,
+            ("pairs", &tables.pairs, CrossCloudPair::COLUMNS, origin),
+            |row| CrossCloudPair::from_row(row, titles),
+            CrossCloudPair::same_key,
+        )?;
+        out.limits = merged(
+            &self.limits,
+            ("limits", &tables.limits, ClusterLimit::COLUMNS, origin),
+            |row| {
+                let mut limit = ClusterLimit::from_row(row, titles)?;
+                if let Some(name) = &limit.gpu {
+                    limit.gpu = Some(out.gpu(&row.at("gpu"), name)?.name.clone());
+                }
+                if let Some(name) = &limit.shape {
+                    limit.shape = Some(out.shape(&row.at("shape"), name)?.name.clone());
+                }
+                Ok(limit)
+            },
+            ClusterLimit::same_key,
+        )?;
+        out.energy = merged(
+            &self.energy,
+            ("energy", &tables.energy, EnergyFigure::COLUMNS, origin),
+            |row| {
+                let mut figure = EnergyFigure::from_row(row, titles)?;
+                for name in &mut figure.gpus {
+                    name.clone_from(&out.gpu(&row.at("gpus"), name)?.name);
+                }
+                Ok(figure)
+            },
+            EnergyFigure::same_key,
+        )?;
         out.models = merged(
             &self.models,
             ("models", &tables.models, ModelPreset::COLUMNS, origin),
@@ -161,6 +241,28 @@ impl Catalog {
         check_spellings("shapes", out.shapes.iter().map(|s| (&s.name, &s.aliases)))?;
         check_spellings("models", out.models.iter().map(|m| (&m.architecture.name, &m.aliases)))?;
         Ok(out)
+    }
+
+    /// A shape that an overlay replaced may have another number of GPUs than its prices were made for.
+    fn check_prices_fit_shapes(&self) -> Result<(), Error> {
+        for shape in &self.shapes {
+            let gpus = f64::from(shape.gpus_per_node);
+            // As printed by the providers: agreement to 0.1 % is agreement.
+            let unfit = self
+                .prices_of(shape)
+                .any(|p| (p.usd_per_gpu_hour * gpus / p.usd_per_node_hour - 1.0).abs() > 1e-3);
+            if unfit {
+                return Err(Error::Conflict {
+                    field: "shapes".to_owned(),
+                    message: format!(
+                        "{} now has {gpus} GPUs in a node, but a price of it is for another number; give its prices \
+                         too or another name",
+                        shape.name
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -169,6 +169,19 @@ impl Row {
         }
     }
 
+    /// The numbers in the cell, separated by `;` in CSV or given as a list; empty if there is none.
+    pub(super) fn numbers(&self, column: &str) -> Result<Vec<f64>, Error> {
+        match self.cell(column) {
+            None => Ok(Vec::new()),
+            Some(Value::Text(text)) => split(text)
+                .into_iter()
+                .map(|part| input::read(&Value::Text(part)).map_err(|e: Error| e.within(&self.at(column))))
+                .collect(),
+            Some(Value::Number(n)) => Ok(vec![*n]),
+            Some(other) => input::read(other).map_err(|e: Error| e.within(&self.at(column))),
+        }
+    }
+
     /// True or false: `1`, `0`, `true`, `false`; false if empty.
     pub(super) fn flag(&self, column: &str) -> Result<bool, Error> {
         match self.cell(column) {

@@ -1,6 +1,20 @@
 //! Serving: prefill and decode iterations, operating points, search.
 
+mod constants;
+mod cut;
+mod fleet;
+mod iteration;
+mod point;
 mod report;
+mod search;
+mod steady;
+
+pub use constants::{EngineConstants, Residuals};
+pub use fleet::{Fleet, fleet};
+pub use iteration::{LegalLayout, ServingModel};
+pub use point::{ServingTarget, serving_point};
+pub use search::search_serving;
+pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{
     FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingPoint,

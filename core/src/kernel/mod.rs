@@ -1,12 +1,41 @@
 //! How long one operation takes on one GPU.
+//!
+//! Every time is a roofline with efficiencies that depend on the shape, plus the fixed time of a kernel:
+//!
+//! - **Matrix product** ([`gemm`](Device::gemm)): `t₀ + ‖bytes / (e·bandwidth), tiles‖₄`. Operands and result pass through
+//!   memory once. The product is cut into tiles; tiles run in whole waves over the multiprocessors; a tile costs its
+//!   multiply-adds over the depth of K plus a prologue, more where the tile is small (operands are reused less); the
+//!   library takes the fastest of four tile shapes and may split K where tiles are fewer than multiprocessors. The
+//!   4-norm stands for a maximum whose two sides overlap imperfectly near the ridge.
+//! - **Attention over sequences**: mathematics at a share of the peak that grows with the head's width (exponentials
+//!   cost the same for every width: arXiv 2407.08608, section 3.1), whole tiles on the causal diagonal, one read of
+//!   Q, K, V and one write of the result.
+//! - **Attention of one token**: the KV cache once through memory, with a start-up that grows until the GPU is full.
+//!
+//! Efficiencies belong to a generation of chips, not to one GPU; `core/data/kernel_constants.csv` holds them with their
+//! sources, `core/examples/fit_kernel.rs` fits them to `tests/measured/kernels.csv`.
+
+mod attention;
+mod constants;
+mod gemm;
+mod moe;
+
+pub use attention::AttentionShape;
+pub use constants::{Family, KernelConstants, MatrixConstants};
+pub use moe::ExpertShape;
 
 use crate::catalog::Gpu;
 use crate::error::Error;
 use crate::model::Precision;
 
+use gemm::MatrixUnit;
+
 /// A GPU as the kernels see it: peaks, bandwidth and fitted efficiencies, ready for the hot path.
 ///
-/// All times are seconds of one kernel on one GPU, launch not included unless stated.
+/// All times are seconds of one kernel on one GPU, as measured inside a captured graph or a queue that never runs dry:
+/// the fixed time of a kernel on the GPU is in, the CPU's time to launch it is not. Weights, caches and activations
+/// come from memory, not from the level-2 cache: a problem small enough to stay in the cache between kernels can be
+/// faster than said here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Device {
     /// Dense FLOP/s by precision; 0 where the chip has none.
@@ -15,6 +44,11 @@ pub struct Device {
     pub memory_bytes_per_s: f64,
     /// Streaming multiprocessors or compute units.
     pub sm_count: f64,
+    constants: KernelConstants,
+    half: MatrixUnit,
+    fp8: MatrixUnit,
+    fp8_blockwise: MatrixUnit,
+    fp4: MatrixUnit,
 }
 
 /// Dense FLOP/s of the matrix units.
@@ -30,39 +64,43 @@ pub struct PeakRates {
     pub int8: f64,
 }
 
-/// Shape of one attention over a batch of sequences.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AttentionShape {
-    /// Sequences.
-    pub batch: f64,
-    /// Query positions of each.
-    pub queries: f64,
-    /// Key positions of each.
-    pub keys: f64,
-    /// Query heads on this GPU.
-    pub heads: f64,
-    /// Key and value heads on this GPU (at least 1; 1 for latent attention in decode).
-    pub kv_heads: f64,
-    /// Width of a query or key head.
-    pub qk_dim: f64,
-    /// Width of a value head.
-    pub v_dim: f64,
-    /// Queries see only earlier keys: half the work where queries = keys.
-    pub causal: bool,
-}
-
 impl Device {
-    /// The device for a GPU.
-    pub fn new(gpu: &Gpu) -> Self {
+    /// The device for a GPU, with the constants of its generation.
+    ///
+    /// # Errors
+    /// `Malformed` where the embedded table of constants lacks a value (a defect of the build, not of the request).
+    pub fn new(gpu: &Gpu) -> Result<Self, Error> {
+        Ok(Self::with_constants(gpu, &KernelConstants::of(Family::of(gpu))?))
+    }
+
+    /// The device for a GPU with the caller's constants: for fitting, and for users' own measurements.
+    pub fn with_constants(gpu: &Gpu, constants: &KernelConstants) -> Self {
+        let peak = PeakRates {
+            half: gpu.bf16_tflops.unwrap_or(gpu.fp16_tflops) * 1e12,
+            fp8: gpu.fp8_tflops.unwrap_or(0.0) * 1e12,
+            fp4: gpu.fp4_tflops.unwrap_or(0.0) * 1e12,
+            int8: gpu.int8_tops.unwrap_or(0.0) * 1e12,
+        };
+        let sm_count = f64::from(gpu.sm_count);
+        let memory_bytes_per_s = gpu.memory_tb_per_s * 1e12;
+        let unit = |peak: f64, matrix: &MatrixConstants| {
+            MatrixUnit::new(
+                peak,
+                sm_count,
+                memory_bytes_per_s * constants.gemm_memory_share,
+                constants.gemm_fixed_us,
+                matrix,
+            )
+        };
         Self {
-            peak: PeakRates {
-                half: gpu.bf16_tflops.unwrap_or(gpu.fp16_tflops) * 1e12,
-                fp8: gpu.fp8_tflops.unwrap_or(0.0) * 1e12,
-                fp4: gpu.fp4_tflops.unwrap_or(0.0) * 1e12,
-                int8: gpu.int8_tops.unwrap_or(0.0) * 1e12,
-            },
-            memory_bytes_per_s: gpu.memory_tb_per_s * 1e12,
-            sm_count: f64::from(gpu.sm_count),
+            peak,
+            memory_bytes_per_s,
+            sm_count,
+            constants: *constants,
+            half: unit(peak.half, &constants.half),
+            fp8: unit(peak.fp8, &constants.fp8),
+            fp8_blockwise: unit(peak.fp8, &constants.fp8_blockwise),
+            fp4: unit(peak.fp4, &constants.fp4),
         }
     }
 
@@ -87,43 +125,65 @@ impl Device {
         }
     }
 
-    /// Seconds of C = A·B with A m × k and B k × n; 16-bit result.
+    /// The constants in use.
+    pub fn constants(&self) -> &KernelConstants {
+        &self.constants
+    }
+
+    /// Fixed seconds of a matrix product, already inside [`Device::gemm`]: what fusing two of them would save.
+    pub fn gemm_fixed_seconds(&self) -> f64 {
+        self.constants.gemm_fixed_us * 1e-6
+    }
+
+    /// Fixed seconds of a memory-bound kernel, already inside [`Device::memory_bound`].
+    pub fn memory_fixed_seconds(&self) -> f64 {
+        self.constants.memory_fixed_us * 1e-6
+    }
+
+    /// Seconds of C = A·B with A m × k and B k × n; 16-bit result. Infinite where the chip has no units for the
+    /// precision: ask [`Device::peak_flop_per_s`] first.
     pub fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.grouped_gemm(1.0, m, n, k, precision)
     }
 
     /// Seconds of `groups` products of the same shape in one kernel: experts, each with m rows.
     pub fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
-        let peak = match precision {
-            Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8,
-            Precision::Nvfp4 => self.peak.fp4,
-            _ => self.peak.half,
+        let weight_bytes = precision.weight_bytes();
+        // Integer weights meet 16-bit activations; other formats hold both sides alike.
+        let row_bytes = match precision {
+            Precision::Int8 | Precision::Int4 => 2.0,
+            _ => weight_bytes,
         };
-        let flop = 2.0 * groups * m * n * k;
-        let bytes = groups * ((m * k + k * n) * precision.weight_bytes() + 2.0 * m * n);
-        (flop / (0.75 * peak)).max(bytes / (0.85 * self.memory_bytes_per_s))
+        let bytes = groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n);
+        self.unit(precision).seconds(groups, m, n, k, bytes)
     }
 
-    /// Seconds of attention over whole sequences (training forward, prefill): flash attention, 16-bit.
-    pub fn attention_prefill(&self, shape: &AttentionShape) -> f64 {
-        let pairs = shape.queries * shape.keys * if shape.causal { 0.5 } else { 1.0 };
-        2.0 * shape.batch * shape.heads * pairs * (shape.qk_dim + shape.v_dim) / (0.55 * self.peak.half)
+    /// Seconds of bringing `rows` × `width` 16-bit activations into the format of a product, scales included, as kernels
+    /// of their own; 0 for 16-bit and weight-only formats. [`Device::gemm`] does not include it: an engine may fuse it
+    /// into the kernel before.
+    pub fn quantise(&self, rows: f64, width: f64, precision: Precision) -> f64 {
+        match precision {
+            Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 0.0,
+            _ => {
+                let bytes = rows * width * (2.0 + precision.weight_bytes());
+                let unit = self.unit(precision);
+                unit.quantise_fixed_seconds
+                    + unit.quantise_passes * bytes / (self.constants.memory_share * self.memory_bytes_per_s)
+            }
+        }
     }
 
-    /// Seconds of the backward pass of [`Device::attention_prefill`].
-    pub fn attention_backward(&self, shape: &AttentionShape) -> f64 {
-        // Five products instead of two (arXiv 2205.14135, section 3.1).
-        2.5 * self.attention_prefill(shape)
-    }
-
-    /// Seconds of attention of one new token per sequence (decode): the KV cache is read once; `kv_bytes` per element.
-    pub fn attention_decode(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
-        let elements = shape.batch * shape.keys * shape.kv_heads * (shape.qk_dim + shape.v_dim);
-        elements * kv_bytes / (0.75 * self.memory_bytes_per_s)
-    }
-
-    /// Seconds of an operation that moves `bytes` through memory and computes little.
+    /// Seconds of an operation that moves `bytes` through memory in one kernel and computes little.
     pub fn memory_bound(&self, bytes: f64) -> f64 {
-        bytes / (0.8 * self.memory_bytes_per_s)
+        self.memory_fixed_seconds() + bytes / (self.constants.memory_share * self.memory_bytes_per_s)
+    }
+
+    fn unit(&self, precision: Precision) -> &MatrixUnit {
+        match precision {
+            Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => &self.half,
+            Precision::Fp8 | Precision::Mxfp8 => &self.fp8,
+            Precision::Fp8Blockwise => &self.fp8_blockwise,
+            Precision::Nvfp4 => &self.fp4,
+        }
     }
 }

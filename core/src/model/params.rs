@@ -106,7 +106,7 @@ impl Architecture {
     /// Parameters of the model, embeddings included, multi-token-prediction layers ([`Self::mtp_parameters`]) not:
     /// as model cards count.
     pub fn parameters(&self) -> f64 {
-        let final_norm = f64::from(self.hidden);
+        let final_norm = 0.5 * self.norm_parameters();
         f64::from(self.layers) * (self.attention_parameters() + self.norm_parameters())
             + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
             + f64::from(self.moe_layers()) * self.moe_layer_ffn_parameters()

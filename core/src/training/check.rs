@@ -99,7 +99,8 @@ fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {
         divides("layout.tp", layout.tp, u64::from(model.ffn), "feed-forward width")?;
     }
     let stages = u64::from(layout.pp) * u64::from(layout.vp);
-    if stages > u64::from(model.layers) {
+    // Embedding and output projection may take the place of a layer each.
+    if stages > u64::from(model.layers) + 2 {
         return Err(Error::OutOfRange {
             field: if layout.vp > 1 { "layout.vp" } else { "layout.pp" }.to_owned(),
             given: f64::from(if layout.vp > 1 { layout.vp } else { layout.pp }),

@@ -50,9 +50,8 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         request.task,
     )?;
     let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
-    let steps = |layouts: &[Layout]| layouts.iter().map(|l| step(&job, l, request.gpus)).collect();
     Ok(LayoutSearch {
-        best: steps(&found.best).map(|s: Vec<TrainingStep>| s)?,
+        best: found.best.iter().map(|l| step(&job, l, request.gpus)).collect::<Result<_, _>>()?,
         considered: found.considered,
         fitting: found.fitting,
         nearest: found.nearest.map(|l| step(&job, &l, request.gpus)).transpose()?,

@@ -91,7 +91,7 @@ impl Job {
             });
         }
         let constants = *TrainingConstants::embedded()?;
-        let device = Device::new(gpu);
+        let device = Device::new(gpu)?;
         let sequence = f64::from(sequence_length);
         let mut sizes = Sizes::of(&architecture, sequence);
         if task == Task::Lora {

@@ -9,6 +9,7 @@ mod layer;
 mod layout;
 mod memory;
 mod report;
+mod run;
 mod schedule;
 mod search;
 mod step;
@@ -22,4 +23,5 @@ pub use report::{
     Dimension, LayoutSearch, LayoutSearchRequest, StepParts, Traffic, TrainingMemory, TrainingStep,
     TrainingStepRequest,
 };
+pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
 pub use search::{Found, search};

@@ -1,0 +1,132 @@
+//! The few constants of an inference engine, from `data/inference_constants.csv`.
+
+use std::sync::OnceLock;
+
+const TABLE: &str = include_str!("../../data/inference_constants.csv");
+
+/// What an engine adds to the kernels' times, and the limits it sets itself. Sources stand in the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EngineConstants {
+    /// Host work of an iteration that does not hide behind the GPU, seconds.
+    pub iteration_s: f64,
+    /// Share of a kernel's fixed time in a benchmark loop that is left in a captured graph, where the next kernel's
+    /// start overlaps the end of the one before.
+    pub fixed_share: f64,
+    /// Host work of an iteration for each sequence in the batch, seconds.
+    pub sequence_s: f64,
+    /// Time of a kernel inside an engine over its time alone in a benchmark loop.
+    pub gpu_time_factor: f64,
+    /// Share of a GPU's memory that the engine takes.
+    pub memory_share: f64,
+    /// Memory beside weights and KV cache, GiB.
+    pub workspace_gib: f64,
+    /// Tokens of an iteration at most: prompts are cut into chunks of this size.
+    pub chunk_tokens: f64,
+    /// Sequences of an iteration and attention rank at most.
+    pub max_sequences: f64,
+    /// Share of an answer's KV cache that is in hand when a request is admitted.
+    pub answer_reserve: f64,
+    /// Squared coefficient of variation of prompt and answer lengths.
+    pub length_scv: f64,
+}
+
+impl EngineConstants {
+    const ABSENT: Self = Self {
+        iteration_s: f64::NAN,
+        fixed_share: f64::NAN,
+        sequence_s: f64::NAN,
+        gpu_time_factor: f64::NAN,
+        memory_share: f64::NAN,
+        workspace_gib: f64::NAN,
+        chunk_tokens: f64::NAN,
+        max_sequences: f64::NAN,
+        answer_reserve: f64::NAN,
+        length_scv: f64::NAN,
+    };
+
+    /// The shipped constants.
+    pub fn shipped() -> &'static Self {
+        static SHIPPED: OnceLock<EngineConstants> = OnceLock::new();
+        SHIPPED.get_or_init(|| Self::parse(TABLE))
+    }
+
+    /// The constants of a table of `name,value,…` lines. A constant that the table lacks is NaN, and so is every time
+    /// that needs it.
+    pub fn parse(table: &str) -> Self {
+        let mut out = Self::ABSENT;
+        for line in table.lines() {
+            let mut cells = line.splitn(3, ',');
+            if let (Some(name), Some(value)) = (cells.next(), cells.next())
+                && let (Some(slot), Ok(value)) = (out.get_mut(name), value.parse())
+            {
+                *slot = value;
+            }
+        }
+        out
+    }
+
+    /// The constant `name`, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut f64> {
+        Some(match name {
+            "iteration_s" => &mut self.iteration_s,
+            "fixed_share" => &mut self.fixed_share,
+            "sequence_s" => &mut self.sequence_s,
+            "gpu_time_factor" => &mut self.gpu_time_factor,
+            "memory_share" => &mut self.memory_share,
+            "workspace_gib" => &mut self.workspace_gib,
+            "chunk_tokens" => &mut self.chunk_tokens,
+            "max_sequences" => &mut self.max_sequences,
+            "answer_reserve" => &mut self.answer_reserve,
+            "length_scv" => &mut self.length_scv,
+            _ => return None,
+        })
+    }
+}
+
+const RESIDUALS: &str = include_str!("../../data/inference_residuals.csv");
+
+/// Spread of measured over predicted in our own validation, written by `examples/fit_inference.rs`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Residuals {
+    /// Lower end of measured / predicted.
+    pub low: f64,
+    /// Upper end of measured / predicted.
+    pub high: f64,
+    /// Share of measurements between the ends when the group that each belongs to was left out.
+    pub coverage: f64,
+    /// Measurements.
+    pub rows: f64,
+    /// Groups of measurements (a release or a table), which count alike.
+    pub groups: f64,
+}
+
+impl Residuals {
+    /// The residuals of the time per output token.
+    pub fn tpot() -> &'static Self {
+        static TPOT: OnceLock<Residuals> = OnceLock::new();
+        TPOT.get_or_init(|| Self::parse(RESIDUALS, "tpot_seconds"))
+    }
+
+    fn parse(table: &str, quantity: &str) -> Self {
+        let line = table.lines().find_map(|l| l.strip_prefix(quantity)).unwrap_or("");
+        let mut cells = line.split(',').skip(1).map(|c| c.parse().unwrap_or(f64::NAN));
+        let mut next = || cells.next().unwrap_or(f64::NAN);
+        Self { low: next(), high: next(), coverage: next(), rows: next(), groups: next() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_constant_is_in_the_table_and_every_row_is_a_constant() {
+        let shipped = format!("{:?}", EngineConstants::shipped());
+        assert!(!shipped.contains("NaN"), "{shipped}");
+        for line in TABLE.lines().skip(1) {
+            let name = line.split(',').next().unwrap();
+            assert!(EngineConstants::ABSENT.clone().get_mut(name).is_some(), "{name}");
+            assert!(line.splitn(4, ',').nth(3).is_some_and(|s| s.len() > 10), "{name} without a source");
+        }
+    }
+}

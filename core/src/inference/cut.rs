@@ -1,0 +1,251 @@
+//! A model cut over the GPUs of one replica: what one GPU holds and computes.
+
+use crate::error::Error;
+use crate::model::{Architecture, Precision};
+use crate::network::{Group, Topology};
+
+use super::ServingLayout;
+
+/// Dimensions of one GPU's share of a layer, as numbers for the hot path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Cut {
+    pub tp: f64,
+    pub pp: f64,
+    pub dp: f64,
+    /// Expert parallel ranks.
+    pub ep: f64,
+    /// GPUs that one expert is cut over.
+    pub expert_tp: f64,
+    /// Query heads of a GPU.
+    pub heads: f64,
+    /// Key and value heads of a GPU; heads are repeated where there are fewer than tensor ranks.
+    pub kv_heads: f64,
+    pub tp_group: Group,
+    /// All GPUs of a stage.
+    pub stage_group: Group,
+    pub ep_group: Group,
+    /// A GPU and the one that holds the same share of the next stage.
+    pub pp_group: Group,
+}
+
+impl Cut {
+    /// The cut of `arch` by `layout`.
+    ///
+    /// # Errors
+    /// `OutOfRange` for a rank count of 0 or beyond the model's size, `Indivisible` where heads, key and value heads or
+    /// experts do not divide, `Conflict` for expert parallelism without experts or over other GPUs than the replica's.
+    pub fn new(arch: &Architecture, layout: &ServingLayout) -> Result<Self, Error> {
+        let ServingLayout { tp, pp, ep, dp } = *layout;
+        for (field, ranks, max) in [
+            ("tp", tp, arch.heads),
+            ("pp", pp, arch.layers),
+            ("ep", ep, arch.moe.map_or(u32::MAX, |m| m.experts)),
+            ("dp", dp, 4096),
+        ] {
+            if ranks == 0 || ranks > max {
+                return Err(Error::OutOfRange {
+                    field: format!("layout.{field}"),
+                    given: f64::from(ranks),
+                    min: 1.0,
+                    max: f64::from(max),
+                });
+            }
+        }
+        divides("layout.tp", tp, arch.heads, "heads")?;
+        if arch.mla.is_none() && !arch.kv_heads.is_multiple_of(tp) && !tp.is_multiple_of(arch.kv_heads.max(1))
+        {
+            return Err(Error::Indivisible {
+                field: "layout.tp".to_owned(),
+                given: u64::from(tp),
+                of: format!("{} kv heads", arch.kv_heads),
+                allowed: divisors(arch.kv_heads),
+            });
+        }
+        let stage = tp.saturating_mul(dp);
+        match arch.moe {
+            None if ep > 1 => {
+                return Err(Error::Conflict {
+                    field: "layout.ep".to_owned(),
+                    message: format!(
+                        "{ep} expert parallel ranks, but {} has no experts; leave ep at 1",
+                        arch.name
+                    ),
+                });
+            }
+            None => {}
+            Some(moe) => {
+                divides("layout.ep", ep, moe.experts, "experts")?;
+                if !stage.is_multiple_of(ep) {
+                    return Err(Error::Conflict {
+                        field: "layout.ep".to_owned(),
+                        message: format!(
+                            "{ep} expert parallel ranks do not divide the {stage} GPUs of a stage (tp × dp)"
+                        ),
+                    });
+                }
+            }
+        }
+        let tp_f = f64::from(tp);
+        let kv_heads = if arch.mla.is_some() { 1.0 } else { (f64::from(arch.kv_heads) / tp_f).max(1.0) };
+        Ok(Self {
+            tp: tp_f,
+            pp: f64::from(pp),
+            dp: f64::from(dp),
+            ep: f64::from(ep),
+            expert_tp: f64::from(stage / ep),
+            heads: f64::from(arch.heads) / tp_f,
+            kv_heads,
+            tp_group: Group { ranks: tp, stride: 1 },
+            stage_group: Group { ranks: stage, stride: 1 },
+            ep_group: Group { ranks: ep, stride: stage / ep },
+            pp_group: Group { ranks: if pp > 1 { 2 } else { 1 }, stride: stage },
+        })
+    }
+
+    /// Refuses a cut that needs links which the topology lacks.
+    pub fn check_links(&self, topology: &Topology) -> Result<(), Error> {
+        let domain = f64::from(topology.scale_up_domain.max(topology.gpus_per_node));
+        let gpus = self.tp * self.dp * self.pp;
+        if gpus > domain && topology.scale_out_bytes_per_s <= 0.0 {
+            return Err(Error::Conflict {
+                field: "layout".to_owned(),
+                message: format!(
+                    "a replica of {gpus} GPUs leaves its node of {domain}, and these nodes have no RDMA network"
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Sizes of the model that do not depend on the layout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sizes {
+    pub layers: f64,
+    pub dense_layers: f64,
+    pub moe_layers: f64,
+    pub full_layers: f64,
+    pub local_layers: f64,
+    pub window: f64,
+    pub hidden: f64,
+    pub heads: f64,
+    pub kv_heads: f64,
+    pub head_dim: f64,
+    pub ffn: f64,
+    /// Matrices that read the hidden state in a feed-forward layer: 2 if gated.
+    pub up: f64,
+    pub vocab: f64,
+    pub tied: bool,
+    pub mla: Option<Mla>,
+    pub moe: Option<Moe>,
+}
+
+/// [`crate::model::LatentAttention`] as numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Mla {
+    pub q_lora: f64,
+    pub kv_lora: f64,
+    pub nope: f64,
+    pub rope: f64,
+    pub v: f64,
+}
+
+/// [`crate::model::MixtureOfExperts`] as numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Moe {
+    pub experts: f64,
+    pub top_k: f64,
+    pub ffn: f64,
+    pub shared: f64,
+}
+
+impl Sizes {
+    pub fn new(arch: &Architecture) -> Self {
+        let layers = f64::from(arch.layers);
+        let dense_layers = arch.moe.map_or(layers, |m| f64::from(m.dense_layers));
+        let full_layers = arch.sliding_window.map_or(layers, |w| f64::from(w.full_layers));
+        Self {
+            layers,
+            dense_layers,
+            moe_layers: layers - dense_layers,
+            full_layers,
+            local_layers: layers - full_layers,
+            window: arch.sliding_window.map_or(f64::INFINITY, |w| f64::from(w.window)),
+            hidden: f64::from(arch.hidden),
+            heads: f64::from(arch.heads),
+            kv_heads: f64::from(arch.kv_heads),
+            head_dim: f64::from(arch.head_dim),
+            ffn: f64::from(arch.ffn),
+            up: if arch.gated { 2.0 } else { 1.0 },
+            vocab: f64::from(arch.vocab),
+            tied: arch.tied_embeddings,
+            mla: arch.mla.map(|m| Mla {
+                q_lora: f64::from(m.q_lora_rank),
+                kv_lora: f64::from(m.kv_lora_rank),
+                nope: f64::from(m.qk_nope_head_dim),
+                rope: f64::from(m.qk_rope_head_dim),
+                v: f64::from(m.v_head_dim),
+            }),
+            moe: arch.moe.map(|m| Moe {
+                experts: f64::from(m.experts),
+                top_k: f64::from(m.top_k),
+                ffn: f64::from(m.expert_ffn),
+                shared: f64::from(m.shared_ffn),
+            }),
+        }
+    }
+}
+
+/// Number formats of the parts of a served model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Formats {
+    /// Attention projections and dense feed-forward layers.
+    pub dense: Precision,
+    /// Routed and shared experts.
+    pub experts: Precision,
+    /// Bytes of a KV cache element.
+    pub kv_bytes: f64,
+}
+
+impl Formats {
+    /// Formats of a checkpoint published at `precision`.
+    ///
+    /// Four-bit checkpoints of mixtures of experts keep the attention in 16 bits: gpt-oss (model card, arXiv 2508.10925,
+    /// section 2.1: MXFP4 for the experts only), DeepSeek-R1-FP4 (NVIDIA's model card: the linear operators of the
+    /// experts), Kimi-K2 Thinking (model card: INT4 weights of the experts only).
+    pub fn new(arch: &Architecture, precision: Precision, kv_precision: Option<Precision>) -> Self {
+        let four_bit = precision.weight_bytes() < 1.0;
+        Self {
+            dense: if four_bit && arch.moe.is_some() { Precision::Bf16 } else { precision },
+            experts: precision,
+            kv_bytes: match kv_precision {
+                Some(p) => p.weight_bytes(),
+                None => activation_bytes(precision),
+            },
+        }
+    }
+}
+
+/// Bytes of an activation that enters a product of this precision: weight-only formats keep 16 bits.
+fn activation_bytes(precision: Precision) -> f64 {
+    match precision {
+        Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 2.0,
+        _ => 1.0,
+    }
+}
+
+fn divides(field: &str, ranks: u32, size: u32, what: &str) -> Result<(), Error> {
+    if size.is_multiple_of(ranks) {
+        return Ok(());
+    }
+    Err(Error::Indivisible {
+        field: field.to_owned(),
+        given: u64::from(ranks),
+        of: format!("{size} {what}"),
+        allowed: divisors(size),
+    })
+}
+
+fn divisors(of: u32) -> Vec<u64> {
+    (1..=of.min(1024)).filter(|d| of.is_multiple_of(*d)).map(u64::from).collect()
+}

@@ -1,0 +1,41 @@
+//! The feed-forward of a mixture of experts on one GPU.
+
+use super::Device;
+use crate::model::Precision;
+
+/// What one GPU's experts do for one batch of tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExpertShape {
+    /// Tokens that are routed: all those whose experts may lie on this GPU.
+    pub tokens: f64,
+    /// Token-expert pairs computed here (with even routing: tokens × experts per token × local share).
+    pub rows: f64,
+    /// Experts here that got at least one token.
+    pub active_experts: f64,
+    /// Width of the model.
+    pub hidden: f64,
+    /// Width of one expert here, after tensor cutting.
+    pub intermediate: f64,
+}
+
+impl Device {
+    /// Seconds of routing, both grouped products (gated), activation and the weighted sum: the "fused MoE" of serving
+    /// engines, gate product and shared experts not included.
+    ///
+    /// Fixed part: the sort, scan and quantise kernels around the products. Rows pass through memory on the way in
+    /// (gathered), between the products and on the way out.
+    pub fn moe_ffn(&self, shape: &ExpertShape, precision: Precision) -> f64 {
+        let active = shape.active_experts.max(1.0);
+        let rows = shape.rows / active;
+        let up = self.grouped_gemm(active, rows, 2.0 * shape.intermediate, shape.hidden, precision);
+        let down = self.grouped_gemm(active, rows, shape.hidden, shape.intermediate, precision);
+        // Gather: read and write a row; activation: read two, write one; combine: read a row, write a token.
+        let moved =
+            shape.rows * (3.0 * shape.hidden + 3.0 * shape.intermediate) + shape.tokens * shape.hidden;
+        let constants = self.constants();
+        constants.moe_fixed_us * 1e-6
+            + self.unit(precision).expert_cost * (up + down)
+            + self.quantise(shape.rows, shape.hidden + shape.intermediate, precision)
+            + 2.0 * moved / (constants.memory_share * self.memory_bytes_per_s)
+    }
+}

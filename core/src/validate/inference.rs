@@ -1,0 +1,452 @@
+//! Serving: a table of published throughputs and latencies of inference engines.
+
+use crate::catalog::{Catalog, Gpu};
+use crate::error::Error;
+use crate::inference::{
+    Arrivals, EngineConstants, LegalLayout, ServingLayout, ServingLoad, ServingModel, ServingTarget,
+};
+use crate::model::{Architecture, Precision};
+use crate::network::Topology;
+
+use super::{Line, Table, ValidationReport, ValidationRow};
+
+/// Columns that a table of serving measurements must have.
+///
+/// `load` is one of `offline_max`, `burst_all_at_once`, `closed_loop`, `poisson`, `static_batch`, `prefill_only`,
+/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `replicas`. Of `out_tok_s`,
+/// `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared.
+pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
+
+/// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
+///
+/// Quantities: `output_tokens_per_second` (all GPUs), `input_tokens_per_second` (prefill alone), `tpot_seconds`,
+/// `ttft_seconds`. `group_by` names a column whose values get statistics of their own.
+///
+/// # Errors
+/// A missing column, a cell that is not what its column holds, a `group_by` that is no column. A row that cannot be
+/// predicted is no error: it says why.
+pub fn inference(catalog: &Catalog, csv: &str, group_by: Option<&str>) -> Result<ValidationReport, Error> {
+    let table = Table::read(csv, &COLUMNS)?;
+    if let Some(column) = group_by {
+        table.check_column("group_by", column)?;
+    }
+    let mut rows = Vec::new();
+    for line in table.lines() {
+        let row = Row::read(&line)?;
+        let group = group_by.map(|column| line.text(column).unwrap_or("").to_owned());
+        let predicted = row
+            .prepare(catalog)
+            .and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
+        for quantity in Quantity::ALL {
+            let Some(measured) = row.measured(quantity) else { continue };
+            let mut out = ValidationRow {
+                id: row.id.clone(),
+                quantity: quantity.name().to_owned(),
+                measured: Some(measured),
+                predicted: None,
+                refused: None,
+                group: group.clone(),
+                weight: row.weight,
+            };
+            match &predicted {
+                Ok((prediction, left_out)) => match (left_out, prediction.of(quantity)) {
+                    (Some(why), _) if quantity == Quantity::Output => {
+                        out.measured = None;
+                        out.refused = Some((*why).to_owned());
+                    }
+                    (_, Some(value)) => out.predicted = Some(value),
+                    (_, None) => {
+                        out.measured = None;
+                        out.refused =
+                            Some(format!("{} of this load is queueing, not service", quantity.name()));
+                    }
+                },
+                Err(why) => out.refused = Some(why.clone()),
+            }
+            rows.push(out);
+        }
+    }
+    Ok(ValidationReport::new(rows))
+}
+
+/// What can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Output tokens per second of all GPUs.
+    Output,
+    /// Input tokens per second of all GPUs, prefill alone.
+    Input,
+    /// Mean time per output token, seconds.
+    Tpot,
+    /// Mean time to first token, seconds.
+    Ttft,
+}
+
+impl Quantity {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Output, Self::Input, Self::Tpot, Self::Ttft];
+
+    /// Name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output_tokens_per_second",
+            Self::Input => "input_tokens_per_second",
+            Self::Tpot => "tpot_seconds",
+            Self::Ttft => "ttft_seconds",
+        }
+    }
+}
+
+/// What we predict for a row; none where the load does not define it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Prediction {
+    output: Option<f64>,
+    input: Option<f64>,
+    tpot: Option<f64>,
+    ttft: Option<f64>,
+}
+
+impl Prediction {
+    /// The predicted `quantity`.
+    pub fn of(&self, quantity: Quantity) -> Option<f64> {
+        match quantity {
+            Quantity::Output => self.output,
+            Quantity::Input => self.input,
+            Quantity::Tpot => self.tpot,
+            Quantity::Ttft => self.ttft,
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Name.
+    pub id: String,
+    /// Table or release that it belongs to; the row's own name where not stated.
+    pub group: String,
+    /// Reliability, as the table grades it; empty where not.
+    pub grade: String,
+    /// Date of the source; empty where not stated.
+    pub date: String,
+    /// How much it counts.
+    pub weight: f64,
+    model: String,
+    gpu: Option<String>,
+    engine: String,
+    gpus: Option<u32>,
+    layout: [Option<u32>; 4],
+    replicas: Option<u32>,
+    precision: Option<String>,
+    kv_precision: Option<String>,
+    speculative: String,
+    disaggregated: bool,
+    input: Option<f64>,
+    output: Option<f64>,
+    load: String,
+    concurrency: Option<f64>,
+    rate: Option<f64>,
+    batch: Option<f64>,
+    requests: Option<f64>,
+    output_rate: Option<f64>,
+    total_rate: Option<f64>,
+    tpot: Option<f64>,
+    ttft: Option<f64>,
+}
+
+impl Row {
+    /// The row of a line.
+    ///
+    /// # Errors
+    /// A cell that is not what its column holds.
+    pub fn read(line: &Line<'_>) -> Result<Self, Error> {
+        let number = |column: &str| line.number(column, 0.0, 1e15);
+        let count = |column: &str| line.count(column, 1, 1_000_000);
+        let text = |column: &str| line.text(column).map(str::to_owned);
+        let id = line.need("id")?.to_owned();
+        let scale = match line.text("len_kind") {
+            // Lengths drawn evenly between 0.8 and 1.0 of the figure.
+            Some("uniform_0.8_to_1.0_of_value") => 0.9,
+            _ => 1.0,
+        };
+        let gpus = count("n_gpus")?;
+        let all = f64::from(gpus.unwrap_or(0));
+        let rate =
+            |whole: Option<f64>, each: Option<f64>| whole.or(each.filter(|_| all > 0.0).map(|x| x * all));
+        let milliseconds = |x: Option<f64>| x.filter(|x| *x > 0.0).map(|x| x * 1e-3);
+        Ok(Self {
+            group: text("group").unwrap_or_else(|| id.clone()),
+            id,
+            grade: text("grade").unwrap_or_default(),
+            date: text("source_date").unwrap_or_default(),
+            weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
+            model: line.need("model")?.to_owned(),
+            gpu: text("gpu"),
+            engine: text("engine").unwrap_or_default(),
+            gpus,
+            layout: [count("tp")?, count("pp")?, count("ep")?, count("attn_dp")?],
+            replicas: count("replicas")?,
+            precision: text("w_prec"),
+            kv_precision: text("kv_prec"),
+            speculative: text("spec_decode").unwrap_or_default(),
+            disaggregated: line.text("disagg") == Some("1"),
+            input: number("isl")?.map(|x| x * scale),
+            output: number("osl")?.map(|x| x * scale),
+            load: line.need("load")?.to_owned(),
+            concurrency: number("concurrency")?,
+            rate: number("request_rate_rps")?,
+            batch: number("batch_size")?,
+            requests: number("n_requests")?,
+            output_rate: rate(number("out_tok_s")?, number("out_tok_s_gpu")?).filter(|x| *x > 0.0),
+            total_rate: rate(number("total_tok_s")?, number("total_tok_s_gpu")?).filter(|x| *x > 0.0),
+            tpot: milliseconds(number("tpot_mean_ms")?),
+            ttft: milliseconds(number("ttft_mean_ms")?),
+        })
+    }
+
+    /// The measured `quantity`; none where the row has none.
+    pub fn measured(&self, quantity: Quantity) -> Option<f64> {
+        match quantity {
+            Quantity::Input => self.total_rate.filter(|_| self.load == "prefill_only"),
+            Quantity::Output if self.load == "prefill_only" => None,
+            Quantity::Output => self.output_rate.or_else(|| {
+                let (input, output) = (self.input?, self.output?);
+                self.total_rate.map(|x| x * output / (input + output))
+            }),
+            Quantity::Tpot => self.tpot,
+            Quantity::Ttft => self.ttft,
+        }
+    }
+
+    /// Everything that a prediction needs; or, as text, what is missing.
+    ///
+    /// # Errors
+    /// In words, for the report's `refused`.
+    pub fn prepare(&self, catalog: &Catalog) -> Result<Prepared, String> {
+        let plain = |e: Error| e.to_string();
+        let gpu = self.gpu.as_deref().ok_or("GPU not stated")?;
+        let target = ServingTarget::of(catalog, None, Some(gpu)).map_err(plain)?;
+        let arch = catalog.model("model", &self.model).map_err(plain)?.architecture.clone();
+        if let Some(why) = &arch.unsupported {
+            return Err(format!("{}: {why}", arch.name));
+        }
+        if self.disaggregated {
+            return Err("prefill and decode on separate GPUs, whose split the row does not state".to_owned());
+        }
+        if !matches!(self.speculative.as_str(), "" | "none" | "unknown") {
+            return Err(format!("speculative decoding ({}) is not modelled", self.speculative));
+        }
+        let precision = precision(self.precision.as_deref(), &arch, &target.gpu)?;
+        let kv_precision = self.kv_format(precision)?;
+        let gpus = self.gpus.ok_or("number of GPUs not stated")?;
+        let (layout, replicas) = self.cut(gpus)?;
+        let input = self.input.filter(|x| *x >= 1.0).ok_or("input length not stated")?;
+        let output = self.output.filter(|x| *x >= 1.0).ok_or("output length not stated")?;
+        let load = Load::of(self)?;
+        Ok(Prepared {
+            arch,
+            gpu: target.gpu,
+            topology: target.topology,
+            precision,
+            kv_precision,
+            layout,
+            replicas: f64::from(replicas),
+            gpus: f64::from(gpus),
+            input,
+            output,
+            load,
+        })
+    }
+
+    /// Format of the KV cache: stated, or the engine's own default. TensorRT-LLM's quantised checkpoints carry an 8-bit
+    /// cache; vLLM (`kv_cache_dtype` auto) and SGLang keep the model's 16 bits.
+    fn kv_format(&self, weights: Precision) -> Result<Precision, String> {
+        Ok(match self.kv_precision.as_deref() {
+            Some("fp8") => Precision::Fp8,
+            Some("int8") => Precision::Int8,
+            Some("fp16") => Precision::Fp16,
+            Some("bf16") => Precision::Bf16,
+            Some(other) => return Err(format!("KV cache in \"{other}\" is not modelled")),
+            None if self.engine == "TensorRT-LLM" && weights.weight_bytes() < 2.0 => Precision::Fp8,
+            None => Precision::Bf16,
+        })
+    }
+
+    /// Layout of a replica and the number of replicas; only what the row's numbers determine.
+    fn cut(&self, gpus: u32) -> Result<(ServingLayout, u32), String> {
+        let [tp, pp, ep, dp] = self.layout;
+        let (pp, dp) = (pp.unwrap_or(1), dp.unwrap_or(1));
+        let tp = match (tp, self.replicas) {
+            (Some(tp), _) => tp,
+            (None, Some(replicas)) if gpus.is_multiple_of(replicas * pp * dp) => gpus / (replicas * pp * dp),
+            (None, None) if gpus == pp * dp => 1,
+            _ => return Err("layout not stated".to_owned()),
+        };
+        let size = match self.replicas {
+            Some(replicas) if gpus.is_multiple_of(replicas) => gpus / replicas,
+            Some(_) => return Err("GPUs are no multiple of the replicas".to_owned()),
+            None => tp * pp * dp,
+        };
+        // SGLang counts attention data parallel ranks inside its tensor parallel size.
+        let tp = if tp * pp * dp != size && tp * pp == size && tp.is_multiple_of(dp) { tp / dp } else { tp };
+        if tp * pp * dp != size || !gpus.is_multiple_of(size) {
+            return Err(format!("layout of {} GPUs on {gpus} GPUs", tp * pp * dp));
+        }
+        Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp }, gpus / size))
+    }
+}
+
+/// A row with everything that a prediction needs.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    arch: Architecture,
+    gpu: Gpu,
+    topology: Topology,
+    precision: Precision,
+    kv_precision: Precision,
+    layout: ServingLayout,
+    replicas: f64,
+    gpus: f64,
+    input: f64,
+    output: f64,
+    load: Load,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Load {
+    Offline { requests: Option<f64> },
+    Closed(f64),
+    Poisson(f64),
+    Static(f64),
+    Prefill,
+    Decode(f64),
+}
+
+impl Load {
+    fn of(row: &Row) -> Result<Self, String> {
+        Ok(match row.load.as_str() {
+            "offline_max" | "burst_all_at_once" => Self::Offline { requests: row.requests },
+            "closed_loop" => Self::Closed(row.concurrency.ok_or("concurrency not stated")?),
+            "poisson" => Self::Poisson(row.rate.ok_or("request rate not stated")?),
+            "static_batch" => Self::Static(row.batch.ok_or("batch not stated")?),
+            "prefill_only" => Self::Prefill,
+            "decode_only" => Self::Decode(row.batch.ok_or("batch not stated")?),
+            other => return Err(format!("load \"{other}\" is not a steady state")),
+        })
+    }
+}
+
+impl Prepared {
+    /// Why the row's throughput says nothing about a prediction.
+    fn left_out(&self) -> Option<&'static str> {
+        matches!(self.load, Load::Poisson(_)).then_some("throughput of an open loop is what was offered")
+    }
+
+    /// What we predict with these engine constants.
+    ///
+    /// # Errors
+    /// In words: what the model of serving refuses.
+    pub fn predict(&self, engine: &EngineConstants) -> Result<Prediction, String> {
+        let plain = |e: Error| e.to_string();
+        let model = ServingModel::with_engine(
+            engine,
+            &self.arch,
+            &self.gpu,
+            &self.topology,
+            self.precision,
+            Some(self.kv_precision),
+        )
+        .map_err(plain)?;
+        let layout = model.layout(self.layout).map_err(plain)?;
+        let point = |arrivals| {
+            let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
+            let state = model.point(&layout, &load);
+            if state.memory.fits {
+                Ok(state)
+            } else {
+                Err("does not fit into memory by our count".to_owned())
+            }
+        };
+        let copies = self.replicas;
+        Ok(match self.load {
+            Load::Closed(total) => {
+                let state = point(Arrivals::Closed(total / copies))?;
+                Prediction {
+                    output: Some(state.requests_per_second * copies * self.output),
+                    tpot: Some(state.tpot_seconds),
+                    ttft: Some(state.ttft_seconds),
+                    input: None,
+                }
+            }
+            Load::Poisson(rate) => {
+                let state = point(Arrivals::Poisson(rate / copies))?;
+                Prediction {
+                    output: Some(state.requests_per_second * copies * self.output),
+                    tpot: Some(state.tpot_seconds),
+                    ttft: (!state.saturated).then_some(state.ttft_seconds),
+                    input: None,
+                }
+            }
+            Load::Offline { requests } => {
+                let full = point(Arrivals::Full)?;
+                let each = requests.map_or(f64::INFINITY, |n| n / copies);
+                let state = if each < full.concurrency { point(Arrivals::Closed(each))? } else { full };
+                // The batch drains at the end: half of it is empty on average for the time of an answer.
+                let answer = (self.output - 1.0) * state.tpot_seconds;
+                let steady = state.requests_per_second;
+                let rate = if each.is_finite() { each / (each / steady + 0.5 * answer) } else { steady };
+                Prediction {
+                    output: Some(rate * copies * self.output),
+                    tpot: Some(state.tpot_seconds),
+                    ttft: None,
+                    input: None,
+                }
+            }
+            Load::Static(batch) => {
+                let (prefill, rest) =
+                    model.static_batch_seconds(&layout, batch / copies, self.input, self.output);
+                Prediction {
+                    output: Some(batch * self.output / (prefill + rest)),
+                    tpot: Some(rest / (self.output - 1.0).max(1.0)),
+                    ttft: Some(prefill),
+                    input: None,
+                }
+            }
+            Load::Prefill => {
+                let load =
+                    ServingLoad { input_tokens: self.input, output_tokens: 1.0, arrivals: Arrivals::Full };
+                let state = model.point(&layout, &load);
+                Prediction {
+                    input: Some(state.requests_per_second * copies * self.input),
+                    ..Prediction::default()
+                }
+            }
+            Load::Decode(per_gpu) => self.decode(&model, &layout, per_gpu),
+        })
+    }
+
+    fn decode(&self, model: &ServingModel<'_>, layout: &LegalLayout, per_gpu: f64) -> Prediction {
+        // Two tokens of a batch that has been read: one decode step.
+        let sequences = per_gpu * self.gpus / self.replicas;
+        let (_, rest) = model.static_batch_seconds(layout, sequences, self.input, self.output);
+        let tpot = rest / (self.output - 1.0).max(1.0);
+        Prediction { output: Some(per_gpu * self.gpus / tpot), tpot: Some(tpot), ..Prediction::default() }
+    }
+}
+
+/// The precision that a row's words mean on this GPU: formats without matrix units there run weight-only.
+fn precision(stated: Option<&str>, arch: &Architecture, gpu: &Gpu) -> Result<Precision, String> {
+    let four_bits = gpu.fp4_tflops.is_some();
+    Ok(match stated.ok_or("precision not stated")? {
+        "bf16" => Precision::Bf16,
+        "fp16" => Precision::Fp16,
+        "fp8" if gpu.fp8_tflops.is_none() => Precision::Int8,
+        // Checkpoints of models with latent attention are published with scales per block.
+        "fp8" if arch.mla.is_some() => Precision::Fp8Blockwise,
+        "fp8" => Precision::Fp8,
+        "nvfp4" | "fp4" | "mxfp4" if four_bits => Precision::Nvfp4,
+        "mxfp4" | "int4" => Precision::Int4,
+        "int8" => Precision::Int8,
+        other => return Err(format!("precision \"{other}\" is not modelled on this GPU")),
+    })
+}

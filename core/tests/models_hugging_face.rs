@@ -1,0 +1,289 @@
+//! Hugging Face configs: the keys as published say the same architecture as the preset.
+
+// Helpers outside of test functions unwrap too: a failure is the test's failure.
+#![allow(clippy::unwrap_used)]
+
+use rackrate::Error;
+use rackrate::catalog::Catalog;
+use rackrate::input::{Value, read};
+use rackrate::model::{Architecture, ModelRef, from_hugging_face};
+
+fn config(json: &str) -> Value {
+    serde_json::from_str(json).unwrap()
+}
+
+/// The preset without what a config does not state.
+fn bare(name: &str) -> Architecture {
+    let mut a = Catalog::embedded().unwrap().model("model", name).unwrap().architecture.clone();
+    a.name = String::new();
+    a.published_parameters = None;
+    a.published_active_parameters = None;
+    a
+}
+
+#[track_caller]
+fn reads_as(json: &str, preset: &str) {
+    let mut read = from_hugging_face(&config(json)).unwrap();
+    read.name = String::new();
+    read.check("").unwrap();
+    let mut expected = bare(preset);
+    // Latent attention and pure mixtures of experts ignore these.
+    if read.mla.is_some() {
+        expected.kv_heads = read.kv_heads;
+    }
+    assert_eq!(read, expected, "{preset}");
+}
+
+#[test]
+fn dense_families() {
+    reads_as(
+        r#"{"architectures": ["LlamaForCausalLM"], "attention_bias": false, "hidden_act": "silu", "hidden_size": 4096,
+            "intermediate_size": 14336, "max_position_embeddings": 131072, "model_type": "llama",
+            "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+            "rope_scaling": {"factor": 8.0, "rope_type": "llama3"}, "tie_word_embeddings": false,
+            "torch_dtype": "bfloat16", "vocab_size": 128256, "eos_token_id": [128001, 128008]}"#,
+        "llama-3.1-8b",
+    );
+    // The class alone tells the family.
+    reads_as(
+        r#"{"architectures": ["LlamaForCausalLM"], "hidden_size": 16384, "intermediate_size": 53248,
+            "num_attention_heads": 128, "num_hidden_layers": 126, "num_key_value_heads": 8, "vocab_size": 128256}"#,
+        "llama-3.1-405b",
+    );
+    reads_as(
+        r#"{"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+            "num_hidden_layers": 32, "num_key_value_heads": 8, "sliding_window": 4096, "vocab_size": 32000}"#,
+        "mistral-7b",
+    );
+    reads_as(
+        r#"{"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "max_window_layers": 28,
+            "num_attention_heads": 28, "num_hidden_layers": 28, "num_key_value_heads": 4, "sliding_window": 131072,
+            "use_sliding_window": false, "vocab_size": 152064, "tie_word_embeddings": false}"#,
+        "qwen2.5-7b",
+    );
+    reads_as(
+        r#"{"model_type": "qwen3", "hidden_size": 5120, "head_dim": 128, "intermediate_size": 25600,
+            "num_attention_heads": 64, "num_hidden_layers": 64, "num_key_value_heads": 8, "sliding_window": null,
+            "use_sliding_window": false, "vocab_size": 151936, "tie_word_embeddings": false}"#,
+        "qwen3-32b",
+    );
+    reads_as(
+        r#"{"model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_attention_heads": 32,
+            "num_hidden_layers": 32, "num_key_value_heads": 32, "sliding_window": 2047, "vocab_size": 32064,
+            "tie_word_embeddings": false}"#,
+        "phi-3-mini-3.8b",
+    );
+    reads_as(
+        r#"{"model_type": "nemotron", "hidden_act": "relu2", "hidden_size": 18432, "intermediate_size": 73728,
+            "num_attention_heads": 96, "num_hidden_layers": 96, "num_key_value_heads": 8, "vocab_size": 256000}"#,
+        "nemotron-4-340b",
+    );
+}
+
+#[test]
+fn windowed_families() {
+    reads_as(
+        r#"{"model_type": "gemma2", "head_dim": 256, "hidden_size": 3584, "intermediate_size": 14336,
+            "num_attention_heads": 16, "num_hidden_layers": 42, "num_key_value_heads": 8, "sliding_window": 4096,
+            "vocab_size": 256000}"#,
+        "gemma-2-9b",
+    );
+    // The text part of a model with an image encoder.
+    reads_as(
+        r#"{"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "text_config": {
+            "model_type": "gemma3_text", "head_dim": 128, "hidden_size": 5376, "intermediate_size": 21504,
+            "num_attention_heads": 32, "num_hidden_layers": 62, "num_key_value_heads": 16, "sliding_window": 1024,
+            "vocab_size": 262208}, "vision_config": {"hidden_size": 1152}}"#,
+        "gemma-3-27b",
+    );
+    let kinds: Vec<String> = (0..36)
+        .map(|i| format!("\"{}\"", if i % 2 == 0 { "sliding_attention" } else { "full_attention" }))
+        .collect();
+    reads_as(
+        &format!(
+            r#"{{"model_type": "gpt_oss", "head_dim": 64, "hidden_size": 2880, "intermediate_size": 2880,
+                "layer_types": [{}], "num_attention_heads": 64, "num_experts_per_tok": 4, "num_hidden_layers": 36,
+                "num_key_value_heads": 8, "num_local_experts": 128, "sliding_window": 128,
+                "tie_word_embeddings": false, "vocab_size": 201088}}"#,
+            kinds.join(",")
+        ),
+        "gpt-oss-120b",
+    );
+}
+
+#[test]
+fn expert_families() {
+    reads_as(
+        r#"{"model_type": "mixtral", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+            "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8, "num_local_experts": 8,
+            "sliding_window": null, "vocab_size": 32000}"#,
+        "mixtral-8x7b",
+    );
+    reads_as(
+        r#"{"model_type": "qwen3_moe", "decoder_sparse_step": 1, "head_dim": 128, "hidden_size": 4096,
+            "intermediate_size": 12288, "mlp_only_layers": [], "moe_intermediate_size": 1536,
+            "num_attention_heads": 64, "num_experts": 128, "num_experts_per_tok": 8, "num_hidden_layers": 94,
+            "num_key_value_heads": 4, "sliding_window": null, "use_sliding_window": false, "vocab_size": 151936}"#,
+        "qwen3-235b-a22b",
+    );
+    reads_as(
+        r#"{"model_type": "deepseek_v3", "first_k_dense_replace": 3, "hidden_size": 7168, "intermediate_size": 18432,
+            "kv_lora_rank": 512, "moe_intermediate_size": 2048, "moe_layer_freq": 1, "n_group": 8,
+            "n_routed_experts": 256, "n_shared_experts": 1, "num_attention_heads": 128, "num_experts_per_tok": 8,
+            "num_hidden_layers": 61, "num_key_value_heads": 128, "num_nextn_predict_layers": 1, "q_lora_rank": 1536,
+            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 129280,
+            "quantization_config": {"quant_method": "fp8"}}"#,
+        "deepseek-v3",
+    );
+    reads_as(
+        r#"{"model_type": "deepseek_v2", "first_k_dense_replace": 1, "hidden_size": 2048, "intermediate_size": 10944,
+            "kv_lora_rank": 512, "moe_intermediate_size": 1408, "n_routed_experts": 64, "n_shared_experts": 2,
+            "num_attention_heads": 16, "num_experts_per_tok": 6, "num_hidden_layers": 27,
+            "num_key_value_heads": 16, "q_lora_rank": null, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+            "v_head_dim": 128, "vocab_size": 102400}"#,
+        "deepseek-v2-lite",
+    );
+    reads_as(
+        r#"{"model_type": "kimi_k2", "first_k_dense_replace": 1, "hidden_size": 7168, "intermediate_size": 18432,
+            "kv_lora_rank": 512, "moe_intermediate_size": 2048, "n_routed_experts": 384, "n_shared_experts": 1,
+            "num_attention_heads": 64, "num_experts_per_tok": 8, "num_hidden_layers": 61,
+            "num_key_value_heads": 64, "num_nextn_predict_layers": 0, "q_lora_rank": 1536,
+            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "vocab_size": 163840}"#,
+        "kimi-k2",
+    );
+    reads_as(
+        r#"{"model_type": "glm4_moe", "attention_bias": true, "first_k_dense_replace": 3, "head_dim": 128,
+            "hidden_size": 5120, "intermediate_size": 12288, "moe_intermediate_size": 1536,
+            "n_routed_experts": 160, "n_shared_experts": 1, "num_attention_heads": 96, "num_experts_per_tok": 8,
+            "num_hidden_layers": 92, "num_key_value_heads": 8, "num_nextn_predict_layers": 1,
+            "vocab_size": 151552}"#,
+        "glm-4.5",
+    );
+    reads_as(
+        r#"{"model_type": "llama4", "text_config": {"model_type": "llama4_text", "attention_chunk_size": 8192,
+            "head_dim": 128, "hidden_size": 5120, "interleave_moe_layer_step": 2, "intermediate_size": 8192,
+            "intermediate_size_mlp": 16384, "num_attention_heads": 40, "num_experts_per_tok": 1,
+            "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 128, "vocab_size": 202048}}"#,
+        "llama-4-maverick",
+    );
+}
+
+#[test]
+fn older_families() {
+    reads_as(
+        r#"{"model_type": "falcon", "bias": false, "hidden_size": 8192, "new_decoder_architecture": true,
+            "num_attention_heads": 128, "num_hidden_layers": 60, "num_kv_heads": 8, "vocab_size": 65024}"#,
+        "falcon-40b",
+    );
+    reads_as(
+        r#"{"model_type": "falcon", "bias": false, "hidden_size": 4544, "multi_query": true,
+            "new_decoder_architecture": false, "num_attention_heads": 71, "num_hidden_layers": 32,
+            "vocab_size": 65024}"#,
+        "falcon-7b",
+    );
+    reads_as(
+        r#"{"architectures": ["GPTNeoXForCausalLM"], "hidden_size": 6144, "intermediate_size": 24576,
+            "num_attention_heads": 64, "num_hidden_layers": 44, "tie_word_embeddings": false, "vocab_size": 50432}"#,
+        "gpt-neox-20b",
+    );
+    reads_as(
+        r#"{"architectures": ["BloomForCausalLM"], "model_type": "bloom", "n_embed": 14336, "n_layer": 70,
+            "num_attention_heads": 112, "vocab_size": 250880}"#,
+        "bloom-176b",
+    );
+    reads_as(
+        r#"{"model_type": "opt", "ffn_dim": 36864, "hidden_size": 9216, "max_position_embeddings": 2048,
+            "num_attention_heads": 72, "num_hidden_layers": 64, "vocab_size": 50272, "word_embed_proj_dim": 9216}"#,
+        "opt-66b",
+    );
+    reads_as(
+        r#"{"model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_inner": null, "n_layer": 28, "rotary_dim": 64,
+            "tie_word_embeddings": false, "vocab_size": 50400}"#,
+        "gpt-j-6b",
+    );
+    let gpt2 = from_hugging_face(&config(
+        r#"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12,
+            "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}"#,
+    ))
+    .unwrap();
+    // 124,439,808 as the model counts its own.
+    assert_eq!(gpt2.parameters(), 124_439_808.0);
+}
+
+#[track_caller]
+fn refused(json: &str) -> Error {
+    from_hugging_face(&config(json)).unwrap_err()
+}
+
+const LLAMA: &str = r#""model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "vocab_size": 32000,
+    "num_hidden_layers": 32"#;
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let family = refused(r#"{"model_type": "mamba2", "hidden_size": 4096}"#);
+    assert_eq!((family.field(), family.code()), ("model_type", "unsupported"));
+    let near = refused(r#"{"model_type": "lama"}"#);
+    assert!(near.to_string().contains("the nearest is \"llama\""), "{near}");
+    let size = refused(&format!("{{{LLAMA}}}"));
+    assert_eq!((size.field(), size.code()), ("num_attention_heads", "missing_field"));
+    let text = refused(&format!("{{{LLAMA}, \"num_attention_heads\": true}}"));
+    assert_eq!((text.field(), text.code()), ("num_attention_heads", "wrong_type"));
+    let width = refused(&format!("{{{LLAMA}, \"num_attention_heads\": 33}}"));
+    assert_eq!((width.field(), width.code()), ("head_dim", "conflict"));
+    assert_eq!(refused(&format!("{{{LLAMA}, \"num_attention_heads\": 0}}")).code(), "conflict");
+    let indexer = refused(&format!("{{{LLAMA}, \"num_attention_heads\": 32, \"index_topk\": 2048}}"));
+    assert_eq!((indexer.field(), indexer.code()), ("index_topk", "unsupported"));
+    let linear = refused(&format!(
+        "{{{LLAMA}, \"num_attention_heads\": 32, \"layer_types\": [\"full_attention\", \"linear_attention\"]}}"
+    ));
+    assert_eq!(linear.field(), "layer_types[1]");
+    let inner = refused(r#"{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}"#);
+    assert_eq!(inner.field(), "text_config.hidden_size");
+    assert_eq!(refused("{}").field(), "model_type");
+    // Absurd sizes neither panic nor pass.
+    let absurd = format!("{{{LLAMA}, \"num_attention_heads\": 1, \"num_key_value_heads\": 4000000000}}");
+    assert_eq!(
+        from_hugging_face(&config(&absurd)).unwrap().check("model").unwrap_err().field(),
+        "model.kv_heads"
+    );
+}
+
+fn resolve(json: &str) -> Result<Architecture, Error> {
+    #[derive(serde::Deserialize)]
+    struct Request {
+        model: ModelRef,
+    }
+    let request: Request = read(&config(json))?;
+    Catalog::embedded()?.resolve_model("model", &request.model)
+}
+
+#[test]
+fn a_request_names_or_describes_its_model() {
+    assert_eq!(resolve(r#"{"model": "Llama-3.1-70B"}"#).unwrap().name, "llama-3.1-70b");
+    assert_eq!(resolve(r#"{"model": "llama-4-70b"}"#).unwrap_err().field(), "model");
+    let own = r#"{"model": {"name": "mine", "layers": 32, "hidden": 4096, "heads": 32, "kv_heads": 8,
+        "head_dim": 128, "ffn": 14336, "gated": true, "vocab": 128256}}"#;
+    assert!((resolve(own).unwrap().parameters() / 8.03e9 - 1.0).abs() < 1e-3);
+    let slip = resolve(&own.replace("\"ffn\"", "\"fnn\"")).unwrap_err();
+    assert_eq!((slip.field(), slip.hint().as_deref()), ("model.fnn", Some("ffn")));
+    let kv = resolve(&own.replace("\"kv_heads\": 8", "\"kv_heads\": 7")).unwrap_err();
+    assert_eq!((kv.field(), kv.hint().as_deref()), ("model.kv_heads", Some("8")));
+    let hf = format!("{{\"model\": {{{LLAMA}, \"num_attention_heads\": 32}}}}");
+    assert!((resolve(&hf).unwrap().parameters() / 6.74e9 - 1.0).abs() < 1e-3);
+    let missing = resolve(&format!("{{\"model\": {{{LLAMA}}}}}")).unwrap_err();
+    assert_eq!(missing.field(), "model.num_attention_heads");
+    let hybrid = resolve(r#"{"model": "nemotron-h-56b"}"#).unwrap_err();
+    assert_eq!((hybrid.field(), hybrid.code()), ("model", "unsupported"));
+    assert!(hybrid.to_string().contains("Mamba-2"), "{hybrid}");
+    let number = resolve(r#"{"model": 70}"#).unwrap_err();
+    assert_eq!((number.field(), number.code()), ("model", "wrong_type"));
+}
+
+#[test]
+fn a_model_reference_survives_json() {
+    for json in [r#""llama-3.1-8b""#, r#"{"model_type":"llama","hidden_size":4096.0,"eos":[1.0,null,true]}"#]
+    {
+        let model: ModelRef = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&model).unwrap(), json);
+    }
+}
