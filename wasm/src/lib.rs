@@ -6,8 +6,10 @@
 mod value;
 
 use js_sys::Reflect;
+use rackrate::input::read;
 use rackrate::{Error, api};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -19,7 +21,9 @@ const PLAIN: Serializer = Serializer::json_compatible();
 
 /// The whole decision: training, serving or both, over all clouds and shapes, ranked.
 #[wasm_bindgen(unchecked_return_type = "Plan")]
-pub fn plan(#[wasm_bindgen(unchecked_param_type = "Scenario")] scenario: &JsValue) -> Result<JsValue, JsValue> {
+pub fn plan(
+    #[wasm_bindgen(unchecked_param_type = "Scenario")] scenario: &JsValue,
+) -> Result<JsValue, JsValue> {
     let scenario = from_js(scenario).map_err(thrown)?;
     let answer = api::plan(&scenario).map_err(thrown)?;
     plain(&answer)
@@ -65,11 +69,47 @@ pub fn search_serving(
     plain(&answer)
 }
 
+/// Time and bandwidth of one collective operation.
+#[wasm_bindgen(unchecked_return_type = "CollectiveAnswer")]
+pub fn collective(
+    #[wasm_bindgen(unchecked_param_type = "CollectiveRequest")] request: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let request = from_js(request).map_err(thrown)?;
+    let answer = api::collective(&request).map_err(thrown)?;
+    plain(&answer)
+}
+
+/// Everything known: GPUs, shapes, fabrics, prices and models, with sources.
+#[wasm_bindgen(unchecked_return_type = "Catalog")]
+pub fn catalog() -> Result<JsValue, JsValue> {
+    let answer = api::catalog().map_err(thrown)?;
+    plain(answer)
+}
+
+/// Our prediction beside every row of a table of measurements; `by` groups the statistics by a column.
+#[wasm_bindgen(unchecked_return_type = "ValidationReport")]
+pub fn validate(
+    #[wasm_bindgen(unchecked_param_type = "ValidationKind")] kind: &JsValue,
+    #[wasm_bindgen(unchecked_param_type = "string")] csv: &JsValue,
+    #[wasm_bindgen(unchecked_optional_param_type = "string | null")] by: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let (kind, csv): (String, String) = (argument("kind", kind)?, argument("csv", csv)?);
+    let by: Option<String> = argument("by", by)?;
+    let answer = api::validate(&kind, &csv, by.as_deref()).map_err(thrown)?;
+    plain(&answer)
+}
+
 /// The built-in scenarios.
 #[wasm_bindgen(unchecked_return_type = "Scenario[]")]
 pub fn scenarios() -> Result<JsValue, JsValue> {
     let answer = api::scenarios().map_err(thrown)?;
     plain(&answer)
+}
+
+/// An argument that is no request of its own; refused under its name.
+fn argument<T: DeserializeOwned>(name: &str, given: &JsValue) -> Result<T, JsValue> {
+    let value = from_js(given).map_err(|error| thrown(error.within(name)))?;
+    read(&value).map_err(|error| thrown(error.within(name)))
 }
 
 fn plain<T: Serialize>(answer: &T) -> Result<JsValue, JsValue> {

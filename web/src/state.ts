@@ -113,6 +113,16 @@ const ask = async (question: Data): Promise<void> => {
   }
 };
 
+/** What the inputs suggest; the page works without. */
+const names = async (): Promise<void> => {
+  const { models, gpus, prices } = await engine.ask("catalog");
+  catalog.value = {
+    models: models.map((model) => model.architecture.name),
+    gpus: gpus.map((gpu) => gpu.name),
+    regions: [...new Set(prices.filter((price) => price.provider === "azure").map((price) => price.region))].sort(),
+  };
+};
+
 /** Loads, computes what the link asks, and follows every change from then on. */
 export const start = async (): Promise<void> => {
   try {
@@ -123,6 +133,7 @@ export const start = async (): Promise<void> => {
     return;
   }
   follow(location.hash);
+  void names();
   addEventListener("hashchange", () => {
     if (location.hash.slice(1) !== link()) follow(location.hash);
   });

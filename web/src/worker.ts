@@ -9,6 +9,9 @@ const calls = {
   searchLayouts: rackrate.searchLayouts,
   servingPoint: rackrate.servingPoint,
   searchServing: rackrate.searchServing,
+  collective: rackrate.collective,
+  catalog: rackrate.catalog,
+  validate: rackrate.validate,
   scenarios: rackrate.scenarios,
 } satisfies Record<string, (...given: never[]) => unknown>;
 
