@@ -334,7 +334,9 @@ impl<'a> Stream<'a> {
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
             // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
-            let any = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
+            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            let any = chance + model.engine.rank_alignment * (share - chance);
             reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
             share = any;
         }

@@ -240,6 +240,9 @@ impl Row {
         let kv_precision = self.kv_format(precision)?;
         let gpus = self.gpus.ok_or("number of GPUs not stated")?;
         let (layout, replicas) = self.cut(gpus)?;
+        if arch.moe.is_some() && gpus > 1 && self.layout[3].is_none() {
+            return Err("attention parallelism of a mixture of experts not stated".to_owned());
+        }
         let input = self.input.filter(|x| *x >= 1.0).ok_or("input length not stated")?;
         let output = self.output.filter(|x| *x >= 1.0).ok_or("output length not stated")?;
         let load = Load::of(self)?;
