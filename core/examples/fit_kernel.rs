@@ -16,7 +16,7 @@ use rackrate::kernel::{Device, Family, KernelConstants};
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/kernel_constants.csv");
 
 /// What is fitted together: rows by op and precision, free constants.
-const STAGES: [(&[&str], &[&str], &[&str]); 7] = [
+const STAGES: [(&[&str], &[&str], &[&str]); 8] = [
     (
         &["gemm"],
         &["bf16", "fp16"],
@@ -24,14 +24,20 @@ const STAGES: [(&[&str], &[&str], &[&str]); 7] = [
             "gemm_half_peak_share",
             "gemm_half_operand_cost",
             "gemm_half_prologue",
-            "gemm_half_fixed_us",
+            "gemm_fixed_us",
             "gemm_memory_share",
         ],
     ),
     (
         &["gemm"],
         &["fp8"],
-        &["gemm_fp8_peak_share", "gemm_fp8_operand_cost", "gemm_fp8_prologue", "gemm_fp8_fixed_us"],
+        &[
+            "gemm_fp8_peak_share",
+            "gemm_fp8_operand_cost",
+            "gemm_fp8_prologue",
+            "gemm_fp8_quantise_fixed_us",
+            "gemm_fp8_quantise_passes",
+        ],
     ),
     (
         &["gemm", "grouped_gemm"],
@@ -40,17 +46,35 @@ const STAGES: [(&[&str], &[&str], &[&str]); 7] = [
             "gemm_fp8_blockwise_peak_share",
             "gemm_fp8_blockwise_operand_cost",
             "gemm_fp8_blockwise_prologue",
-            "gemm_fp8_blockwise_fixed_us",
+            "gemm_fp8_blockwise_quantise_fixed_us",
+            "gemm_fp8_blockwise_quantise_passes",
         ],
     ),
     (
         &["gemm"],
         &["nvfp4"],
-        &["gemm_fp4_peak_share", "gemm_fp4_operand_cost", "gemm_fp4_prologue", "gemm_fp4_fixed_us"],
+        &[
+            "gemm_fp4_peak_share",
+            "gemm_fp4_operand_cost",
+            "gemm_fp4_prologue",
+            "gemm_fp4_quantise_fixed_us",
+            "gemm_fp4_quantise_passes",
+        ],
     ),
-    (&["attention_prefill"], &["bf16"], &["attention_peak_share", "attention_fixed_us"]),
+    (&["attention_prefill"], &["bf16"], &["attention_peak_share", "attention_fixed_us", "rotary_passes"]),
+    (&["attention_prefill"], &["fp8"], &["attention_fp8_gain"]),
     (&["attention_decode"], &["bf16", "fp8"], &["decode_memory_share", "decode_fixed_us", "decode_ramp_us"]),
-    (&["moe_ffn"], &["bf16", "fp8", "fp8_blockwise", "nvfp4"], &["moe_fixed_us", "moe_product_cost"]),
+    (
+        &["moe_ffn"],
+        &["bf16", "fp8", "fp8_blockwise", "nvfp4"],
+        &[
+            "moe_fixed_us",
+            "gemm_half_expert_cost",
+            "gemm_fp8_expert_cost",
+            "gemm_fp8_blockwise_expert_cost",
+            "gemm_fp4_expert_cost",
+        ],
+    ),
 ];
 
 type Table = Vec<[String; 6]>;
@@ -218,6 +242,7 @@ fn fit_stage(rows: &[&Row], free: &[&str], constants: &mut KernelConstants) {
             total += sum / rows.len() as f64;
         }
         total / groups.len() as f64
+            + PRIOR_WEIGHT * free.iter().zip(point).map(|(name, &x)| prior(name, x)).sum::<f64>()
     };
     let mut point: Vec<f64> =
         free.iter().map(|name| encode(name, *constants.clone().value_mut(name).unwrap())).collect();
@@ -227,11 +252,30 @@ fn fit_stage(rows: &[&Row], free: &[&str], constants: &mut KernelConstants) {
     *constants = with(&point);
 }
 
-/// Shares lie between 0 and 1, other constants above 0 (the cost of experts' products above 1).
+/// How much a constant that the rows do not determine is drawn to its usual size: so little that an error of one
+/// per cent outweighs a factor of two.
+const PRIOR_WEIGHT: f64 = 0.002;
+
+/// Squared distance, in natural logarithms, from the usual size of a constant.
+fn prior(name: &str, x: f64) -> f64 {
+    let usual = match name {
+        _ if name.ends_with("operand_cost") => 8.0,
+        _ if name.ends_with("prologue") => 128.0,
+        _ if name.ends_with("_us") => 5.0,
+        _ if name.ends_with("expert_cost") || name.ends_with("gain") => 1.2,
+        "rotary_passes" => 3.0,
+        _ if name.ends_with("quantise_passes") => 1.5,
+        _ => 0.8,
+    };
+    let distance = x - encode(name, usual);
+    distance * distance
+}
+
+/// Shares lie between 0 and 1, other constants above 0 (the cost of experts' products, passes and gains above 1).
 fn decode(name: &str, x: f64) -> f64 {
     if name.ends_with("share") {
         1.0 / (1.0 + libm::exp(-x))
-    } else if name == "moe_product_cost" {
+    } else if name.ends_with("expert_cost") || name.ends_with("gain") || name.ends_with("passes") {
         1.0 + libm::exp(x)
     } else {
         libm::exp(x)
@@ -241,7 +285,7 @@ fn decode(name: &str, x: f64) -> f64 {
 fn encode(name: &str, value: f64) -> f64 {
     if name.ends_with("share") {
         libm::log(value.clamp(0.01, 0.995) / (1.0 - value.clamp(0.01, 0.995)))
-    } else if name == "moe_product_cost" {
+    } else if name.ends_with("expert_cost") || name.ends_with("gain") || name.ends_with("passes") {
         libm::log((value - 1.0).max(1e-3))
     } else {
         libm::log(value.max(1e-3))

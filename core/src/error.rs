@@ -76,6 +76,18 @@ pub enum Error {
         /// Values that would do.
         allowed: Vec<u64>,
     },
+    /// A number that must be a multiple of another one and is not.
+    #[error("{field}: {given} is not a multiple of {of}{}", try_one_of(.allowed))]
+    NotMultiple {
+        /// Path of the field.
+        field: String,
+        /// What was given.
+        given: u64,
+        /// What it must be a multiple of, with its value: "dp × micro_batch = 64".
+        of: String,
+        /// Values that would do.
+        allowed: Vec<u64>,
+    },
     /// Two fields that contradict each other.
     #[error("{field}: {message}")]
     Conflict {
@@ -114,6 +126,7 @@ impl Error {
             Self::WrongType { .. } => "wrong_type",
             Self::OutOfRange { .. } => "out_of_range",
             Self::Indivisible { .. } => "indivisible",
+            Self::NotMultiple { .. } => "not_multiple",
             Self::Conflict { .. } => "conflict",
             Self::Unsupported { .. } => "unsupported",
             Self::Malformed { .. } => "malformed",
@@ -129,6 +142,7 @@ impl Error {
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }
             | Self::Indivisible { field, .. }
+            | Self::NotMultiple { field, .. }
             | Self::Conflict { field, .. }
             | Self::Unsupported { field, .. }
             | Self::Malformed { field, .. } => field,
@@ -142,7 +156,7 @@ impl Error {
             Self::OutOfRange { given, min, max, .. } => {
                 Some(if given < min { *min } else { *max }).filter(|v| v.is_finite()).map(|v| v.to_string())
             }
-            Self::Indivisible { allowed, given, .. } => {
+            Self::Indivisible { allowed, given, .. } | Self::NotMultiple { allowed, given, .. } => {
                 allowed.iter().min_by_key(|&&v| v.abs_diff(*given)).map(u64::to_string)
             }
             _ => None,
@@ -182,6 +196,7 @@ impl Error {
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }
             | Self::Indivisible { field, .. }
+            | Self::NotMultiple { field, .. }
             | Self::Conflict { field, .. }
             | Self::Unsupported { field, .. }
             | Self::Malformed { field, .. } => field,

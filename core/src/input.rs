@@ -438,6 +438,7 @@ mod tests {
 
     #[test]
     fn a_path_leads_to_the_field() {
+        assert_eq!(parse(r#"{"layouts": [{"tp": 8}]}"#).unwrap().layouts[0].tp, 8);
         let unknown = parse(r#"{"layouts": [{"tp": 8}, {"tpp": 8}]}"#).unwrap_err();
         assert_eq!(unknown.field(), "layouts[1].tpp");
         assert_eq!(unknown.code(), "unknown_field");

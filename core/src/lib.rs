@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cost;
 pub mod error;
 pub mod inference;
 pub mod input;
@@ -11,6 +12,7 @@ pub mod model;
 pub mod network;
 pub mod plan;
 pub mod quantity;
+pub mod residuals;
 pub mod training;
 pub mod validate;
 

@@ -12,6 +12,7 @@ mod shape;
 mod source;
 mod storage;
 mod table;
+mod target;
 mod topology;
 mod transfer;
 
@@ -27,6 +28,7 @@ pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use storage::{StorageTier, StorageUnit, ThroughputUnit};
 pub use table::Table;
+pub use target::Target;
 pub use topology::AssumedTopology;
 pub use transfer::{CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
@@ -181,6 +183,9 @@ impl Catalog {
             },
             Price::same_key,
         )?;
+        if tables.shapes.is_some() {
+            out.check_prices_fit_shapes()?;
+        }
         out.storage = merged(
             &self.storage,
             ("storage", &tables.storage, StorageTier::COLUMNS, origin),
@@ -236,6 +241,28 @@ impl Catalog {
         check_spellings("shapes", out.shapes.iter().map(|s| (&s.name, &s.aliases)))?;
         check_spellings("models", out.models.iter().map(|m| (&m.architecture.name, &m.aliases)))?;
         Ok(out)
+    }
+
+    /// A shape that an overlay replaced may have another number of GPUs than its prices were made for.
+    fn check_prices_fit_shapes(&self) -> Result<(), Error> {
+        for shape in &self.shapes {
+            let gpus = f64::from(shape.gpus_per_node);
+            // As printed by the providers: agreement to 0.1 % is agreement.
+            let unfit = self
+                .prices_of(shape)
+                .any(|p| (p.usd_per_gpu_hour * gpus / p.usd_per_node_hour - 1.0).abs() > 1e-3);
+            if unfit {
+                return Err(Error::Conflict {
+                    field: "shapes".to_owned(),
+                    message: format!(
+                        "{} now has {gpus} GPUs in a node, but a price of it is for another number; give its prices \
+                         too or another name",
+                        shape.name
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -31,12 +31,13 @@ pub struct Price {
 }
 
 /// How long and how firmly a node is rented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
 pub enum Term {
     /// Pay as you go, by the hour.
+    #[default]
     Payg,
     /// Spare capacity of Azure that may be taken back; its price moves monthly.
     Spot,

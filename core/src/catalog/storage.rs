@@ -193,8 +193,11 @@ impl StorageTier {
     }
 
     /// Capacity that has to be provisioned to hold `tib`, TiB: at least the smallest, rounded up to whole steps. None if
-    /// one file system cannot be that large.
+    /// one file system cannot be that large, or if `tib` is no capacity (NaN, negative).
     pub fn provisioned_tib(&self, tib: f64) -> Option<f64> {
+        if tib.is_nan() || tib < 0.0 {
+            return None;
+        }
         let least = self.min_capacity_tib.unwrap_or(0.0).max(tib);
         let up = |from: f64, step: f64| from + ((least - from) / step).ceil() * step;
         let capacity = match (self.capacity_step_tib, self.large_step_from_tib, self.large_step_tib) {
@@ -202,7 +205,6 @@ impl StorageTier {
             (Some(step), ..) => up(0.0, step),
             _ => least,
         };
-        // NaN is no capacity.
         let most = self.max_capacity_tib.unwrap_or(f64::INFINITY);
         (capacity <= most).then_some(capacity)
     }

@@ -118,13 +118,13 @@ impl TransferTariff {
             gbit_per_s: rates(row)?,
             source: row.source(titles)?,
         };
-        if let (Some(from), Some(to)) = (tariff.tier_from_gb, tariff.tier_to_gb) {
-            if to <= from {
-                return Err(Error::Conflict {
-                    field: row.at("tier_to_gb"),
-                    message: format!("{to} GB is not above tier_from_gb, {from} GB"),
-                });
-            }
+        if let (Some(from), Some(to)) = (tariff.tier_from_gb, tariff.tier_to_gb)
+            && to <= from
+        {
+            return Err(Error::Conflict {
+                field: row.at("tier_to_gb"),
+                message: format!("{to} GB is not above tier_from_gb, {from} GB"),
+            });
         }
         Ok(tariff)
     }

@@ -45,15 +45,19 @@ impl AttentionShape {
 
 impl Device {
     /// Seconds of attention over whole sequences (training forward, prefill): flash attention, 16-bit. Rotary embedding
-    /// and the writing of a KV cache are memory-bound operations of their own.
+    /// and the writing of a KV cache are not in it: [`Device::rotary_and_cache`].
     pub fn attention_prefill(&self, shape: &AttentionShape) -> f64 {
-        let compute = self.attention_compute(shape);
-        // Q, K, V in, result out.
-        let elements = shape.batch
-            * (shape.queries * shape.heads + shape.keys * shape.kv_heads)
-            * (shape.qk_dim + shape.v_dim);
-        let memory = 2.0 * elements / (self.constants().memory_share * self.memory_bytes_per_s);
-        self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
+        self.forward(shape, 2.0, 1.0)
+    }
+
+    /// Seconds of [`Device::attention_prefill`] with Q, K, V and the products in 8-bit float, as engines run it over an
+    /// 8-bit KV cache. Where the chip has no such units, the 16-bit kernel.
+    pub fn attention_prefill_fp8(&self, shape: &AttentionShape) -> f64 {
+        if self.peak.fp8 > 0.0 {
+            self.forward(shape, 1.0, self.constants().attention_fp8_gain)
+        } else {
+            self.attention_prefill(shape)
+        }
     }
 
     /// Seconds of the backward pass of [`Device::attention_prefill`].
@@ -68,6 +72,14 @@ impl Device {
         self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
     }
 
+    /// Seconds of rotary embedding on the queries and new keys and of writing keys and values to a cache, in one kernel.
+    pub fn rotary_and_cache(&self, shape: &AttentionShape) -> f64 {
+        let queries = shape.heads * shape.qk_dim;
+        let keys_and_values = shape.kv_heads * (shape.qk_dim + shape.v_dim);
+        let bytes = 2.0 * shape.batch * shape.queries * (queries + keys_and_values);
+        self.memory_bound(self.constants().rotary_passes * bytes)
+    }
+
     /// Seconds of attention of one new token per sequence (decode): the KV cache is read once; `kv_bytes` per element.
     pub fn attention_decode(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
         let elements = shape.batch * shape.keys * shape.kv_heads * (shape.qk_dim + shape.v_dim);
@@ -78,6 +90,16 @@ impl Device {
     /// of `qk_dim` elements (512 + 64 in DeepSeek-V3, arXiv 2412.19437, section 2.1.1), read once for all heads.
     pub fn attention_decode_latent(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
         self.decode(shape, shape.batch * shape.keys * shape.qk_dim * kv_bytes)
+    }
+
+    fn forward(&self, shape: &AttentionShape, input_bytes: f64, gain: f64) -> f64 {
+        let compute = self.attention_compute(shape) / gain;
+        let queries = shape.batch * shape.queries * shape.heads;
+        let keys = shape.batch * shape.keys * shape.kv_heads;
+        let input = queries * shape.qk_dim + keys * (shape.qk_dim + shape.v_dim);
+        let bytes = input * input_bytes + 2.0 * queries * shape.v_dim;
+        let memory = bytes / (self.constants().memory_share * self.memory_bytes_per_s);
+        self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
     }
 
     fn attention_compute(&self, shape: &AttentionShape) -> f64 {

@@ -96,8 +96,12 @@ pub struct MatrixConstants {
     pub operand_cost: f64,
     /// Depth of K that filling and draining a tile costs.
     pub prologue: f64,
-    /// Fixed time of a kernel, µs.
-    pub fixed_us: f64,
+    /// Fixed time of bringing the activations into this format where no earlier kernel does it, µs.
+    pub quantise_fixed_us: f64,
+    /// Passes over the activations that bringing them into this format costs; one read and one write make one.
+    pub quantise_passes: f64,
+    /// Time of experts' grouped products against plain grouped products of even groups; at least 1.
+    pub expert_cost: f64,
 }
 
 /// Efficiencies of a family.
@@ -111,6 +115,8 @@ pub struct KernelConstants {
     pub fp8_blockwise: MatrixConstants,
     /// 4-bit float products.
     pub fp4: MatrixConstants,
+    /// Fixed time of a product, µs.
+    pub gemm_fixed_us: f64,
     /// Share of the bandwidth that operands of large products reach.
     pub gemm_memory_share: f64,
     /// Share of the bandwidth that streaming kernels reach.
@@ -121,6 +127,8 @@ pub struct KernelConstants {
     pub attention_peak_share: f64,
     /// Head width (queries plus values) whose multiply-adds take as long as the exponentials that do not overlap.
     pub attention_softmax_width: f64,
+    /// Rate of 8-bit attention over sequences relative to 16-bit, per FLOP: at least 1, and 2 at most.
+    pub attention_fp8_gain: f64,
     /// Rate of the backward pass relative to the forward pass, per FLOP.
     pub attention_backward_rate: f64,
     /// Fixed time of attention over sequences, µs.
@@ -131,43 +139,54 @@ pub struct KernelConstants {
     pub decode_fixed_us: f64,
     /// Further start-up of attention of one token, paid in full by large caches, µs.
     pub decode_ramp_us: f64,
+    /// Passes over Q, K and V that rotary embedding and the writing of a cache cost, of which one read and one write
+    /// are needed.
+    pub rotary_passes: f64,
     /// Fixed time of the kernels around the grouped products of experts, µs.
     pub moe_fixed_us: f64,
-    /// Time of experts' products against plain grouped products of even groups; at least 1.
-    pub moe_product_cost: f64,
 }
 
 impl KernelConstants {
     /// Names of all constants, in the order of the table.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 38] = [
         "gemm_half_peak_share",
         "gemm_half_operand_cost",
         "gemm_half_prologue",
-        "gemm_half_fixed_us",
+        "gemm_half_quantise_fixed_us",
+        "gemm_half_quantise_passes",
+        "gemm_half_expert_cost",
         "gemm_fp8_peak_share",
         "gemm_fp8_operand_cost",
         "gemm_fp8_prologue",
-        "gemm_fp8_fixed_us",
+        "gemm_fp8_quantise_fixed_us",
+        "gemm_fp8_quantise_passes",
+        "gemm_fp8_expert_cost",
         "gemm_fp8_blockwise_peak_share",
         "gemm_fp8_blockwise_operand_cost",
         "gemm_fp8_blockwise_prologue",
-        "gemm_fp8_blockwise_fixed_us",
+        "gemm_fp8_blockwise_quantise_fixed_us",
+        "gemm_fp8_blockwise_quantise_passes",
+        "gemm_fp8_blockwise_expert_cost",
         "gemm_fp4_peak_share",
         "gemm_fp4_operand_cost",
         "gemm_fp4_prologue",
-        "gemm_fp4_fixed_us",
+        "gemm_fp4_quantise_fixed_us",
+        "gemm_fp4_quantise_passes",
+        "gemm_fp4_expert_cost",
+        "gemm_fixed_us",
         "gemm_memory_share",
         "memory_share",
         "memory_fixed_us",
         "attention_peak_share",
         "attention_softmax_width",
+        "attention_fp8_gain",
         "attention_backward_rate",
         "attention_fixed_us",
         "decode_memory_share",
         "decode_fixed_us",
         "decode_ramp_us",
+        "rotary_passes",
         "moe_fixed_us",
-        "moe_product_cost",
     ];
 
     /// The constants of a family.
@@ -186,7 +205,6 @@ impl KernelConstants {
 
     /// One constant by its name in the table.
     pub fn value_mut(&mut self, name: &str) -> Option<&mut f64> {
-        let matrix = |matrix: &'static str| name.strip_prefix(matrix);
         // The longer prefix first: "fp8" begins "fp8_blockwise".
         for (prefix, constants) in [
             ("gemm_half_", &mut self.half),
@@ -194,28 +212,32 @@ impl KernelConstants {
             ("gemm_fp8_", &mut self.fp8),
             ("gemm_fp4_", &mut self.fp4),
         ] {
-            let Some(field) = matrix(prefix) else { continue };
+            let Some(field) = name.strip_prefix(prefix) else { continue };
             return match field {
                 "peak_share" => Some(&mut constants.peak_share),
                 "operand_cost" => Some(&mut constants.operand_cost),
                 "prologue" => Some(&mut constants.prologue),
-                "fixed_us" => Some(&mut constants.fixed_us),
+                "quantise_fixed_us" => Some(&mut constants.quantise_fixed_us),
+                "quantise_passes" => Some(&mut constants.quantise_passes),
+                "expert_cost" => Some(&mut constants.expert_cost),
                 _ => None,
             };
         }
         match name {
+            "gemm_fixed_us" => Some(&mut self.gemm_fixed_us),
             "gemm_memory_share" => Some(&mut self.gemm_memory_share),
             "memory_share" => Some(&mut self.memory_share),
             "memory_fixed_us" => Some(&mut self.memory_fixed_us),
             "attention_peak_share" => Some(&mut self.attention_peak_share),
             "attention_softmax_width" => Some(&mut self.attention_softmax_width),
+            "attention_fp8_gain" => Some(&mut self.attention_fp8_gain),
             "attention_backward_rate" => Some(&mut self.attention_backward_rate),
             "attention_fixed_us" => Some(&mut self.attention_fixed_us),
             "decode_memory_share" => Some(&mut self.decode_memory_share),
             "decode_fixed_us" => Some(&mut self.decode_fixed_us),
             "decode_ramp_us" => Some(&mut self.decode_ramp_us),
+            "rotary_passes" => Some(&mut self.rotary_passes),
             "moe_fixed_us" => Some(&mut self.moe_fixed_us),
-            "moe_product_cost" => Some(&mut self.moe_product_cost),
             _ => None,
         }
     }

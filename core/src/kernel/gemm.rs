@@ -22,11 +22,20 @@ pub(super) struct MatrixUnit {
     prologue: f64,
     /// Cost of a multiply-add in each tile, 1 at least: the smaller the tile, the less its operands are reused.
     tile_cost: [f64; 4],
-    pub(super) fixed_seconds: f64,
+    fixed_seconds: f64,
+    pub(super) quantise_fixed_seconds: f64,
+    pub(super) quantise_passes: f64,
+    pub(super) expert_cost: f64,
 }
 
 impl MatrixUnit {
-    pub(super) fn new(peak: f64, sm_count: f64, bytes_per_s: f64, constants: &MatrixConstants) -> Self {
+    pub(super) fn new(
+        peak: f64,
+        sm_count: f64,
+        bytes_per_s: f64,
+        fixed_us: f64,
+        constants: &MatrixConstants,
+    ) -> Self {
         Self {
             flop_per_s_per_sm: peak * constants.peak_share / sm_count,
             sm_count,
@@ -34,7 +43,10 @@ impl MatrixUnit {
             prologue: constants.prologue,
             tile_cost: TILES
                 .map(|(rows, columns)| 1.0 + constants.operand_cost * (1.0 / rows + 1.0 / columns)),
-            fixed_seconds: constants.fixed_us * 1e-6,
+            fixed_seconds: fixed_us * 1e-6,
+            quantise_fixed_seconds: constants.quantise_fixed_us * 1e-6,
+            quantise_passes: constants.quantise_passes,
+            expert_cost: constants.expert_cost,
         }
     }
 

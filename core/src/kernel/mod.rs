@@ -84,7 +84,13 @@ impl Device {
         let sm_count = f64::from(gpu.sm_count);
         let memory_bytes_per_s = gpu.memory_tb_per_s * 1e12;
         let unit = |peak: f64, matrix: &MatrixConstants| {
-            MatrixUnit::new(peak, sm_count, memory_bytes_per_s * constants.gemm_memory_share, matrix)
+            MatrixUnit::new(
+                peak,
+                sm_count,
+                memory_bytes_per_s * constants.gemm_memory_share,
+                constants.gemm_fixed_us,
+                matrix,
+            )
         };
         Self {
             peak,
@@ -125,8 +131,8 @@ impl Device {
     }
 
     /// Fixed seconds of a matrix product, already inside [`Device::gemm`]: what fusing two of them would save.
-    pub fn gemm_fixed_seconds(&self, precision: Precision) -> f64 {
-        self.unit(precision).fixed_seconds
+    pub fn gemm_fixed_seconds(&self) -> f64 {
+        self.constants.gemm_fixed_us * 1e-6
     }
 
     /// Fixed seconds of a memory-bound kernel, already inside [`Device::memory_bound`].
@@ -150,6 +156,21 @@ impl Device {
         };
         let bytes = groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n);
         self.unit(precision).seconds(groups, m, n, k, bytes)
+    }
+
+    /// Seconds of bringing `rows` × `width` 16-bit activations into the format of a product, scales included, as kernels
+    /// of their own; 0 for 16-bit and weight-only formats. [`Device::gemm`] does not include it: an engine may fuse it
+    /// into the kernel before.
+    pub fn quantise(&self, rows: f64, width: f64, precision: Precision) -> f64 {
+        match precision {
+            Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 0.0,
+            _ => {
+                let bytes = rows * width * (2.0 + precision.weight_bytes());
+                let unit = self.unit(precision);
+                unit.quantise_fixed_seconds
+                    + unit.quantise_passes * bytes / (self.constants.memory_share * self.memory_bytes_per_s)
+            }
+        }
     }
 
     /// Seconds of an operation that moves `bytes` through memory in one kernel and computes little.

@@ -34,7 +34,8 @@ impl Device {
             shape.rows * (3.0 * shape.hidden + 3.0 * shape.intermediate) + shape.tokens * shape.hidden;
         let constants = self.constants();
         constants.moe_fixed_us * 1e-6
-            + constants.moe_product_cost * (up + down)
+            + self.unit(precision).expert_cost * (up + down)
+            + self.quantise(shape.rows, shape.hidden + shape.intermediate, precision)
             + 2.0 * moved / (constants.memory_share * self.memory_bytes_per_s)
     }
 }

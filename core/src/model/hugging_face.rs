@@ -108,7 +108,7 @@ fn qwen_moe(c: &Config<'_>, name: String) -> Result<Architecture, Error> {
     a.sliding_window = c.window_of_all_layers(a.layers)?;
     let step = c.optional("decoder_sparse_step")?.unwrap_or(1).max(1);
     let dense_by_name: Vec<u32> = c.read("mlp_only_layers")?.unwrap_or_default();
-    let is_dense = |layer: &u32| dense_by_name.contains(layer) || (layer + 1) % step != 0;
+    let is_dense = |layer: &u32| dense_by_name.contains(layer) || !(layer + 1).is_multiple_of(step);
     let dense_layers = (0..a.layers.min(MOST_LAYERS)).filter(is_dense).count();
     a.moe = Some(MixtureOfExperts {
         experts: c.count("num_experts")?,
@@ -228,7 +228,7 @@ fn opt(c: &Config<'_>, name: String) -> Result<Architecture, Error> {
     if let Some(width) = c.optional("word_embed_proj_dim")?
         && width != hidden
     {
-        return Err(unsupported("word_embed_proj_dim", width, "embeddings narrower than the model"));
+        return Err(unsupported("word_embed_proj_dim", &width, "embeddings narrower than the model"));
     }
     let heads = c.count("num_attention_heads")?;
     Ok(Architecture {
@@ -417,7 +417,11 @@ impl Config<'_> {
         if let Some(frequency) = self.optional("moe_layer_freq")?
             && frequency != 1
         {
-            return Err(unsupported("moe_layer_freq", frequency, "experts on some of the later layers only"));
+            return Err(unsupported(
+                "moe_layer_freq",
+                &frequency,
+                "experts on some of the later layers only",
+            ));
         }
         let expert_ffn = self.count("moe_intermediate_size")?;
         let shared = self.optional("n_shared_experts")?.unwrap_or(0);
@@ -450,7 +454,7 @@ impl Config<'_> {
             ("moe_latent_size", "latent experts"),
         ] {
             if let Some(value) = self.value.get(key).filter(|v| **v != Value::Null) {
-                return Err(unsupported(key, value.describe(), what));
+                return Err(unsupported(key, &value.describe(), what));
             }
         }
         let kinds: Vec<String> = self.read("layer_types")?.unwrap_or_default();
@@ -490,7 +494,7 @@ fn unknown_family(given: &str) -> Error {
     }
 }
 
-fn unsupported(key: &str, given: impl ToString, what: &str) -> Error {
+fn unsupported(key: &str, given: &dyn ToString, what: &str) -> Error {
     Error::Unsupported {
         field: key.to_owned(),
         given: given.to_string(),

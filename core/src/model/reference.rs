@@ -18,10 +18,22 @@ pub enum ModelRef {
     /// Fields of [`Architecture`], or the content of a Hugging Face `config.json`; the latter is told by its key
     /// `model_type` or `architectures`.
     Described(
-        #[cfg_attr(feature = "schema", schemars(with = "Architecture"))]
+        #[cfg_attr(feature = "schema", schemars(with = "Description"))]
         #[cfg_attr(feature = "tsify", tsify(type = "Architecture | Record<string, unknown>"))]
         Value,
     ),
+}
+
+/// What [`ModelRef::Described`] may hold, for the schema.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Description {
+    /// The architecture's own fields.
+    Architecture(Architecture),
+    /// A Hugging Face config.
+    HuggingFace(std::collections::BTreeMap<String, Value>),
 }
 
 impl<'de> Deserialize<'de> for ModelRef {

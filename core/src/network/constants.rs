@@ -67,6 +67,8 @@ constants! {
         nvls_rank_s,
         /// Large-message efficiency of a reduction in the switch.
         nvls_efficiency,
+        /// The same with a tree between the switches of several domains, which takes channels of its own.
+        nvls_tree_efficiency,
         /// Start of an inference engine's own all-reduce kernel, s; NaN where none was measured.
         engine_start_s,
         /// One more rank of it, s.
@@ -109,6 +111,11 @@ constants! {
         ring_copy,
         /// The same in an all-to-all.
         pair_copy,
+        /// What the ramp adds at most, in start-ups (see `wire_time`).
+        ramp_limit,
+        /// GPUs of one domain whose ports a ring or tree uses at most: the library opens so many channels that leave a
+        /// domain, which binds racks and never eight GPUs.
+        rails,
         /// Start of a low-latency expert exchange inside a domain, s.
         expert_low_latency_start_s,
         /// The same where it crosses the fabric, s.

@@ -163,3 +163,86 @@ pub fn expert_all_to_all_time_with(
 fn distinct(bins: f64, draws: f64) -> f64 {
     bins * (1.0 - libm::pow(1.0 - 1.0 / bins, draws))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ScaleUpKind, collective_time};
+    use super::*;
+    use crate::catalog::FabricKind;
+
+    /// Eight H800 a node: NVLink of 200 GB/s one way, one 400 Gb/s InfiniBand port for each GPU.
+    const H800: Topology = Topology {
+        gpus_per_node: 8,
+        scale_up_domain: 8,
+        scale_up_bytes_per_s: 200e9,
+        scale_up: ScaleUpKind::NvLink4,
+        scale_out_bytes_per_s: 50e9,
+        scale_out: FabricKind::InfiniBand,
+    };
+
+    #[track_caller]
+    fn near(ours: f64, measured: f64, share: f64) {
+        assert!((ours / measured - 1.0).abs() <= share, "{ours} beside {measured}");
+    }
+
+    /// DeepEP's README (v1): 128 tokens a rank, hidden 7168, top-8, FP8 with scales out, BF16 back; microseconds.
+    #[test]
+    fn low_latency_experts_take_what_deepep_measured() {
+        for (ranks, dispatch, combine) in [
+            (8, 77.0, 114.0),
+            (16, 118.0, 195.0),
+            (32, 155.0, 273.0),
+            (64, 173.0, 314.0),
+            (128, 192.0, 369.0),
+            (256, 194.0, 360.0),
+        ] {
+            for (bytes_per_token, measured) in [(7168.0 + 224.0, dispatch), (2.0 * 7168.0, combine)] {
+                let exchange = ExpertExchange {
+                    tokens: 128.0,
+                    bytes_per_token,
+                    experts_per_token: 8,
+                    max_domains: None,
+                    kernel: ExpertKernel::LowLatency,
+                };
+                let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &H800).unwrap();
+                near(time.seconds * 1e6, measured, 0.15);
+            }
+        }
+    }
+
+    /// DeepEP's README (v1): 4096 tokens, hidden 7168, top-8 of at most 4 nodes, FP8 out; the published GB/s count a
+    /// token once for each node it goes to (each rank at 8 ranks), its own included.
+    #[test]
+    fn normal_experts_take_what_deepep_measured() {
+        for (ranks, copies, gb_per_s) in [(8, 5.25, 153.0), (16, 2.0, 43.0), (32, 3.6, 58.0), (64, 4.0, 51.0)]
+        {
+            let exchange = ExpertExchange {
+                tokens: 4096.0,
+                bytes_per_token: 7168.0 + 224.0,
+                experts_per_token: 8,
+                max_domains: Some(4),
+                kernel: ExpertKernel::Normal,
+            };
+            let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &H800).unwrap();
+            let measured = exchange.tokens * exchange.bytes_per_token * copies / (gb_per_s * 1e9);
+            near(time.seconds, measured, 0.25);
+        }
+    }
+
+    #[test]
+    fn an_engine_is_never_slower_than_the_library_and_falls_back_to_it() {
+        let node = Group { ranks: 8, stride: 1 };
+        for exponent in 8..30 {
+            let bytes = f64::from(1u32 << exponent);
+            let own = engine_all_reduce_time(bytes, node, &H800).unwrap();
+            let library = collective_time(CollectiveOp::AllReduce, bytes, node, &H800).unwrap();
+            assert!(own.seconds <= library.seconds);
+            assert!(bytes > 1e5 || own.seconds < library.seconds / 2.0, "{bytes}");
+        }
+        let two_nodes = Group { ranks: 16, stride: 1 };
+        assert_eq!(
+            engine_all_reduce_time(1e4, two_nodes, &H800),
+            collective_time(CollectiveOp::AllReduce, 1e4, two_nodes, &H800)
+        );
+    }
+}

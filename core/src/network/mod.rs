@@ -1,7 +1,18 @@
 //! How long one collective takes on one fabric.
+//!
+//! [`collective_time`] is the library's (NCCL, RCCL), [`engine_all_reduce_time`] an inference engine's own small
+//! all-reduce, [`expert_all_to_all_time`] an expert-parallel dispatch or combine; [`collective`] is the question as the
+//! faces ask it. All give no number where the group needs a fabric that is not there.
+//!
+//! Held against 2,193 published measurements of 64 runs, every run counting once, the median error of a time is 4 % (90th
+//! percentile 24 %) from 1 MiB, 28 % (73 %) below, where the age and launch mode of the software decide, and 9 % (32 %)
+//! for engines' kernels. Of the runs that the fit takes, each predicted by a fit without it: 4 % (25 %), 26 % (80 %) and
+//! 12 % (41 %); `examples/fit_network.rs` prints them. Measured only between 2 and 1,440 ranks. Not modelled: other jobs
+//! on the same fabric, placement within it, reduction in InfiniBand switches.
 
 mod constants;
 mod engine;
+mod request;
 mod time;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +24,7 @@ pub use engine::{
     ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
     expert_all_to_all_time, expert_all_to_all_time_with,
 };
+pub use request::{CollectiveAnswer, CollectivePoint, CollectiveRequest, busbw_curve, collective};
 pub use time::{algorithm_time_with, collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.
@@ -28,10 +40,12 @@ pub enum CollectiveOp {
     /// Sum over all ranks, each keeps its shard.
     ReduceScatter,
     /// Each rank sends a different part to each other rank.
+    #[serde(alias = "alltoall")]
     AllToAll,
     /// One rank's buffer, everywhere.
     Broadcast,
     /// From one rank to one other.
+    #[serde(alias = "sendrecv")]
     SendRecv,
 }
 
@@ -66,6 +80,24 @@ pub struct Topology {
     pub scale_out_bytes_per_s: f64,
     /// Protocol family of the fabric.
     pub scale_out: FabricKind,
+}
+
+impl Topology {
+    /// The same links with only `used` GPUs of each node taking part (all of them if the node has no more).
+    ///
+    /// On a full mesh the links to the GPUs left out carry nothing; ports and switches serve those that remain.
+    #[must_use]
+    pub fn with_gpus_per_node(mut self, used: u32) -> Self {
+        let node = self.gpus_per_node;
+        if used >= 1 && used < node {
+            self.gpus_per_node = used;
+            self.scale_up_domain = (self.scale_up_domain / node).max(1) * used;
+            if self.scale_up == ScaleUpKind::InfinityFabric {
+                self.scale_up_bytes_per_s *= f64::from(used - 1) / f64::from(node - 1);
+            }
+        }
+        self
+    }
 }
 
 /// Kind of scale-up link.

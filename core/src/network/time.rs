@@ -13,9 +13,8 @@ use super::{LibraryConstants, ScaleOutConstants, ScaleUpConstants};
 /// `bytes` follows nccl-tests: all-reduce, broadcast and send: the buffer; all-gather and reduce-scatter: the full
 /// (gathered) buffer; all-to-all: the whole buffer of one rank.
 ///
-/// Each algorithm takes `(start-up) + (wire time) + 2·ramp·√(start-up × wire time)`: the time of a message cut into the
-/// best number of pipeline chunks is the square of the sum of the roots (`ramp` of 1); `ramp` is fitted. More bytes are
-/// never faster, more bandwidth never slower.
+/// Each algorithm takes a start-up, the time on its slowest wire, and a share that rises with the root of both and ends
+/// at a few start-ups (see `wire_time`). More bytes are never faster, more bandwidth never slower.
 pub fn collective_time(
     op: CollectiveOp,
     bytes: f64,
@@ -177,45 +176,53 @@ impl<'a> Paths<'a> {
         let (start, wire, ramp, scale_out) = match self.out {
             None => (self.up.start_s + up_steps, up_wire, self.up.ramp, 0.0),
             Some(out) => {
-                let out_wire = self.crossing(out, moved / self.local, out.ring_efficiency);
+                let out_wire = self.crossing(out, moved / self.rails(), out.ring_efficiency);
                 let start = out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
                 let wire = if self.local > 1.0 { up_wire.max(out_wire) } else { out_wire };
                 (start, wire, out.ramp, moved / self.local)
             }
         };
         let scale_up = if self.local > 1.0 { moved } else { 0.0 };
-        answer(Algorithm::Ring, start, wire, ramp, scale_up, scale_out)
+        self.answer(Algorithm::Ring, start, wire, ramp, scale_up, scale_out)
     }
 
-    /// Double binary tree over nodes or domains, a chain inside a node, pipelined up and down. Over more than two
-    /// domains each sends about twice the buffer, as inner node of one tree and leaf of the other.
+    /// Double binary tree over nodes or domains, a chain inside a node, pipelined up and down.
     fn tree(&self, bytes: f64) -> CollectiveTime {
         let up_steps = 2.0 * (self.chain + self.inner_depth) * self.up.step_s;
         let scale_up = if self.local > 1.0 { 2.0 * bytes } else { 0.0 };
         let up_wire =
             if self.local > 1.0 { scale_up / (self.up_bytes_per_s * self.up.ring_efficiency) } else { 0.0 };
         let Some(out) = self.out else {
-            return answer(Algorithm::Tree, self.up.start_s + up_steps, up_wire, self.up.ramp, scale_up, 0.0);
+            return self.answer(
+                Algorithm::Tree,
+                self.up.start_s + up_steps,
+                up_wire,
+                self.up.ramp,
+                scale_up,
+                0.0,
+            );
         };
         let start = out.start_s + up_steps + 2.0 * self.depth * out.step_s;
-        let scale_out = self.tree_crossing() * bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
-        answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
+        let crossing = self.tree_crossing() * bytes;
+        let scale_out = crossing / self.local;
+        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
+        self.answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
     /// Reduction in the switch: a GPU sends its buffer once and the share it sums once more; over several domains a
     /// tree between the switches.
     fn nvls(&self, bytes: f64) -> CollectiveTime {
         let scale_up = bytes * (1.0 + 1.0 / self.local);
-        let up_wire = scale_up / (self.up_bytes_per_s * self.up.nvls_efficiency);
         let up_start = self.up.nvls_start_s + self.local * self.up.nvls_rank_s;
         let Some(out) = self.out else {
-            return answer(Algorithm::Nvls, up_start, up_wire, self.up.ramp, scale_up, 0.0);
+            let wire = scale_up / (self.up_bytes_per_s * self.up.nvls_efficiency);
+            return self.answer(Algorithm::Nvls, up_start, wire, self.up.ramp, scale_up, 0.0);
         };
+        let up_wire = scale_up / (self.up_bytes_per_s * self.up.nvls_tree_efficiency);
         let start = out.start_s + up_start + 2.0 * self.depth * out.step_s;
-        let scale_out = self.tree_crossing() * bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.tree_efficiency));
-        answer(Algorithm::NvlsTree, start, wire, out.ramp, scale_up, scale_out)
+        let crossing = self.tree_crossing() * bytes;
+        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
+        self.answer(Algorithm::NvlsTree, start, wire, out.ramp, scale_up, crossing / self.local)
     }
 
     /// Pairwise exchange. What leaves the domain goes over each GPU's own share of the fabric.
@@ -229,12 +236,12 @@ impl<'a> Paths<'a> {
         };
         let up_start = self.up.pair_start_s + (self.local - 1.0) * self.up.peer_s;
         let Some(out) = self.out else {
-            return answer(Algorithm::Pairwise, up_start, up_wire, self.up.ramp, scale_up, 0.0);
+            return self.answer(Algorithm::Pairwise, up_start, up_wire, self.up.ramp, scale_up, 0.0);
         };
         let start = out.start_s + (self.local - 1.0) * self.up.peer_s + (self.domains - 1.0) * out.peer_s;
         let scale_out = (self.ranks - self.local) * shard;
         let wire = up_wire.max(self.crossing(out, scale_out, out.pair_efficiency));
-        answer(Algorithm::Pairwise, start, wire, out.ramp, scale_up, scale_out)
+        self.answer(Algorithm::Pairwise, start, wire, out.ramp, scale_up, scale_out)
     }
 
     /// One way along a pipelined chain inside the domain and a tree between domains.
@@ -246,12 +253,19 @@ impl<'a> Paths<'a> {
             (0.0, 0.0)
         };
         let Some(out) = self.out else {
-            return answer(Algorithm::Ring, self.up.start_s + up_steps, up_wire, self.up.ramp, scale_up, 0.0);
+            return self.answer(
+                Algorithm::Ring,
+                self.up.start_s + up_steps,
+                up_wire,
+                self.up.ramp,
+                scale_up,
+                0.0,
+            );
         };
         let start = out.start_s + up_steps + self.depth * out.step_s;
         let scale_out = bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.ring_efficiency));
-        answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
+        let wire = up_wire.max(self.crossing(out, bytes / self.rails(), out.ring_efficiency));
+        self.answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
     /// One message. Neighbours of a group that spans domains are taken to lie in different domains.
@@ -259,7 +273,7 @@ impl<'a> Paths<'a> {
         match self.out {
             None => {
                 let wire = bytes / (self.up_bytes_per_s * self.up.pair_efficiency);
-                answer(
+                self.answer(
                     Algorithm::Direct,
                     self.up.pair_start_s + self.up.peer_s,
                     wire,
@@ -270,35 +284,53 @@ impl<'a> Paths<'a> {
             }
             Some(out) => {
                 let wire = bytes / (self.out_bytes_per_s * out.ring_efficiency);
-                answer(Algorithm::Direct, out.start_s + out.step_s, wire, out.ramp, 0.0, bytes)
+                self.answer(Algorithm::Direct, out.start_s + out.step_s, wire, out.ramp, 0.0, bytes)
             }
         }
     }
 
+    fn answer(
+        &self,
+        algorithm: Algorithm,
+        start: f64,
+        wire: f64,
+        ramp: f64,
+        scale_up_bytes: f64,
+        scale_out_bytes: f64,
+    ) -> CollectiveTime {
+        let seconds = wire_time(start, wire, ramp, self.library.ramp_limit);
+        CollectiveTime { seconds, algorithm, scale_up_bytes, scale_out_bytes }
+    }
+
+    /// Buffers that a domain sends in a double binary tree: one over two domains, an edge's both directions shared by
+    /// three, and from four on twice the buffer (inner in one tree, leaf in the other).
     fn tree_crossing(&self) -> f64 {
-        if self.domains > 2.0 { 2.0 } else { 1.0 }
+        if self.domains > 3.0 { 2.0 } else { 2.0 * (self.domains - 1.0) / self.domains }
     }
 
-    fn crossing(&self, out: &ScaleOutConstants, bytes_per_gpu: f64, efficiency: f64) -> f64 {
+    /// GPUs of a domain whose ports the rings or trees use.
+    fn rails(&self) -> f64 {
+        self.local.min(self.library.rails)
+    }
+
+    /// Time on the wire of the ports in use, each with so many bytes.
+    fn crossing(&self, out: &ScaleOutConstants, bytes_per_port: f64, efficiency: f64) -> f64 {
         let crowded = 1.0 + out.congestion * (self.depth - 1.0);
-        bytes_per_gpu * crowded / (self.out_bytes_per_s * efficiency)
+        bytes_per_port * crowded / (self.out_bytes_per_s * efficiency)
     }
 }
 
-/// Start-up, wire time, and what a pipeline of finite chunks loses between them.
-pub(super) fn wire_time(start: f64, wire: f64, ramp: f64) -> f64 {
-    start + wire + 2.0 * ramp * (start * wire).sqrt()
-}
-
-fn answer(
-    algorithm: Algorithm,
-    start: f64,
-    wire: f64,
-    ramp: f64,
-    scale_up_bytes: f64,
-    scale_out_bytes: f64,
-) -> CollectiveTime {
-    CollectiveTime { seconds: wire_time(start, wire, ramp), algorithm, scale_up_bytes, scale_out_bytes }
+/// Start-up and wire time, and what lies between: `limit·start·r / (limit + r)` with `r = 2·ramp·√(wire/start)`.
+///
+/// For medium messages this is `2·ramp·√(start·wire)`: with `ramp` of 1 the time of a message cut into the best number
+/// of pipeline chunks, the square of the sum of the roots. For large ones it ends at `limit` start-ups: the library has
+/// changed to the protocol with slower steps and full bandwidth, and no step costs more than it does there.
+fn wire_time(start: f64, wire: f64, ramp: f64, limit: f64) -> f64 {
+    if start <= 0.0 {
+        return wire;
+    }
+    let rise = 2.0 * ramp * (wire / start).sqrt();
+    start + wire + start * limit * rise / (limit + rise)
 }
 
 /// The faster of two; the first where they tie or the second has no time.

@@ -1,12 +1,51 @@
 //! The whole decision: scenario in, plan out.
 
 mod report;
+mod resolve;
 mod scenario;
+mod serve;
+mod splits;
+mod train;
+mod warnings;
 
 pub use report::{
-    Cost, CostItem, CostLine, FigureSource, GoodputLosses, Plan, Refusal, ServingOption, ServingPlan, Split,
-    TermCost, TrainingOption, TrainingPlan,
+    FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };
-pub use scenario::{
-    Pricing, Reliability, Scenario, ServingJob, Traffic, TrainingJob, TransferChoice, TransferPath,
-};
+pub use scenario::{Scenario, ServingJob, Traffic, TrainingJob};
+
+use crate::catalog::Catalog;
+use crate::error::Error;
+
+/// The plan for a scenario: every shape of both clouds that can do the work, ranked by cost, and the totals of each way to
+/// split training and serving over the clouds.
+///
+/// # Errors
+/// Anything in the scenario that is unknown, contradictory or absurd, with the field's path. That nothing fits or meets a
+/// target is an answer.
+pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
+    let overlaid;
+    let catalog = match &scenario.overlay {
+        None => catalog,
+        Some(overlay) => {
+            overlaid = catalog.overlaid(overlay).map_err(|error| error.within("overlay"))?;
+            &overlaid
+        }
+    };
+    resolve::check(catalog, scenario)?;
+    let training = scenario
+        .training
+        .as_ref()
+        .map(|job| train::options(catalog, job, &scenario.pricing).map_err(|error| error.within("training")));
+    let training = training.transpose()?;
+    let serving = scenario
+        .serving
+        .as_ref()
+        .map(|job| serve::options(catalog, job, &scenario.pricing).map_err(|error| error.within("serving")));
+    let serving = serving.transpose()?;
+    let mut warnings = Vec::new();
+    let splits = splits::splits(catalog, scenario, training.as_ref(), serving.as_ref(), &mut warnings)?;
+    warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
+    let sources = warnings::sources(catalog, training.as_ref(), serving.as_ref(), &splits)?;
+    warnings::stale(scenario, &sources, &mut warnings)?;
+    Ok(Plan { scenario: scenario.clone(), training, serving, splits, warnings, sources })
+}

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
-use crate::catalog::{Provider, Source, Term};
+use crate::catalog::{Provider, Source};
+use crate::cost::{Cost, CostLine, TermCost};
 use crate::inference::{FrontierPoint, ServingPoint};
 use crate::quantity::{Interval, Warning};
-use crate::training::TrainingStep;
+use crate::training::{GoodputLosses, TrainingStep};
 
 /// The whole decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,27 +84,6 @@ pub struct TrainingOption {
     pub warnings: Vec<Warning>,
 }
 
-/// Wall-clock time that does not train, as shares of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct GoodputLosses {
-    /// Size of a checkpoint, decimal GB.
-    pub checkpoint_gb: f64,
-    /// Seconds to write one.
-    pub checkpoint_seconds: f64,
-    /// Seconds between two, by Young's rule.
-    pub checkpoint_interval_seconds: f64,
-    /// Hours between interruptions of the whole job.
-    pub mean_hours_between_interruptions: f64,
-    /// Share lost to writing checkpoints.
-    pub checkpoint_share: f64,
-    /// Share lost to work done again after an interruption.
-    pub rework_share: f64,
-    /// Share lost to restarting.
-    pub restart_share: f64,
-}
-
 /// Ways to serve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -167,71 +147,6 @@ pub struct Refusal {
     pub shape: String,
     /// Why, and which limit was nearest.
     pub reason: String,
-}
-
-/// A cost, line by line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct Cost {
-    /// Sum of the lines, USD.
-    pub total_usd: f64,
-    /// The lines.
-    pub lines: Vec<CostLine>,
-}
-
-/// One line of a cost: quantity × unit price.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct CostLine {
-    /// What is paid for.
-    pub item: CostItem,
-    /// In words: shape, tier or path, with the region.
-    pub what: String,
-    /// How much of it.
-    pub quantity: f64,
-    /// Unit of the quantity, such as `GPU-hour` or `GB-month`.
-    pub unit: String,
-    /// USD for one unit.
-    pub unit_usd: f64,
-    /// USD for all: quantity × unit price.
-    pub usd: f64,
-    /// Where the price is from.
-    pub source: Source,
-}
-
-/// What a cost line pays for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(rename_all = "snake_case")]
-pub enum CostItem {
-    /// Rented nodes.
-    Compute,
-    /// Rented nodes that stand by.
-    SpareCompute,
-    /// Data set and checkpoints at rest.
-    Storage,
-    /// Moving data between clouds or out of one.
-    Transfer,
-}
-
-/// Compute cost at one term.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct TermCost {
-    /// The term.
-    pub term: Term,
-    /// Region with the price.
-    pub region: String,
-    /// USD per GPU-hour.
-    pub usd_per_gpu_hour: f64,
-    /// USD for the run, or for a month of serving.
-    pub usd: f64,
-    /// Where the price is from.
-    pub source: Source,
 }
 
 /// One way to split the work over the clouds.

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Overlay, Provider, Term};
+use crate::catalog::{Overlay, Provider};
+use crate::cost::{Pricing, TransferChoice};
 use crate::inference::LatencyTargets;
 use crate::model::{ModelRef, Precision};
-use crate::training::{Layout, Task};
+use crate::training::{Layout, Reliability, Task};
 
 /// A whole question: training, serving, or both.
 ///
@@ -53,7 +54,8 @@ pub struct TrainingJob {
     pub tokens: f64,
     /// Tokens in a sequence.
     pub sequence_length: u32,
-    /// Tokens in an optimiser step (rounded to whole sequences); either this or `global_batch`.
+    /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 1 % of
+    /// it the one with the largest power of two as a factor, so that data parallel ranks can share it.
     #[serde(default)]
     pub global_batch_tokens: Option<f64>,
     /// Sequences in an optimiser step.
@@ -93,26 +95,6 @@ pub struct TrainingJob {
     /// Size of the training data set to store, decimal TB; tokens × 4 bytes if not given.
     #[serde(default)]
     pub dataset_tb: Option<f64>,
-}
-
-/// How often things break and what is done about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(deny_unknown_fields, default)]
-pub struct Reliability {
-    /// GPU-hours between interruptions of the job. Default 50,677: Llama 3, arXiv 2407.21783, table 5.
-    pub gpu_hours_per_interruption: f64,
-    /// Seconds from an interruption until training goes on, loading included.
-    pub restart_seconds: f64,
-    /// Bandwidth of one node into checkpoint storage, GB/s.
-    pub checkpoint_gb_per_s_per_node: f64,
-    /// Bandwidth of the storage for all nodes together, GB/s.
-    pub checkpoint_gb_per_s_total: f64,
-    /// Share of the GPUs kept spare.
-    pub spare_share: f64,
-    /// Checkpoints kept in storage.
-    pub checkpoints_kept: u32,
 }
 
 /// A serving job.
@@ -182,82 +164,4 @@ pub struct Traffic {
     /// Peak over mean request rate: the fleet is sized for the peak.
     #[serde(default)]
     pub peak_to_mean: Option<f64>,
-}
-
-/// What moves from the training cloud to the serving cloud.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(deny_unknown_fields, default)]
-pub struct TransferChoice {
-    /// Over what.
-    pub path: TransferPath,
-    /// Times the weights are moved: once for one release.
-    pub weight_releases: u32,
-    /// Checkpoints moved besides.
-    pub checkpoints: u32,
-    /// Rate of the path, Gb/s; that of one published circuit or port if not given.
-    pub gbit_per_s: Option<f64>,
-}
-
-/// A way between the clouds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(rename_all = "snake_case")]
-pub enum TransferPath {
-    /// The public internet: the source cloud's egress tariff.
-    #[default]
-    Internet,
-    /// Oracle Interconnect for Azure: ExpressRoute with FastConnect.
-    Interconnect,
-}
-
-/// How to pay.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(deny_unknown_fields, default)]
-pub struct Pricing {
-    /// The term that ranks; others are listed beside it.
-    pub term: Term,
-    /// Hours in a month: 730 by Azure's convention.
-    pub hours_per_month: f64,
-    /// Azure region; the cheapest with the shape if not given.
-    pub azure_region: Option<String>,
-    /// Negotiated discount on Azure's list prices, 0 to 1.
-    pub azure_discount: f64,
-    /// Negotiated discount on OCI's list prices, 0 to 1.
-    pub oci_discount: f64,
-}
-
-impl Default for Reliability {
-    fn default() -> Self {
-        Self {
-            gpu_hours_per_interruption: 50_677.0,
-            restart_seconds: 600.0,
-            checkpoint_gb_per_s_per_node: 2.0,
-            checkpoint_gb_per_s_total: 250.0,
-            spare_share: 0.0,
-            checkpoints_kept: 3,
-        }
-    }
-}
-
-impl Default for TransferChoice {
-    fn default() -> Self {
-        Self { path: TransferPath::Internet, weight_releases: 1, checkpoints: 0, gbit_per_s: None }
-    }
-}
-
-impl Default for Pricing {
-    fn default() -> Self {
-        Self {
-            term: Term::Payg,
-            hours_per_month: 730.0,
-            azure_region: None,
-            azure_discount: 0.0,
-            oci_discount: 0.0,
-        }
-    }
 }

@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
-    /// Tensor parallel ranks (with sequence parallelism, arXiv 2205.05198).
+    /// Tensor parallel ranks (arXiv 1909.08053, section 3).
     #[serde(default = "one")]
     pub tp: u32,
+    /// Norms and residuals are cut along the sequence by the tensor parallel ranks too; without it they are repeated.
+    #[serde(default = "yes")]
+    pub sequence_parallel: bool,
     /// Pipeline stages.
     #[serde(default = "one")]
     pub pp: u32,
@@ -50,6 +53,10 @@ pub struct Layout {
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_u8() -> u8 {

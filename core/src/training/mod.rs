@@ -1,10 +1,27 @@
 //! Training: layouts, memory, step time, search.
 
+mod check;
+mod constants;
+mod estimate;
+mod exchange;
+mod job;
+mod layer;
 mod layout;
+mod memory;
 mod report;
+mod run;
+mod schedule;
+mod search;
+mod step;
 
+pub use check::MOST_GPUS;
+pub use constants::TrainingConstants;
+pub use estimate::{search_layouts, step, training_step};
+pub use job::{Job, Sizes};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
 pub use report::{
     Dimension, LayoutSearch, LayoutSearchRequest, StepParts, Traffic, TrainingMemory, TrainingStep,
     TrainingStepRequest,
 };
+pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
+pub use search::{Found, search};

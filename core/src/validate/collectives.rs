@@ -1,27 +1,72 @@
 //! Collectives: a table of nccl-tests results and of engines' all-reduce kernels.
 
-use crate::catalog::FabricKind;
+use crate::catalog::{Catalog, FabricKind};
 use crate::error::Error;
 use crate::network::{
-    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, ScaleUpKind, Topology, algorithm_time_with,
+    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, Topology, algorithm_time_with,
     collective_time_with, engine_all_reduce_time_with,
 };
 
-use super::{Line, Table};
+use super::{Line, Table, ValidationReport, ValidationRow, equal_weights, run_of};
+
+/// The report on a table of collectives; see [`super::validate`].
+pub(super) fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+    let table = Table::read(csv, &COLUMNS)?;
+    let by = by.map(|column| table.check_column("by", column)).transpose()?;
+    let mut rows = Vec::new();
+    for line in table.lines() {
+        let (quantity, measured, predicted) = match Measurement::read(&line)? {
+            Err(why) => ("time_s", None, Err(why)),
+            Ok(measurement) => {
+                let predicted = measurement.topology(catalog).and_then(|topology| {
+                    measurement
+                        .predict(Constants::shipped(), &topology)
+                        .map(|time| time.seconds)
+                        .ok_or_else(|| "no such algorithm, or no fabric, on these links".to_owned())
+                });
+                (measurement.quantity(), Some(measurement.seconds), predicted)
+            }
+        };
+        rows.push(ValidationRow {
+            id: line.need("id")?.to_owned(),
+            quantity: quantity.to_owned(),
+            measured,
+            predicted: predicted.as_ref().ok().copied(),
+            refused: predicted.err(),
+            group: by.map(|column| line.text(column).unwrap_or("").to_owned()),
+            weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
+        });
+    }
+    if !table.has("weight") {
+        // Per quantity: a run's small messages must not dilute its large ones.
+        let runs: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}/{}/{}", row.quantity, row.predicted.is_some(), run_of(&row.id)))
+            .collect();
+        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
+        let weights = equal_weights(&runs);
+        for (row, weight) in rows.iter_mut().zip(weights) {
+            row.weight = weight;
+        }
+    }
+    Ok(ValidationReport::new(rows))
+}
 
 /// Columns that a table of collectives must have.
 ///
-/// `nic` describes a node's scale-out interfaces as `8x ConnectX-7 400 Gb/s InfiniBand`; empty, `none…` or `NVLink…`
-/// inside one scale-up domain. Of `time_us`, `algbw_GBps` and `busbw_GBps` one is enough.
-pub const COLUMNS: [&str; 7] = ["id", "gpu", "nodes", "gpus_per_node", "ranks", "nic", "collective"];
+/// Where it ran: `shape` (an instance shape), or `gpu` and `nic`, which describes a node's scale-out interfaces as
+/// `8x ConnectX-7 400 Gb/s InfiniBand`; empty, `none…` or `NVLink…` inside one scale-up domain. How long: `time_us`,
+/// `algbw_GBps` or `busbw_GBps`. Read too where they are there: `ranks`, `cloud`, `algorithm_protocol` (`Ring…` and
+/// `NVLSTree` bind the library, `custom…` is an engine's kernel), `row_kind` (only `measured` counts).
+pub const COLUMNS: [&str; 5] = ["id", "nodes", "gpus_per_node", "collective", "message_bytes"];
 
 /// One measured collective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
     /// Name of the row.
     pub id: String,
-    /// The GPU, as the table spells it.
-    pub gpu: String,
+    /// Where it was run, as the table spells it.
+    pub machine: Machine,
     /// What was run.
     pub op: CollectiveOp,
     /// By whom: the library, the library bound to one algorithm, or an engine's own kernel.
@@ -32,10 +77,18 @@ pub struct Measurement {
     pub ranks: u32,
     /// GPUs of a node that took part.
     pub gpus_per_node: u32,
-    /// The fabric between nodes; none where all ranks share one scale-up domain.
-    pub fabric: Option<(FabricKind, f64)>,
     /// Seconds.
     pub seconds: f64,
+}
+
+/// Where a collective ran.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Machine {
+    /// An instance shape.
+    Shape(String),
+    /// A GPU, with the fabric between nodes as kind and bytes per second of one GPU; none where all ranks share one
+    /// scale-up domain.
+    Gpu(String, Option<(FabricKind, f64)>),
 }
 
 /// Whose kernel ran.
@@ -47,17 +100,6 @@ pub enum Kernel {
     Forced(Algorithm),
     /// An inference engine's own all-reduce.
     Engine,
-}
-
-/// Links of one GPU as the catalogue knows them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GpuLinks {
-    /// Kind of scale-up link.
-    pub kind: ScaleUpKind,
-    /// One-way bandwidth, bytes per second.
-    pub bytes_per_s: f64,
-    /// GPUs in one scale-up domain.
-    pub domain: u32,
 }
 
 impl Measurement {
@@ -86,9 +128,11 @@ impl Measurement {
         let (Some(nodes), Some(gpus_per_node)) = (nodes, per_node) else {
             return left_out("nodes not stated");
         };
-        let Some(ranks) = ranks.or_else(|| nodes.checked_mul(gpus_per_node)) else {
-            return left_out("ranks not stated");
-        };
+        let Some(all) = nodes.checked_mul(gpus_per_node) else { return left_out("too many ranks") };
+        let ranks = ranks.unwrap_or(all);
+        if ranks != all {
+            return left_out("ranks are not nodes times gpus_per_node");
+        }
         let Some(bytes) = bytes.filter(|b| *b > 0.0) else { return left_out("message size not stated") };
         let seconds = match (time_us, algbw, busbw) {
             (Some(us), _, _) if us > 0.0 => us * 1e-6,
@@ -98,40 +142,60 @@ impl Measurement {
             _ => return left_out("bandwidth rounded too coarsely to give a time"),
         };
         let nic = line.text("nic").unwrap_or("");
-        let fabric = if nodes == 1 || nic.starts_with("none") {
-            None
+        let machine = if let Some(shape) = line.text("shape") {
+            Machine::Shape(shape.to_owned())
+        } else if nodes == 1 || nic.starts_with("none") {
+            Machine::Gpu(line.need("gpu")?.to_owned(), None)
         } else {
             match fabric_of(nic, line.text("cloud").unwrap_or(""), gpus_per_node) {
-                Ok(fabric) => fabric,
+                Ok(fabric) => Machine::Gpu(line.need("gpu")?.to_owned(), fabric),
                 Err(why) => return Ok(Err(why)),
             }
         };
         Ok(Ok(Self {
             id: line.need("id")?.to_owned(),
-            gpu: line.need("gpu")?.to_owned(),
+            machine,
             op,
             kernel: kernel_of(line.text("algorithm_protocol").unwrap_or("")),
             bytes,
             ranks,
             gpus_per_node,
-            fabric,
             seconds,
         }))
     }
 
-    /// The links that the run saw. A fabric named for ranks that would fit one domain says that the domain was not
-    /// used: then each node is one.
-    pub fn topology(&self, links: &GpuLinks) -> Topology {
-        let (scale_out, scale_out_bytes_per_s) = self.fabric.unwrap_or((FabricKind::InfiniBand, 0.0));
-        let by_node = self.fabric.is_some() && self.ranks <= links.domain.max(self.gpus_per_node);
-        let scale_up_domain = if by_node { self.gpus_per_node } else { links.domain };
-        Topology {
-            gpus_per_node: self.gpus_per_node,
-            scale_up_domain,
-            scale_up_bytes_per_s: links.bytes_per_s,
-            scale_up: links.kind,
-            scale_out_bytes_per_s,
-            scale_out,
+    /// The links that the run saw; or, as text, why they are not known.
+    ///
+    /// A fabric named for ranks that would fit one domain says that the domain was not used: then each node is one.
+    ///
+    /// # Errors
+    /// The message of the catalogue's error: an unknown shape, GPU or link.
+    pub fn topology(&self, catalog: &Catalog) -> Result<Topology, String> {
+        match &self.machine {
+            Machine::Shape(name) => {
+                let shape = catalog.shape("shape", name).map_err(|e| e.to_string())?;
+                if self.gpus_per_node > shape.gpus_per_node {
+                    return Err(format!(
+                        "{name} has {} GPUs, not {}",
+                        shape.gpus_per_node, self.gpus_per_node
+                    ));
+                }
+                let topology = catalog.topology(shape).map_err(|e| e.to_string())?;
+                Ok(topology.with_gpus_per_node(self.gpus_per_node))
+            }
+            Machine::Gpu(name, fabric) => {
+                let gpu = catalog.gpu("gpu", name).map_err(|e| e.to_string())?;
+                let (scale_out, scale_out_bytes_per_s) = fabric.unwrap_or((FabricKind::InfiniBand, 0.0));
+                let by_node = fabric.is_some() && self.ranks <= gpu.scale_up_domain.max(self.gpus_per_node);
+                Ok(Topology {
+                    gpus_per_node: self.gpus_per_node,
+                    scale_up_domain: if by_node { self.gpus_per_node } else { gpu.scale_up_domain },
+                    scale_up_bytes_per_s: gpu.scale_up_gb_per_s * 1e9,
+                    scale_up: gpu.scale_up_kind().map_err(|e| e.to_string())?,
+                    scale_out_bytes_per_s,
+                    scale_out,
+                })
+            }
         }
     }
 

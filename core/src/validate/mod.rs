@@ -4,8 +4,12 @@ pub mod collectives;
 pub mod inference;
 mod statistics;
 mod table;
+pub mod training;
 
 use serde::{Deserialize, Serialize};
+
+use crate::catalog::Catalog;
+use crate::error::Error;
 
 pub use statistics::{ValidationSummary, equal_weights, run_of, summarise, weighted_mean, weighted_quantile};
 pub use table::{Line, Table};
@@ -18,6 +22,29 @@ pub use table::{Line, Table};
 pub enum ValidationKind {
     /// Times of collectives.
     Collectives,
+    /// Training steps.
+    Training,
+}
+
+/// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
+/// form groups with their own statistics.
+///
+/// A row counts by the column `weight` where the table has one; else as its kind says (a run of collectives, that is the
+/// rows whose `id` differs in the running number only, counts once).
+///
+/// # Errors
+/// The text is no table, a column that the kind needs (or `by`) is missing, or a cell is not what its column holds: with
+/// line and column. A row that cannot be compared or predicted is no error: it stands in the report with the reason.
+pub fn validate(
+    catalog: &Catalog,
+    kind: ValidationKind,
+    csv: &str,
+    by: Option<&str>,
+) -> Result<ValidationReport, Error> {
+    match kind {
+        ValidationKind::Collectives => collectives::validate(catalog, csv, by),
+        ValidationKind::Training => training::validate(catalog, csv, by),
+    }
 }
 
 /// One measured figure beside ours.
@@ -54,7 +81,7 @@ pub struct ValidationReport {
 
 impl ValidationReport {
     /// The report on `rows`.
-    pub fn of(rows: Vec<ValidationRow>) -> Self {
+    pub fn new(rows: Vec<ValidationRow>) -> Self {
         let summary = summarise(&rows);
         Self { rows, summary }
     }

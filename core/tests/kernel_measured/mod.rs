@@ -151,14 +151,23 @@ impl Row {
     pub fn predicted(&self, device: &Device) -> f64 {
         let [m, n, k, groups] = [self.numbers[M], self.numbers[N], self.numbers[K], self.numbers[GROUPS]];
         match self.op.as_str() {
+            // In the engine, the activations are brought into the product's format first.
+            "gemm" if self.source.starts_with("aic/") => {
+                let precision = self.matrix_precision();
+                device.gemm(m, n, k, precision) + device.quantise(m, k, precision)
+            }
             "gemm" | "grouped_gemm" | "gemm_best_shape" => {
                 device.grouped_gemm(groups, m, n, k, self.matrix_precision())
             }
             "attention_prefill" => {
                 let shape = self.attention();
-                // The measured operation also turns Q and K and writes the cache: one pass over Q, K and V.
-                let elements = shape.batch * shape.keys * (shape.heads + 2.0 * shape.kv_heads) * shape.qk_dim;
-                device.attention_prefill(&shape) + device.memory_bound(2.0 * 2.0 * elements)
+                // The measured operation also turns Q and K and writes the cache.
+                let seconds = if self.precision == "fp8" {
+                    device.attention_prefill_fp8(&shape)
+                } else {
+                    device.attention_prefill(&shape)
+                };
+                seconds + device.rotary_and_cache(&shape)
             }
             "attention_decode" => device.attention_decode(&self.attention(), self.kv_bytes()),
             "moe_ffn" => {

@@ -1,0 +1,60 @@
+//! What an estimate runs on: a shape that a cloud rents, or a bare GPU in its usual nodes.
+
+use super::{Catalog, Gpu, Shape};
+use crate::error::Error;
+use crate::network::Topology;
+
+/// A GPU with the links that it sees.
+#[derive(Debug, Clone)]
+pub struct Target<'a> {
+    /// The GPU.
+    pub gpu: &'a Gpu,
+    /// Its shape, if a cloud's shape is meant.
+    pub shape: Option<&'a Shape>,
+    /// The links.
+    pub topology: Topology,
+    /// What had to be assumed, in words.
+    pub assumed: Vec<String>,
+}
+
+impl Catalog {
+    /// The target of a request that names a shape or a GPU.
+    ///
+    /// `gpus_per_node` holds for a bare GPU; if not given: 4 on rack-scale parts, as NVL72 has them, else 8.
+    ///
+    /// # Errors
+    /// Neither or both of `shape` and `gpu`, or an unknown name.
+    pub fn target(
+        &self,
+        shape: Option<&str>,
+        gpu: Option<&str>,
+        gpus_per_node: Option<u32>,
+    ) -> Result<Target<'_>, Error> {
+        match (shape, gpu) {
+            (Some(name), None) => {
+                let shape = self.shape("shape", name)?;
+                let assumed = self.scale_out_note(shape).into_iter().collect();
+                Ok(Target {
+                    gpu: self.gpu("shape.gpu", &shape.gpu)?,
+                    shape: Some(shape),
+                    topology: self.topology(shape)?,
+                    assumed,
+                })
+            }
+            (None, Some(name)) => {
+                let gpu = self.gpu("gpu", name)?;
+                let usual = if gpu.scale_up_domain > 16 { 4 } else { 8 };
+                let links = self.topology_of_gpu(gpu, gpus_per_node.unwrap_or(usual), None)?;
+                Ok(Target { gpu, shape: None, topology: links.topology, assumed: links.assumed })
+            }
+            (None, None) => Err(Error::MissingField {
+                field: "shape".to_owned(),
+                expected: "give a cloud's shape, or gpu for a bare GPU".to_owned(),
+            }),
+            (Some(_), Some(_)) => Err(Error::Conflict {
+                field: "gpu".to_owned(),
+                message: "a shape has its own GPU: give shape or gpu, not both".to_owned(),
+            }),
+        }
+    }
+}

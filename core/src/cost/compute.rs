@@ -1,0 +1,90 @@
+//! The price of a GPU-hour.
+
+use super::report::{Pricing, TermCost};
+use crate::catalog::{Catalog, Price, Provider, Shape, Source, Term};
+use crate::error::{Error, check_range};
+
+/// A price of compute as it is paid: list price less the negotiated discount.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rate {
+    /// The term it holds for.
+    pub term: Term,
+    /// The region.
+    pub region: String,
+    /// USD for a GPU and hour.
+    pub usd_per_gpu_hour: f64,
+    /// Where the list price is from.
+    pub source: Source,
+}
+
+impl Pricing {
+    /// Refuses what makes no sense, and regions that no Azure price knows.
+    ///
+    /// # Errors
+    /// `OutOfRange` or `UnknownName`, with paths below `pricing`.
+    pub fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        check_range("pricing.hours_per_month", self.hours_per_month, 1.0, 744.0)?;
+        check_range("pricing.azure_discount", self.azure_discount, 0.0, 0.99)?;
+        check_range("pricing.oci_discount", self.oci_discount, 0.0, 0.99)?;
+        if let Some(region) = &self.azure_region {
+            let mut known: Vec<&str> = catalog
+                .prices
+                .iter()
+                .filter(|price| price.provider == Provider::Azure)
+                .map(|price| price.region.as_str())
+                .collect();
+            known.sort_unstable();
+            known.dedup();
+            if !known.contains(&region.as_str()) {
+                return Err(Error::unknown_name(
+                    "pricing.azure_region",
+                    "Azure region with prices",
+                    region,
+                    known,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn paid(&self, price: &Price) -> Rate {
+        let discount = match price.provider {
+            Provider::Azure => self.azure_discount,
+            Provider::Oci => self.oci_discount,
+        };
+        Rate {
+            term: price.term,
+            region: price.region.clone(),
+            usd_per_gpu_hour: price.usd_per_gpu_hour * (1.0 - discount),
+            source: price.source.clone(),
+        }
+    }
+}
+
+/// The rate of a shape at one term: the cheapest region, or the one asked for. None where no price is known.
+pub fn rate(catalog: &Catalog, shape: &Shape, term: Term, pricing: &Pricing) -> Option<Rate> {
+    catalog
+        .prices_of(shape)
+        .filter(|price| price.term == term)
+        .filter(|price| match (&pricing.azure_region, price.provider) {
+            (Some(region), Provider::Azure) => price.region == *region,
+            _ => true,
+        })
+        .min_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour))
+        .map(|price| pricing.paid(price))
+}
+
+/// Cost of so many GPU-hours at every term that has a price.
+pub fn terms(catalog: &Catalog, shape: &Shape, pricing: &Pricing, gpu_hours: f64) -> Vec<TermCost> {
+    Term::ALL
+        .into_iter()
+        .filter_map(|term| rate(catalog, shape, term, pricing))
+        .map(|rate| TermCost {
+            term: rate.term,
+            usd: rate.usd_per_gpu_hour * gpu_hours,
+            region: rate.region,
+            usd_per_gpu_hour: rate.usd_per_gpu_hour,
+            source: rate.source,
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! What it costs: compute by term and region, storage, transfer between the clouds.
+
+mod compute;
+mod report;
+mod storage;
+mod transfer;
+
+pub use compute::{Rate, rate, terms};
+pub use report::{Cost, CostItem, CostLine, Pricing, TermCost, TransferChoice, TransferPath};
+pub use storage::object_storage;
+pub use transfer::{Move, move_between};

@@ -1,0 +1,136 @@
+//! How to pay, and what a cost looks like.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Source, Term};
+
+/// How to pay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct Pricing {
+    /// The term that ranks; others are listed beside it. A shape without a price for it is ranked pay-as-you-go, with a
+    /// warning.
+    pub term: Term,
+    /// Hours in a month: 730 by Azure's convention.
+    pub hours_per_month: f64,
+    /// Azure region; the cheapest with the shape if not given.
+    pub azure_region: Option<String>,
+    /// Negotiated discount on Azure's compute prices, 0 to 1.
+    pub azure_discount: f64,
+    /// Negotiated discount on OCI's compute prices, 0 to 1.
+    pub oci_discount: f64,
+}
+
+impl Default for Pricing {
+    fn default() -> Self {
+        Self {
+            term: Term::Payg,
+            hours_per_month: 730.0,
+            azure_region: None,
+            azure_discount: 0.0,
+            oci_discount: 0.0,
+        }
+    }
+}
+
+/// What moves from the training cloud to the serving cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferChoice {
+    /// Over what.
+    pub path: TransferPath,
+    /// Times the weights are moved: once for one release.
+    pub weight_releases: u32,
+    /// Checkpoints, with optimiser state, moved besides.
+    pub checkpoints: u32,
+    /// Rate of the path, Gb/s. Default 10: the largest circuit of Oracle Interconnect for Azure in the catalogue.
+    pub gbit_per_s: f64,
+}
+
+impl Default for TransferChoice {
+    fn default() -> Self {
+        Self { path: TransferPath::Internet, weight_releases: 1, checkpoints: 0, gbit_per_s: 10.0 }
+    }
+}
+
+/// A way between the clouds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum TransferPath {
+    /// The public internet: the source cloud's egress tariff.
+    #[default]
+    Internet,
+    /// Oracle Interconnect for Azure: ExpressRoute with FastConnect.
+    Interconnect,
+}
+
+/// A cost, line by line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct Cost {
+    /// Sum of the lines, USD.
+    pub total_usd: f64,
+    /// The lines.
+    pub lines: Vec<CostLine>,
+}
+
+/// One line of a cost: quantity × unit price.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct CostLine {
+    /// What is paid for.
+    pub item: CostItem,
+    /// In words: shape, tier or path, with the region.
+    pub what: String,
+    /// How much of it.
+    pub quantity: f64,
+    /// Unit of the quantity, such as `GPU-hour` or `GB-month`.
+    pub unit: String,
+    /// USD for one unit.
+    pub unit_usd: f64,
+    /// USD for all: quantity × unit price.
+    pub usd: f64,
+    /// Where the price is from.
+    pub source: Source,
+}
+
+/// What a cost line pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum CostItem {
+    /// Rented nodes.
+    Compute,
+    /// Rented nodes that stand by.
+    SpareCompute,
+    /// Data set and checkpoints at rest.
+    Storage,
+    /// Moving data between clouds or out of one.
+    Transfer,
+}
+
+/// Compute cost at one term.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct TermCost {
+    /// The term.
+    pub term: Term,
+    /// Region with the price.
+    pub region: String,
+    /// USD per GPU-hour.
+    pub usd_per_gpu_hour: f64,
+    /// USD for the run, or for a month of serving.
+    pub usd: f64,
+    /// Where the price is from.
+    pub source: Source,
+}

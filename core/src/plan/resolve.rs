@@ -1,0 +1,201 @@
+//! From the words of a scenario to numbers: what is missing or contradictory is refused here.
+
+use super::scenario::{Scenario, ServingJob, Traffic, TrainingJob};
+use crate::catalog::{Catalog, Provider, Shape};
+use crate::error::{Error, check_range};
+use crate::training::MOST_GPUS;
+
+/// Seconds in a day.
+const DAY: f64 = 86_400.0;
+
+/// Refuses a scenario that no plan can be made for.
+pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
+    if scenario.training.is_none() && scenario.serving.is_none() {
+        return Err(Error::MissingField {
+            field: "training".to_owned(),
+            expected: "a scenario trains, serves, or both: give training or serving".to_owned(),
+        });
+    }
+    scenario.pricing.check(catalog)?;
+    scenario.transfer.check()?;
+    if let Some(job) = &scenario.training {
+        check_training(catalog, job).map_err(|error| error.within("training"))?;
+    }
+    if let Some(job) = &scenario.serving {
+        check_serving(catalog, job).map_err(|error| error.within("serving"))?;
+    }
+    Ok(())
+}
+
+fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
+    check_range("tokens", job.tokens, 1.0, 1e18)?;
+    global_batch(job)?;
+    match (job.gpus, job.deadline_days) {
+        (None, None) => {
+            return Err(Error::MissingField {
+                field: "gpus".to_owned(),
+                expected: "give gpus, or deadline_days to have them counted".to_owned(),
+            });
+        }
+        (Some(gpus), _) => {
+            check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
+        }
+        (None, Some(_)) => {}
+    }
+    if let Some(days) = job.deadline_days {
+        check_range("deadline_days", days, 1e-3, 1e5)?;
+    }
+    if job.layout.is_some() && job.gpus.is_none() {
+        return Err(Error::MissingField {
+            field: "gpus".to_owned(),
+            expected: "an explicit layout needs the number of GPUs".to_owned(),
+        });
+    }
+    if let Some(layout) = &job.layout {
+        let batch = global_batch(job)?;
+        if layout.global_batch != batch {
+            return Err(Error::Conflict {
+                field: "layout.global_batch".to_owned(),
+                message: format!(
+                    "{} given, but the job's global batch is {batch} sequences",
+                    layout.global_batch
+                ),
+            });
+        }
+    }
+    if let Some(usd) = job.usd_per_gpu_hour {
+        check_range("usd_per_gpu_hour", usd, 1e-6, 1e6)?;
+    }
+    if let Some(tb) = job.dataset_tb {
+        check_range("dataset_tb", tb, 0.0, 1e9)?;
+    }
+    job.reliability.check()?;
+    check_target(catalog, job.gpu.as_deref(), &job.shapes)
+}
+
+fn check_serving(catalog: &Catalog, job: &ServingJob) -> Result<(), Error> {
+    requests_per_second(&job.traffic)?;
+    check_range("spare_share", job.spare_share, 0.0, 10.0)?;
+    check_range("months", job.months, 0.0, 1200.0)?;
+    check_range("slo.ttft_p95_seconds", job.slo.ttft_p95_seconds, 1e-4, 1e4)?;
+    check_range("slo.tpot_p95_seconds", job.slo.tpot_p95_seconds, 1e-5, 1e3)?;
+    if let Some(usd) = job.usd_per_gpu_hour {
+        check_range("usd_per_gpu_hour", usd, 1e-6, 1e6)?;
+    }
+    check_target(catalog, job.gpu.as_deref(), &job.shapes)
+}
+
+fn check_target(catalog: &Catalog, gpu: Option<&str>, shapes: &[String]) -> Result<(), Error> {
+    if let Some(name) = gpu {
+        catalog.gpu("gpu", name)?;
+        if !shapes.is_empty() {
+            return Err(Error::Conflict {
+                field: "gpu".to_owned(),
+                message: "a bare GPU belongs to no shape: give gpu or shapes, not both".to_owned(),
+            });
+        }
+    }
+    for (i, name) in shapes.iter().enumerate() {
+        catalog.shape(&format!("shapes[{i}]"), name)?;
+    }
+    Ok(())
+}
+
+/// Sequences in an optimiser step.
+///
+/// # Errors
+/// Neither or both ways of giving it, or an absurd number.
+pub fn global_batch(job: &TrainingJob) -> Result<u32, Error> {
+    match (job.global_batch, job.global_batch_tokens) {
+        (Some(sequences), None) => {
+            check_range("global_batch", f64::from(sequences), 1.0, 16_777_216.0)?;
+            Ok(sequences)
+        }
+        (None, Some(tokens)) => {
+            let length = f64::from(job.sequence_length.max(1));
+            check_range("global_batch_tokens", tokens, length, length * 16_777_216.0)?;
+            Ok(shareable(tokens / length))
+        }
+        (None, None) => Err(Error::MissingField {
+            field: "global_batch".to_owned(),
+            expected: "give global_batch in sequences or global_batch_tokens".to_owned(),
+        }),
+        (Some(_), Some(_)) => Err(Error::Conflict {
+            field: "global_batch_tokens".to_owned(),
+            message: "give global_batch or global_batch_tokens, not both".to_owned(),
+        }),
+    }
+}
+
+/// Of the whole numbers within 1 % of `wanted` the one with the largest power of two as a factor; the nearest of them.
+fn shareable(wanted: f64) -> u32 {
+    let nearest = wanted.round().max(1.0);
+    let mut unit = 1.0;
+    let mut best = nearest;
+    while unit <= nearest {
+        let candidate = ((wanted / unit).round() * unit).max(unit);
+        if (candidate - wanted).abs() > 0.01 * wanted {
+            break;
+        }
+        best = candidate;
+        unit *= 2.0;
+    }
+    best as u32
+}
+
+/// Mean and peak requests per second.
+///
+/// # Errors
+/// Neither or both ways of giving them, or an absurd number; paths below `traffic`.
+pub fn requests_per_second(traffic: &Traffic) -> Result<(f64, f64), Error> {
+    let users = [
+        ("traffic.monthly_active_users", traffic.monthly_active_users, 1e11),
+        ("traffic.daily_active_share", traffic.daily_active_share, 1.0),
+        ("traffic.requests_per_active_user_day", traffic.requests_per_active_user_day, 1e6),
+    ];
+    let mean = if let Some(mean) = traffic.requests_per_second {
+        if let Some((field, ..)) = users.iter().find(|(_, value, _)| value.is_some()) {
+            return Err(Error::Conflict {
+                field: (*field).to_owned(),
+                message: "give requests_per_second or the users and their habits, not both".to_owned(),
+            });
+        }
+        check_range("traffic.requests_per_second", mean, 1e-9, 1e9)?
+    } else {
+        let mut product = 1.0;
+        for (field, value, most) in users {
+            let value = value.ok_or_else(|| Error::MissingField {
+                field: field.to_owned(),
+                expected: "give requests_per_second, or users with their daily share and requests".to_owned(),
+            })?;
+            product *= check_range(field, value, f64::MIN_POSITIVE, most)?;
+        }
+        product / DAY
+    };
+    let ratio = check_range("traffic.peak_to_mean", traffic.peak_to_mean.unwrap_or(1.0), 1.0, 1e3)?;
+    Ok((mean, mean * ratio))
+}
+
+/// The shapes that a job may run on, both clouds', in the order of the catalogue.
+pub fn candidates<'a>(catalog: &'a Catalog, only: &[String]) -> Result<Vec<&'a Shape>, Error> {
+    if only.is_empty() {
+        return Ok(catalog.shapes.iter().collect());
+    }
+    only.iter().map(|name| catalog.shape("shapes", name)).collect()
+}
+
+/// Providers in the order of the plan.
+pub const PROVIDERS: [Provider; 2] = [Provider::Azure, Provider::Oci];
+
+#[cfg(test)]
+mod tests {
+    use super::shareable;
+
+    #[test]
+    fn a_batch_in_tokens_becomes_one_that_ranks_can_share() {
+        assert_eq!(shareable(16.8e6 / 8192.0), 2048);
+        assert_eq!(shareable(64.0), 64);
+        assert_eq!(shareable(1.2), 1);
+        assert_eq!(shareable(1000.0), 992);
+    }
+}

@@ -1,0 +1,153 @@
+//! Ways to serve: on each shape the best operating point within the targets, and the fleet for the peak.
+
+use super::report::{Refusal, ServingOption, ServingPlan};
+use super::resolve::{candidates, requests_per_second};
+use super::scenario::ServingJob;
+use super::train::{chosen_rate, compute_line, warning};
+use super::warnings::past_limit;
+use crate::catalog::{Catalog, Shape};
+use crate::cost::{Cost, CostItem, Pricing, terms};
+use crate::error::Error;
+use crate::inference::{Fleet, ServingPoint, ServingSearch, ServingSearchRequest, fleet, search_serving};
+use crate::quantity::HOUR;
+
+/// Ways to serve, cheapest first.
+pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result<ServingPlan, Error> {
+    let (mean, peak) = requests_per_second(&job.traffic)?;
+    let mut plan = ServingPlan {
+        mean_requests_per_second: mean,
+        peak_requests_per_second: peak,
+        chosen: None,
+        options: Vec::new(),
+        refused: Vec::new(),
+    };
+    let places: Vec<Option<&Shape>> = if job.gpu.is_some() {
+        vec![None]
+    } else {
+        candidates(catalog, &job.shapes)?.into_iter().map(Some).collect()
+    };
+    for shape in places {
+        let name = match (shape, &job.gpu) {
+            (Some(shape), _) => shape.name.clone(),
+            (None, Some(gpu)) => catalog.gpu("gpu", gpu)?.name.clone(),
+            (None, None) => continue,
+        };
+        let provider = shape.map(|shape| shape.provider);
+        let request = ServingSearchRequest {
+            model: job.model.clone(),
+            shape: shape.map(|shape| shape.name.clone()),
+            gpu: job.gpu.clone(),
+            input_tokens: job.input_tokens,
+            output_tokens: job.output_tokens,
+            slo: job.slo,
+            precision: job.precision,
+            kv_precision: job.kv_precision,
+            max_replica_gpus: None,
+        };
+        let found = match search_serving(catalog, &request) {
+            Ok(found) => found,
+            Err(Error::Unsupported { field, given, reason }) if field == "precision" => {
+                let reason = format!("{given}: {reason}");
+                plan.refused.push(Refusal { provider, shape: name, reason });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(point) = found.best.clone() else {
+            plan.refused.push(Refusal { provider, shape: name, reason: why_not(job, &found) });
+            continue;
+        };
+        let per_node = match shape {
+            Some(shape) => shape.gpus_per_node,
+            None => catalog.target(None, job.gpu.as_deref(), None)?.topology.gpus_per_node,
+        };
+        let whole = Whole { catalog, job, pricing, shape, mean, name };
+        plan.options.push(whole.option(
+            point.clone(),
+            fleet(&point, peak, job.spare_share, per_node)?,
+            found,
+        ));
+    }
+    plan.options.sort_by(|a, b| {
+        let usd = |option: &ServingOption| option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);
+        usd(a).total_cmp(&usd(b)).then(a.gpus.cmp(&b.gpus))
+    });
+    plan.chosen = plan
+        .options
+        .iter()
+        .find(|option| job.cloud.is_none() || option.provider == job.cloud)
+        .map(|option| option.shape.clone());
+    Ok(plan)
+}
+
+fn why_not(job: &ServingJob, found: &ServingSearch) -> String {
+    match &found.nearest {
+        None => "the model does not fit in the largest replica that was looked at".to_owned(),
+        Some(point) if !point.memory.fits => format!(
+            "does not fit: {:.0} of {:.0} GiB a GPU at best",
+            point.memory.total_gib, point.memory.available_gib
+        ),
+        Some(point) => format!(
+            "misses the targets: nearest is a TTFT of {:.2} s at p95 (target {} s) and a TPOT of {:.0} ms (target {:.0} ms)",
+            point.ttft_p95_seconds,
+            job.slo.ttft_p95_seconds,
+            point.tpot_p95_seconds * 1e3,
+            job.slo.tpot_p95_seconds * 1e3,
+        ),
+    }
+}
+
+/// The question put to one shape.
+struct Whole<'a> {
+    catalog: &'a Catalog,
+    job: &'a ServingJob,
+    pricing: &'a Pricing,
+    shape: Option<&'a Shape>,
+    mean: f64,
+    name: String,
+}
+
+impl Whole<'_> {
+    fn option(self, point: ServingPoint, fleet: Fleet, found: ServingSearch) -> ServingOption {
+        let Self { catalog, job, pricing, shape, mean, name } = self;
+        let mut warnings = Vec::new();
+        for text in &point.warnings {
+            warnings.push(warning(&text.code, &name, text.message.clone()));
+        }
+        warnings.extend(past_limit(catalog, &name, fleet.gpus));
+        let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;
+        let rate = chosen_rate(catalog, shape, job.usd_per_gpu_hour, pricing, &name, &mut warnings);
+        let cost = rate.map(|rate| {
+            // Spare replicas are shown apart; nodes that fill up whole count with the serving ones.
+            let spare = f64::from(fleet.spare_replicas) / f64::from(fleet.replicas + fleet.spare_replicas);
+            let mut lines = vec![compute_line(CostItem::Compute, &name, &rate, gpu_hours * (1.0 - spare))];
+            if fleet.spare_replicas > 0 {
+                lines.push(compute_line(CostItem::SpareCompute, &name, &rate, gpu_hours * spare));
+            }
+            Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
+        });
+        let requests = mean * pricing.hours_per_month * HOUR;
+        // A request takes its prefill, and its share of the decode iterations.
+        let prefill = point.prefill.total_seconds;
+        let decode = job.output_tokens * point.decode.total_seconds / point.decode_batch.max(1.0);
+        let prefill_share = prefill / (prefill + decode);
+        let usd = cost.as_ref().map(|cost| cost.total_usd);
+        let per_million = |share: f64, tokens: f64| usd.map(|usd| usd * share / (requests * tokens) * 1e6);
+        ServingOption {
+            provider: shape.map(|s| s.provider),
+            replicas: fleet.replicas,
+            spare_replicas: fleet.spare_replicas,
+            gpus: fleet.gpus,
+            nodes: fleet.nodes,
+            terms: shape.map(|s| terms(catalog, s, pricing, gpu_hours)).unwrap_or_default(),
+            usd_per_million_input_tokens: per_million(prefill_share, job.input_tokens),
+            usd_per_million_output_tokens: per_million(1.0 - prefill_share, job.output_tokens),
+            usd_per_thousand_requests: usd.map(|usd| usd / requests * 1e3),
+            frontier: found.frontier,
+            warnings,
+            cost,
+            point,
+            shape: name,
+        }
+    }
+}

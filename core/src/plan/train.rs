@@ -1,0 +1,403 @@
+//! Ways to train: for each shape the fewest GPUs that keep the deadline, or the number asked for.
+
+use super::report::{Refusal, TrainingOption, TrainingPlan};
+use super::resolve::{candidates, global_batch};
+use super::scenario::TrainingJob;
+use super::warnings::past_limit;
+use crate::catalog::{Catalog, Gpu, Shape, Term};
+use crate::cost::{Cost, CostItem, CostLine, Pricing, Rate, object_storage, rate, terms};
+use crate::error::Error;
+use crate::model::Architecture;
+use crate::network::Topology;
+use crate::quantity::{DAY, Interval, Warning};
+use crate::training::{GoodputLosses, Job, MOST_GPUS, TrainingStep, search, step};
+
+/// A cloud's place to train, or a bare GPU.
+struct Place<'a> {
+    shape: Option<&'a Shape>,
+    gpu: &'a Gpu,
+    topology: Topology,
+    assumed: Vec<String>,
+}
+
+/// A run on so many GPUs.
+#[derive(Clone)]
+struct Run {
+    step: TrainingStep,
+    goodput: f64,
+    losses: GoodputLosses,
+    days: f64,
+}
+
+/// Ways to train, cheapest first.
+pub fn options(catalog: &Catalog, job: &TrainingJob, pricing: &Pricing) -> Result<TrainingPlan, Error> {
+    let model = catalog.resolve_model("model", &job.model)?;
+    let batch = global_batch(job)?;
+    let steps = (job.tokens / (f64::from(batch) * f64::from(job.sequence_length))).ceil();
+    let mut plan = TrainingPlan {
+        steps,
+        global_batch: batch,
+        model_flop: model.training_flop_per_token(f64::from(job.sequence_length)) * job.tokens,
+        chosen: None,
+        options: Vec::new(),
+        refused: Vec::new(),
+    };
+    for place in places(catalog, job)? {
+        let name = place.shape.map_or(&place.gpu.name, |shape| &shape.name).clone();
+        let provider = place.shape.map(|shape| shape.provider);
+        let whole = Whole { catalog, job, pricing, model: &model, batch, steps, place: &place };
+        match whole.run() {
+            Ok(run) => plan.options.push(whole.option(name, run)),
+            // What is wrong with the question is wrong on every shape; what a shape lacks refuses the shape.
+            Err(Failure::Shape(reason)) => plan.refused.push(Refusal { provider, shape: name, reason }),
+            Err(Failure::Question(error)) => return Err(error),
+        }
+    }
+    plan.options.sort_by(|a, b| {
+        let key = |option: &TrainingOption| {
+            let usd = option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);
+            (!option.meets_deadline, usd, option.days)
+        };
+        let (a, b) = (key(a), key(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2))
+    });
+    plan.chosen = plan
+        .options
+        .iter()
+        .find(|option| job.cloud.is_none() || option.provider == job.cloud)
+        .map(|option| option.shape.clone());
+    Ok(plan)
+}
+
+enum Failure {
+    Shape(String),
+    Question(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            // A missing format, network or size of one shape; another may have it.
+            Error::Unsupported { field, .. } if field == "precision" => Self::Shape(error.to_string()),
+            Error::Conflict { field, .. } if field == "layout" => Self::Shape(error.to_string()),
+            _ => Self::Question(error),
+        }
+    }
+}
+
+fn places<'a>(catalog: &'a Catalog, job: &TrainingJob) -> Result<Vec<Place<'a>>, Error> {
+    if let Some(name) = &job.gpu {
+        let target = catalog.target(None, Some(name), None)?;
+        return Ok(vec![Place {
+            shape: None,
+            gpu: target.gpu,
+            topology: target.topology,
+            assumed: target.assumed,
+        }]);
+    }
+    candidates(catalog, &job.shapes)?
+        .into_iter()
+        .map(|shape| {
+            let target = catalog.target(Some(&shape.name), None, None)?;
+            Ok(Place {
+                shape: Some(shape),
+                gpu: target.gpu,
+                topology: target.topology,
+                assumed: target.assumed,
+            })
+        })
+        .collect()
+}
+
+/// The question put to one place.
+struct Whole<'a> {
+    catalog: &'a Catalog,
+    job: &'a TrainingJob,
+    pricing: &'a Pricing,
+    model: &'a Architecture,
+    batch: u32,
+    steps: f64,
+    place: &'a Place<'a>,
+}
+
+impl Whole<'_> {
+    fn run(&self) -> Result<Run, Failure> {
+        let Self { job, place, .. } = self;
+        let work = Job::new(
+            self.model.clone(),
+            place.gpu,
+            place.topology,
+            job.sequence_length,
+            job.precision,
+            job.task,
+        )?;
+        match (job.gpus, job.deadline_days) {
+            (Some(gpus), _) => self.on(&work, gpus),
+            (None, Some(days)) => self.within(&work, days),
+            (None, None) => Err(Failure::Shape("no number of GPUs and no deadline".to_owned())),
+        }
+    }
+
+    /// The run on a given number of GPUs.
+    fn on(&self, work: &Job, gpus: u32) -> Result<Run, Failure> {
+        let step = match &self.job.layout {
+            Some(layout) => step(work, layout, gpus)?,
+            None => {
+                let found = search(work, gpus, self.batch, 1)?;
+                match (found.best.first(), found.nearest) {
+                    (Some(layout), _) => step(work, layout, gpus)?,
+                    (None, Some(nearest)) => {
+                        let memory = step(work, &nearest, gpus)?.memory;
+                        return Err(Failure::Shape(format!(
+                            "does not fit on {gpus} GPUs: the leanest of {} layouts needs {:.0} of {:.0} GiB",
+                            found.considered, memory.total_gib, memory.available_gib
+                        )));
+                    }
+                    (None, None) => return Err(Failure::Shape(self.no_layout(gpus))),
+                }
+            }
+        };
+        self.wall_clock(step, gpus).ok_or_else(|| {
+            Failure::Shape(format!("{gpus} GPUs are interrupted faster than the job recovers"))
+        })
+    }
+
+    fn no_layout(&self, gpus: u32) -> String {
+        let topology = &self.place.topology;
+        if gpus > topology.scale_up_domain && topology.scale_out_bytes_per_s <= 0.0 {
+            let why = self.place.shape.and_then(|shape| self.catalog.scale_out_note(shape));
+            return why.unwrap_or_else(|| {
+                format!(
+                    "{gpus} GPUs need a network between nodes, and none is known of {}",
+                    self.place.gpu.name
+                )
+            });
+        }
+        format!("no layout divides {gpus} GPUs and a global batch of {} sequences", self.batch)
+    }
+
+    fn wall_clock(&self, step: TrainingStep, gpus: u32) -> Option<Run> {
+        let nodes = f64::from(gpus.div_ceil(self.place.topology.gpus_per_node));
+        let reliability = &self.job.reliability;
+        let frontend = self.place.shape.and_then(|shape| shape.frontend_gbit_per_s);
+        let rate =
+            reliability.checkpoint_gb_per_s_per_node.or(frontend.map(|gbit| gbit / 8.0)).unwrap_or(5.0);
+        let (goodput, losses) = reliability.goodput(self.model.parameters(), f64::from(gpus), nodes, rate)?;
+        let days = self.steps * step.step_seconds / goodput / DAY;
+        Some(Run { step, goodput, losses, days })
+    }
+
+    /// The fewest GPUs that keep the deadline.
+    ///
+    /// Numbers of GPUs are tried that a layout can divide: powers of two times an odd divisor of the layers, in whole
+    /// nodes. From a guess the next try follows from the ratio of days to deadline, until neighbours disagree.
+    fn within(&self, work: &Job, deadline: f64) -> Result<Run, Failure> {
+        let counts = self.counts();
+        let flop = work.sizes.model_flop_per_token * self.job.tokens;
+        let index =
+            |gpus: f64| counts.partition_point(|&n| f64::from(n) < gpus).min(counts.len().saturating_sub(1));
+        // A typical utilisation to start from; it decides how many tries are made, not what is found.
+        let mut at = index(flop / (0.35 * work.peak * deadline * DAY));
+        let (mut too_few, mut enough): (Option<usize>, Option<(usize, Run)>) = (None, None);
+        let mut reason = None;
+        for _ in 0..2 * counts.len() {
+            let Some(&gpus) = counts.get(at) else { break };
+            let next = match self.on(work, gpus) {
+                Ok(run) if run.days <= deadline => {
+                    let below = index(f64::from(gpus) * run.days / deadline).min(at.saturating_sub(1));
+                    enough = Some((at, run));
+                    below.max(too_few.map_or(0, |i| i + 1))
+                }
+                Ok(run) => {
+                    too_few = Some(at);
+                    reason = Some(format!(
+                        "{gpus} GPUs take {:.0} days, the deadline is {deadline} days, and more GPUs do not divide the \
+                         batch of {} sequences",
+                        run.days, self.batch
+                    ));
+                    index(f64::from(gpus) * run.days / deadline).max(at + 1)
+                }
+                Err(Failure::Shape(why)) => {
+                    // Too little memory, or more ranks than the batch has sequences.
+                    reason = reason.or(Some(why));
+                    if enough.is_some()
+                        || too_few.is_none_or(|i| i < at) && enough.is_none() && self.batch_bound(gpus)
+                    {
+                        break;
+                    }
+                    too_few = Some(at);
+                    at + 1
+                }
+                Err(question) => return Err(question),
+            };
+            let done = enough.as_ref().is_some_and(|(i, _)| *i == 0 || too_few == Some(*i - 1));
+            if done || next >= counts.len() {
+                break;
+            }
+            at = match &enough {
+                Some((i, _)) => next.min(i - 1),
+                None => next,
+            };
+        }
+        enough
+            .map(|(_, run)| run)
+            .ok_or_else(|| Failure::Shape(reason.unwrap_or_else(|| self.no_layout(MOST_GPUS))))
+    }
+
+    fn batch_bound(&self, gpus: u32) -> bool {
+        // Every data parallel rank needs a sequence; a rank takes at most 64 × 64 GPUs.
+        u64::from(gpus) > u64::from(self.batch) * 4096
+    }
+
+    fn counts(&self) -> Vec<u32> {
+        let topology = &self.place.topology;
+        let layers = self.model.layers.max(1);
+        let reach = if topology.scale_out_bytes_per_s > 0.0 { MOST_GPUS } else { topology.scale_up_domain };
+        let mut counts: Vec<u32> = (1..=63u32)
+            .step_by(2)
+            .filter(|odd| layers % odd == 0)
+            .flat_map(|odd| (0..21).map(move |power| odd << power))
+            .filter(|n| *n <= reach && n % topology.gpus_per_node == 0)
+            .collect();
+        counts.sort_unstable();
+        counts.dedup();
+        counts
+    }
+
+    fn option(&self, shape: String, run: Run) -> TrainingOption {
+        let Self { job, pricing, catalog, place, .. } = self;
+        let gpus = run.step.gpus;
+        let per_node = place.topology.gpus_per_node;
+        let nodes = gpus.div_ceil(per_node);
+        let spare_nodes = (f64::from(nodes) * job.reliability.spare_share - 1e-9).ceil().max(0.0) as u32;
+        let hours = run.days * 24.0;
+        let trained_hours = f64::from(nodes) * f64::from(per_node) * hours;
+        let spare_hours = f64::from(spare_nodes) * f64::from(per_node) * hours;
+        let mut warnings: Vec<Warning> =
+            place.assumed.iter().map(|text| warning("assumed", &shape, text.clone())).collect();
+        warnings.extend(past_limit(catalog, &shape, gpus));
+        let rate = self.rate(&mut warnings, &shape);
+        let cost =
+            rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &run.losses));
+        let ratio = |end: f64| run.days * end / run.step.step_seconds;
+        TrainingOption {
+            provider: place.shape.map(|s| s.provider),
+            gpus,
+            nodes,
+            spare_nodes,
+            goodput: run.goodput,
+            losses: run.losses,
+            days: run.days,
+            days_interval: Interval {
+                low: ratio(run.step.interval.low),
+                high: ratio(run.step.interval.high),
+                ..run.step.interval.clone()
+            },
+            gpu_hours: trained_hours + spare_hours,
+            meets_deadline: job.deadline_days.is_none_or(|deadline| run.days <= deadline),
+            cost,
+            terms: place
+                .shape
+                .map(|s| terms(catalog, s, pricing, trained_hours + spare_hours))
+                .unwrap_or_default(),
+            warnings,
+            step: run.step,
+            shape,
+        }
+    }
+
+    fn rate(&self, warnings: &mut Vec<Warning>, shape: &str) -> Option<Rate> {
+        chosen_rate(self.catalog, self.place.shape, self.job.usd_per_gpu_hour, self.pricing, shape, warnings)
+    }
+
+    fn cost(
+        &self,
+        rate: &Rate,
+        shape: &str,
+        hours: f64,
+        spare_hours: f64,
+        days: f64,
+        losses: &GoodputLosses,
+    ) -> Cost {
+        let mut lines = vec![compute_line(CostItem::Compute, shape, rate, hours)];
+        if spare_hours > 0.0 {
+            lines.push(compute_line(CostItem::SpareCompute, shape, rate, spare_hours));
+        }
+        // Tokens are kept as 32-bit numbers.
+        let dataset_gb = self.job.dataset_tb.map_or(self.job.tokens * 4.0 / 1e9, |tb| tb * 1e3);
+        let gb = dataset_gb + losses.checkpoint_gb * f64::from(self.job.reliability.checkpoints_kept);
+        let months = days * 24.0 / self.pricing.hours_per_month;
+        let storage = self
+            .place
+            .shape
+            .and_then(|s| object_storage(self.catalog, s.provider, gb, months, self.pricing.hours_per_month));
+        lines.extend(storage);
+        Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
+    }
+}
+
+/// The rate that ranks: the user's own, the chosen term's, or pay-as-you-go with a warning.
+pub fn chosen_rate(
+    catalog: &Catalog,
+    shape: Option<&Shape>,
+    own: Option<f64>,
+    pricing: &Pricing,
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Option<Rate> {
+    if let Some(usd) = own {
+        return Some(Rate {
+            term: pricing.term,
+            region: "given".to_owned(),
+            usd_per_gpu_hour: usd,
+            source: crate::catalog::Source {
+                source: "given in the scenario".to_owned(),
+                as_of: String::new(),
+                confidence: crate::catalog::Confidence::User,
+                note: String::new(),
+            },
+        });
+    }
+    let Some(shape) = shape else {
+        warnings.push(warning(
+            "price_missing",
+            name,
+            "no cloud here rents this GPU: give usd_per_gpu_hour for a cost".to_owned(),
+        ));
+        return None;
+    };
+    if let Some(found) = rate(catalog, shape, pricing.term, pricing) {
+        return Some(found);
+    }
+    let fallback = rate(catalog, shape, Term::Payg, pricing);
+    warnings.push(warning(
+        "price_missing",
+        name,
+        match (&fallback, pricing.term == Term::Payg) {
+            (Some(_), _) => "no price for the chosen term is known: ranked pay-as-you-go".to_owned(),
+            (None, true) => {
+                "no price is known: it is ranked last; give usd_per_gpu_hour for a cost".to_owned()
+            }
+            (None, false) => "no price is known for this term or pay-as-you-go: it is ranked last".to_owned(),
+        },
+    ));
+    fallback
+}
+
+/// The line for so many GPU-hours.
+pub fn compute_line(item: CostItem, shape: &str, rate: &Rate, hours: f64) -> CostLine {
+    CostLine {
+        item,
+        what: format!("{shape} in {}", rate.region),
+        quantity: hours,
+        unit: "GPU-hour".to_owned(),
+        unit_usd: rate.usd_per_gpu_hour,
+        usd: hours * rate.usd_per_gpu_hour,
+        source: rate.source.clone(),
+    }
+}
+
+/// A warning about something.
+pub fn warning(code: &str, about: &str, message: String) -> Warning {
+    Warning { code: code.to_owned(), about: about.to_owned(), message }
+}

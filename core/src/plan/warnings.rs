@@ -1,0 +1,197 @@
+//! What the reader should know: scales that nobody measured, prices that are missing or old, and where figures are from.
+
+use super::report::{FigureSource, Plan, ServingPlan, Split, TrainingPlan};
+use super::scenario::Scenario;
+use super::train::warning;
+use crate::catalog::{Catalog, LimitClaim, Source};
+use crate::error::Error;
+use crate::quantity::Warning;
+
+/// Largest training run with a published step time in the validation data: Llama 3 on 16,384 H100 (arXiv 2407.21783).
+const LARGEST_MEASURED_RUN: u32 = 16_384;
+
+/// Days after which a price counts as old.
+const OLD_AFTER_DAYS: i64 = 90;
+
+/// Warnings about the chosen options.
+pub fn about(
+    scenario: &Scenario,
+    training: Option<&TrainingPlan>,
+    serving: Option<&ServingPlan>,
+    warnings: &mut Vec<Warning>,
+) {
+    if let (Some(plan), Some(job)) = (training, &scenario.training) {
+        let chosen = plan.options.iter().find(|option| Some(&option.shape) == plan.chosen.as_ref());
+        match chosen {
+            None => warnings.push(warning(
+                "nothing_fits",
+                "training",
+                "no shape of the chosen cloud can do this training; see the reasons".to_owned(),
+            )),
+            Some(option) => {
+                if option.gpus > LARGEST_MEASURED_RUN {
+                    warnings.push(warning(
+                        "past_measured_scale",
+                        &option.shape,
+                        format!(
+                            "{} GPUs: the largest run with a published step time has {LARGEST_MEASURED_RUN}",
+                            option.gpus
+                        ),
+                    ));
+                }
+                if !option.meets_deadline {
+                    warnings.push(warning(
+                        "deadline_missed",
+                        "training.deadline_days",
+                        format!("takes {:.1} days", option.days),
+                    ));
+                }
+                warnings.extend(option.warnings.iter().cloned());
+            }
+        }
+        let asked = job.global_batch_tokens;
+        let taken = f64::from(plan.global_batch) * f64::from(job.sequence_length);
+        if let Some(asked) = asked.filter(|asked| (asked - taken).abs() > 0.5) {
+            warnings.push(warning(
+                "global_batch_rounded",
+                "training.global_batch_tokens",
+                format!("{asked} tokens are taken as {} sequences, {taken} tokens", plan.global_batch),
+            ));
+        }
+    }
+    if let Some(plan) = serving {
+        let chosen = plan.options.iter().find(|option| Some(&option.shape) == plan.chosen.as_ref());
+        match chosen {
+            None => warnings.push(warning(
+                "nothing_fits",
+                "serving",
+                "no shape of the chosen cloud can serve this within the targets; see the reasons".to_owned(),
+            )),
+            Some(option) => warnings.extend(option.warnings.iter().cloned()),
+        }
+    }
+}
+
+/// A warning if a cluster is larger than anybody has published of the shape.
+pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> {
+    let limit = catalog
+        .limits
+        .iter()
+        .filter(|limit| limit.shape.as_deref() == Some(shape))
+        .filter(|limit| {
+            matches!(limit.claim, LimitClaim::Published | LimitClaim::Press | LimitClaim::Recalled)
+        })
+        .filter_map(|limit| limit.max_gpus)
+        .max()?;
+    (gpus > limit).then(|| {
+        warning(
+            "past_published_limit",
+            shape,
+            format!("{gpus} GPUs: the largest published cluster of this shape has {limit}"),
+        )
+    })
+}
+
+/// Every source that the chosen options rest on.
+pub fn sources(
+    catalog: &Catalog,
+    training: Option<&TrainingPlan>,
+    serving: Option<&ServingPlan>,
+    splits: &[Split],
+) -> Result<Vec<FigureSource>, Error> {
+    let mut out: Vec<FigureSource> = Vec::new();
+    let mut add = |figure: String, source: &Source| {
+        if !out.iter().any(|known| known.figure == figure) {
+            out.push(FigureSource { figure, source: source.clone() });
+        }
+    };
+    let mut shapes: Vec<(&str, &str)> = Vec::new();
+    if let Some(plan) = training {
+        shapes.extend(plan.options.iter().map(|o| (o.shape.as_str(), o.step.gpu.as_str())));
+    }
+    if let Some(plan) = serving {
+        shapes.extend(plan.options.iter().map(|o| (o.shape.as_str(), o.point.gpu.as_str())));
+    }
+    for (name, gpu) in shapes {
+        add(format!("GPU {gpu}"), &catalog.gpu("gpu", gpu)?.source);
+        // A bare GPU has no shape.
+        let Ok(shape) = catalog.shape("shape", name) else { continue };
+        add(format!("shape {name}"), &shape.source);
+        if let Some(fabric) = &shape.fabric {
+            add(format!("fabric {fabric}"), &catalog.fabric("fabric", fabric)?.source);
+        }
+    }
+    let costs = training
+        .into_iter()
+        .flat_map(|plan| plan.options.iter().filter_map(|o| o.cost.as_ref()))
+        .chain(serving.into_iter().flat_map(|plan| plan.options.iter().filter_map(|o| o.cost.as_ref())))
+        .flat_map(|cost| &cost.lines)
+        .chain(splits.iter().flat_map(|split| &split.transfer_lines));
+    for line in costs {
+        add(format!("price of {}", line.what), &line.source);
+    }
+    Ok(out)
+}
+
+/// Warnings about prices older than 90 days on the scenario's day.
+pub fn stale(
+    scenario: &Scenario,
+    sources: &[FigureSource],
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Error> {
+    let Some(today) = &scenario.today else { return Ok(()) };
+    let today = day_number(today).ok_or_else(|| Error::WrongType {
+        field: "today".to_owned(),
+        given: format!("\"{today}\""),
+        expected: "a date such as 2026-11-23".to_owned(),
+    })?;
+    for figure in sources.iter().filter(|figure| figure.figure.starts_with("price of ")) {
+        let Some(then) = day_number(&figure.source.as_of) else { continue };
+        if today - then > OLD_AFTER_DAYS {
+            warnings.push(warning(
+                "price_old",
+                figure.figure.trim_start_matches("price of "),
+                format!("its price is {} days old ({})", today - then, figure.source.as_of),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Days since an arbitrary day of a date `2026-11-23`, `2026-11` or `2026`, a trailing `?` ignored; a month or year counts
+/// from its first day. None if it is no date.
+fn day_number(text: &str) -> Option<i64> {
+    let mut parts = text.trim_end_matches('?').split('-');
+    let year: i64 = parts.next()?.parse().ok().filter(|y| (1900..3000).contains(y))?;
+    let month: i64 = parts.next().map_or(Some(1), |m| m.parse().ok()).filter(|m| (1..=12).contains(m))?;
+    let day: i64 = parts.next().map_or(Some(1), |d| d.parse().ok()).filter(|d| (1..=31).contains(d))?;
+    if parts.next().is_some() {
+        return None;
+    }
+    // Days of the proleptic Gregorian calendar, years counted from March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    Some(365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day)
+}
+
+impl Plan {
+    /// Warnings with this code.
+    pub fn warnings_of(&self, code: &str) -> impl Iterator<Item = &Warning> {
+        self.warnings.iter().filter(move |warning| warning.code == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day_number;
+
+    #[test]
+    fn days_between_dates() {
+        let days = |a: &str, b: &str| day_number(b).unwrap() - day_number(a).unwrap();
+        assert_eq!(days("2026-08-25", "2026-11-23"), 90);
+        assert_eq!(days("2024-02-28", "2024-03-01"), 2);
+        assert_eq!(days("2025-12-31?", "2026-01-01"), 1);
+        assert_eq!(days("2024-09", "2024-10-01"), 30);
+        assert_eq!(day_number("last week"), None);
+        assert_eq!(day_number("2026-13-01"), None);
+    }
+}

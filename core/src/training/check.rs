@@ -1,0 +1,142 @@
+//! Whether a layout is one: everything that must divide does.
+
+use super::job::Job;
+use super::layout::{Layout, PipelineSchedule};
+use crate::error::{Error, check_range};
+
+/// Largest job that is priced.
+pub const MOST_GPUS: u32 = 1_048_576;
+
+/// The layout's data parallel ranks, if it is legal for the job on so many GPUs.
+///
+/// # Errors
+/// `Indivisible` where something does not divide, `OutOfRange` for zeros and absurd sizes, `Conflict` where two fields
+/// contradict each other. Paths start with `layout.`, but for `gpus`.
+pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error> {
+    let range = |name: &str, value: u32, most: u32| {
+        check_range(name, f64::from(value), 1.0, f64::from(most)).map(|_| ())
+    };
+    range("gpus", gpus, MOST_GPUS)?;
+    for (name, value) in [
+        ("layout.tp", layout.tp),
+        ("layout.pp", layout.pp),
+        ("layout.vp", layout.vp),
+        ("layout.cp", layout.cp),
+        ("layout.ep", layout.ep),
+        ("layout.micro_batch", layout.micro_batch),
+        ("layout.global_batch", layout.global_batch),
+        ("layout.dp", layout.dp.unwrap_or(1)),
+        ("layout.shard_group", layout.shard_group.unwrap_or(1)),
+    ] {
+        range(name, value, MOST_GPUS)?;
+    }
+    check_range("layout.zero", f64::from(layout.zero), 0.0, 3.0)?;
+    check_model(job, layout)?;
+
+    let cut = u64::from(layout.tp) * u64::from(layout.pp) * u64::from(layout.cp);
+    if u64::from(gpus) % cut != 0 {
+        return Err(Error::NotMultiple {
+            field: "gpus".to_owned(),
+            given: u64::from(gpus),
+            of: format!("tp × pp × cp = {cut}"),
+            allowed: multiples_near(u64::from(gpus), cut),
+        });
+    }
+    let dp = (u64::from(gpus) / cut) as u32;
+    if let Some(given) = layout.dp.filter(|&given| given != dp) {
+        return Err(Error::Conflict {
+            field: "layout.dp".to_owned(),
+            message: format!(
+                "{given} given, but {gpus} GPUs leave {dp} data parallel ranks beside tp × pp × cp = {cut}; leave dp \
+                 out or give {} GPUs",
+                cut * u64::from(given)
+            ),
+        });
+    }
+    let ranks = u64::from(dp) * u64::from(layout.cp);
+    if layout.ep > 1 {
+        divides("layout.ep", layout.ep, ranks * u64::from(layout.tp), "dp × cp × tp")?;
+    }
+    if let Some(group) = layout.shard_group {
+        divides("layout.shard_group", group, ranks, "dp × cp")?;
+    }
+    let samples = u64::from(dp) * u64::from(layout.micro_batch);
+    if u64::from(layout.global_batch) % samples != 0 {
+        return Err(Error::NotMultiple {
+            field: "layout.global_batch".to_owned(),
+            given: u64::from(layout.global_batch),
+            of: format!("dp × micro_batch = {samples}"),
+            allowed: multiples_near(u64::from(layout.global_batch), samples),
+        });
+    }
+    let micro_batches = u64::from(layout.global_batch) / samples;
+    if layout.vp > 1 && layout.pp == 1 {
+        return Err(Error::Conflict {
+            field: "layout.vp".to_owned(),
+            message: format!("{} virtual stages need a pipeline: give pp above 1 or vp = 1", layout.vp),
+        });
+    }
+    if layout.schedule == PipelineSchedule::DualPipe && layout.pp > 1 && micro_batches < u64::from(layout.pp)
+    {
+        return Err(Error::Conflict {
+            field: "layout.schedule".to_owned(),
+            message: format!(
+                "dual_pipe needs at least pp = {} micro-batches, there are {micro_batches}",
+                layout.pp
+            ),
+        });
+    }
+    Ok(dp)
+}
+
+fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {
+    let model = &job.architecture;
+    divides("layout.tp", layout.tp, u64::from(model.heads), "heads")?;
+    if model.mla.is_none() {
+        divides("layout.tp", layout.tp, u64::from(model.kv_heads), "kv heads")?;
+    }
+    if model.ffn > 0 {
+        divides("layout.tp", layout.tp, u64::from(model.ffn), "feed-forward width")?;
+    }
+    let stages = u64::from(layout.pp) * u64::from(layout.vp);
+    // Embedding and output projection may take the place of a layer each.
+    if stages > u64::from(model.layers) + 2 {
+        return Err(Error::OutOfRange {
+            field: if layout.vp > 1 { "layout.vp" } else { "layout.pp" }.to_owned(),
+            given: f64::from(if layout.vp > 1 { layout.vp } else { layout.pp }),
+            min: 1.0,
+            max: f64::from(model.layers / if layout.vp > 1 { layout.pp } else { 1 }),
+        });
+    }
+    match model.moe {
+        None if layout.ep > 1 => Err(Error::Conflict {
+            field: "layout.ep".to_owned(),
+            message: format!("{} has no experts to spread: give ep = 1", model.name),
+        }),
+        Some(moe) if layout.ep > 1 => divides("layout.ep", layout.ep, u64::from(moe.experts), "experts"),
+        Some(moe) => divides("layout.tp", layout.tp, u64::from(moe.expert_ffn), "expert width"),
+        None => Ok(()),
+    }
+}
+
+fn divides(field: &str, given: u32, whole: u64, what: &str) -> Result<(), Error> {
+    if given > 0 && whole % u64::from(given) == 0 {
+        return Ok(());
+    }
+    Err(Error::Indivisible {
+        field: field.to_owned(),
+        given: u64::from(given),
+        of: format!("{whole} {what}"),
+        allowed: divisors(whole, 64),
+    })
+}
+
+/// Divisors of `whole` up to `most`.
+fn divisors(whole: u64, most: u64) -> Vec<u64> {
+    (1..=most.min(whole)).filter(|d| whole % d == 0).collect()
+}
+
+fn multiples_near(given: u64, unit: u64) -> Vec<u64> {
+    let below = given / unit * unit;
+    [below, below + unit].into_iter().filter(|&m| m > 0).collect()
+}

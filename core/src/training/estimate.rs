@@ -1,0 +1,249 @@
+//! The calls: one explicit layout, or the best ones.
+
+use super::check::data_parallel;
+use super::exchange::pipeline_message;
+use super::job::Job;
+use super::layer::Volume;
+use super::layout::{Layout, Recompute};
+use super::report::{
+    Dimension, LayoutSearch, LayoutSearchRequest, StepParts, Traffic, TrainingStep, TrainingStepRequest,
+};
+use super::search::search;
+use super::step::{Cut, Estimate, Layers, estimate};
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::network::{CollectiveOp, Group, collective_time};
+use crate::residuals::interval;
+
+/// Time, memory and traffic of one optimiser step in one explicit layout.
+///
+/// # Errors
+/// An unknown model, shape or GPU; a layout that does not divide; a precision the GPU has no units for; a group that
+/// needs a network which the shape does not have.
+pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result<TrainingStep, Error> {
+    let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
+    let model = catalog.resolve_model("model", &request.model)?;
+    let job = Job::new(
+        model,
+        target.gpu,
+        target.topology,
+        request.sequence_length,
+        request.precision,
+        request.task,
+    )?;
+    step(&job, &request.layout, request.gpus)
+}
+
+/// The best layouts of a job on so many GPUs, over all dimensions.
+///
+/// # Errors
+/// As [`training_step`]; "nothing fits" is an answer.
+pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
+    let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
+    let model = catalog.resolve_model("model", &request.model)?;
+    let job = Job::new(
+        model,
+        target.gpu,
+        target.topology,
+        request.sequence_length,
+        request.precision,
+        request.task,
+    )?;
+    let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
+    Ok(LayoutSearch {
+        best: found.best.iter().map(|l| step(&job, l, request.gpus)).collect::<Result<_, _>>()?,
+        considered: found.considered,
+        fitting: found.fitting,
+        nearest: found.nearest.map(|l| step(&job, &l, request.gpus)).transpose()?,
+    })
+}
+
+/// The report of one layout of a prepared job.
+///
+/// # Errors
+/// A layout that does not divide, or a group that needs a network which is not there.
+pub fn step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
+    let dp = data_parallel(job, layout, gpus)?;
+    let cut = Cut::new(job, layout, dp);
+    let found = Layers::new(job, &cut.layer).and_then(|layers| Some((layers, estimate(job, &cut, &layers)?)));
+    let Some((layers, estimate)) = found else {
+        return Err(Error::Conflict {
+            field: "layout".to_owned(),
+            message: format!(
+                "a parallel group of this layout leaves its scale-up domain of {} GPUs, and no network between nodes \
+                 is known here",
+                job.topology.scale_up_domain
+            ),
+        });
+    };
+    Ok(report(job, layout, gpus, &cut, &layers, &estimate))
+}
+
+fn report(
+    job: &Job,
+    layout: &Layout,
+    gpus: u32,
+    cut: &Cut,
+    layers: &Layers,
+    estimate: &Estimate,
+) -> TrainingStep {
+    let tokens = f64::from(layout.global_batch) * job.sequence;
+    let seconds = estimate.seconds;
+    let per_gpu = tokens / seconds / f64::from(gpus);
+    let model_flop = per_gpu * job.sizes.model_flop_per_token;
+    let traffic = traffic(job, cut, layers, estimate);
+    let sum = |bytes: fn(&Traffic) -> f64| traffic.iter().map(bytes).sum();
+    // Recompute adds a forward pass, a third of the model FLOP.
+    let recomputed = if layout.recompute == Recompute::Full { 4.0 / 3.0 } else { 1.0 };
+    TrainingStep {
+        layout: Layout { dp: Some(cut.dp), ..*layout },
+        gpu: job.gpu.clone(),
+        gpus,
+        step_seconds: seconds,
+        interval: interval("training", "step_seconds", seconds),
+        tokens_per_second: tokens / seconds,
+        tokens_per_second_per_gpu: per_gpu,
+        model_tflops_per_gpu: model_flop / 1e12,
+        mfu: model_flop / job.peak,
+        hfu: model_flop * recomputed / job.peak,
+        scale_up_bytes: sum(|t| t.scale_up_bytes),
+        fabric_bytes: sum(|t| t.fabric_bytes),
+        exposed_share: estimate.parts.communication() / seconds,
+        bound_by: bound_by(&estimate.parts).to_owned(),
+        parts: estimate.parts,
+        memory: estimate.memory,
+        traffic,
+    }
+}
+
+/// The largest part beyond computing, if it takes a tenth of the step; else computing.
+fn bound_by(parts: &StepParts) -> &'static str {
+    let named = [
+        (parts.bubble_seconds, "pipeline bubble"),
+        (parts.tensor_parallel_seconds, "tensor parallel communication"),
+        (parts.expert_parallel_seconds, "expert exchange"),
+        (parts.context_parallel_seconds, "context parallel communication"),
+        (parts.data_parallel_seconds, "gradient and weight exchange"),
+        (parts.pipeline_seconds, "pipeline sends"),
+        (parts.recompute_seconds, "recompute"),
+        (parts.memory_bound_seconds, "memory bandwidth"),
+        (parts.overhead_seconds, "launches and stragglers"),
+        (parts.optimizer_seconds, "optimiser"),
+    ];
+    let (seconds, name) =
+        named.into_iter().fold((0.0, "compute"), |best, part| if part.0 > best.0 { part } else { best });
+    if seconds > parts.compute_seconds
+        || seconds > 0.1 * parts.sum() && seconds > 0.25 * parts.compute_seconds
+    {
+        name
+    } else {
+        "compute"
+    }
+}
+
+/// Traffic of one GPU by dimension; dimensions without traffic are left out.
+fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Traffic> {
+    let m = cut.pipeline.micro_batches;
+    let share = cut.stage_layers / job.sizes.layers().max(1.0);
+    let (dense, expert) = (job.sizes.dense_layers * share * m, job.sizes.moe_layers * share * m);
+    let per_layer = |dimension, op, ranks, pick: fn(&super::layer::LayerWork) -> Volume, exposed: f64| {
+        let (a, b) = (pick(&layers.dense), pick(&layers.expert));
+        let shown = if b.messages > 0.0 { b } else { a };
+        let messages = a.messages * dense + b.messages * expert;
+        let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
+        (messages > 0.0).then(|| Traffic {
+            dimension,
+            op,
+            algorithm: algorithm(job, op, shown.message_bytes, ranks),
+            ranks: ranks.ranks,
+            message_bytes: shown.message_bytes,
+            messages,
+            scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
+            fabric_bytes: a.scale_out * dense + b.scale_out * expert,
+            busbw_gb_per_s: busbw(op, shown.message_bytes, ranks.ranks, shown.message_seconds),
+            seconds,
+            exposed_seconds: exposed,
+        })
+    };
+    let Cut { layer, .. } = cut;
+    let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
+    let parts = &estimate.parts;
+    let mut out: Vec<Traffic> = [
+        per_layer(
+            Dimension::Tensor,
+            tensor_op,
+            Group { ranks: layer.tp, stride: 1 },
+            |w| w.tensor,
+            parts.tensor_parallel_seconds,
+        ),
+        per_layer(
+            Dimension::Context,
+            CollectiveOp::AllGather,
+            Group { ranks: layer.cp, stride: layer.tp },
+            |w| w.context,
+            parts.context_parallel_seconds,
+        ),
+        per_layer(
+            Dimension::Expert,
+            CollectiveOp::AllToAll,
+            Group { ranks: layer.ep, stride: 1 },
+            |w| w.expert,
+            parts.expert_parallel_seconds,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if let Some(Some((time, bytes))) = pipeline_message(job, cut) {
+        let messages = 2.0 * cut.pipeline.virtual_stages * m;
+        out.push(Traffic {
+            dimension: Dimension::Pipeline,
+            op: CollectiveOp::SendRecv,
+            algorithm: time.algorithm,
+            ranks: 2,
+            message_bytes: bytes,
+            messages,
+            scale_up_bytes: time.scale_up_bytes * messages,
+            fabric_bytes: time.scale_out_bytes * messages,
+            busbw_gb_per_s: busbw(CollectiveOp::SendRecv, bytes, 2, time.seconds),
+            seconds: estimate.pipeline_send_seconds,
+            exposed_seconds: parts.pipeline_seconds,
+        });
+    }
+    let data = &estimate.data;
+    if data.messages > 0.0 {
+        let op = match cut.zero {
+            0 => CollectiveOp::AllReduce,
+            1 | 2 => CollectiveOp::ReduceScatter,
+            _ => CollectiveOp::AllGather,
+        };
+        let group = Group { ranks: cut.dp.saturating_mul(layer.cp), stride: layer.tp };
+        out.push(Traffic {
+            dimension: Dimension::Data,
+            op,
+            algorithm: algorithm(job, op, data.message_bytes, group),
+            ranks: group.ranks,
+            message_bytes: data.message_bytes,
+            messages: data.messages,
+            scale_up_bytes: data.scale_up_bytes,
+            fabric_bytes: data.scale_out_bytes,
+            busbw_gb_per_s: busbw(op, data.message_bytes, group.ranks, data.message_seconds),
+            seconds: data.seconds,
+            exposed_seconds: data.exposed_seconds,
+        });
+    }
+    out
+}
+
+fn algorithm(job: &Job, op: CollectiveOp, bytes: f64, group: Group) -> crate::network::Algorithm {
+    collective_time(op, bytes, group, &job.topology)
+        .map_or(crate::network::Algorithm::None, |time| time.algorithm)
+}
+
+/// Bus bandwidth as nccl-tests defines it, GB/s.
+fn busbw(op: CollectiveOp, bytes: f64, ranks: u32, seconds: f64) -> f64 {
+    if seconds <= 0.0 {
+        return 0.0;
+    }
+    op.bus_factor(ranks) * bytes / seconds / 1e9
+}

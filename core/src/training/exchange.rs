@@ -1,0 +1,150 @@
+//! What ranks exchange beyond a layer: gradients and weights along the data parallel dimension, activations between
+//! pipeline stages.
+
+use super::job::Job;
+use super::layout::Task;
+use super::memory::RankParameters;
+use super::schedule::StageTime;
+use super::step::Cut;
+use crate::network::{CollectiveOp, CollectiveTime, Group, collective_time};
+
+/// Exchange of gradients and weights in a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DataExchange {
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Of them, waited for.
+    pub exposed_seconds: f64,
+    /// Bytes over the scale-up link.
+    pub scale_up_bytes: f64,
+    /// Bytes into the fabric.
+    pub scale_out_bytes: f64,
+    /// Collectives.
+    pub messages: f64,
+    /// Size of one, bytes.
+    pub message_bytes: f64,
+    /// Seconds of one.
+    pub message_seconds: f64,
+}
+
+/// Seconds of one send of activations to the next stage; 0 without a pipeline, none without a fabric that it needs.
+pub fn pipeline_send(job: &Job, cut: &Cut) -> Option<f64> {
+    pipeline_message(job, cut).map(|message| message.map_or(0.0, |(time, _)| time.seconds))
+}
+
+/// One send to the next stage with its size.
+pub fn pipeline_message(job: &Job, cut: &Cut) -> Option<Option<(CollectiveTime, f64)>> {
+    if cut.pp <= 1.0 {
+        return Some(None);
+    }
+    let layer = &cut.layer;
+    let rows = f64::from(layer.micro_batch) * job.sequence / f64::from(layer.cp);
+    let ways = if layer.sequence_parallel { f64::from(layer.tp) } else { 1.0 };
+    let bytes = rows * f64::from(job.architecture.hidden) * 2.0 / ways;
+    // Ranks are numbered tensor, context, data, pipeline, as Megatron-Core does.
+    let stride = layer.tp.saturating_mul(layer.cp).saturating_mul(cut.dp);
+    let time = collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    Some(Some((time, bytes)))
+}
+
+/// Parameters in one bucket of the exchange: Megatron-Core's 40 million, or a million for each rank.
+fn bucket_parameters(ranks: f64) -> f64 {
+    (1e6 * ranks).max(4e7)
+}
+
+/// Gradients and weights over dp × cp ranks (experts: over the ranks that hold the same experts).
+///
+/// ZeRO 0: one all-reduce of the gradients. ZeRO 1 and 2: reduce-scatter of gradients, all-gather of weights, hidden
+/// under the backward pass of the last micro-batch and the forward pass of the first. ZeRO 3: all-gather of weights in
+/// each pass of each micro-batch and reduce-scatter of gradients, hidden under all of the computation.
+pub fn data_exchange(
+    job: &Job,
+    cut: &Cut,
+    rank: &RankParameters,
+    pass: &StageTime,
+    micro_batches: f64,
+) -> Option<DataExchange> {
+    let layer = &cut.layer;
+    let dense_ranks = cut.dp.saturating_mul(layer.cp);
+    let expert_ranks =
+        if layer.ep > 1 { (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1) } else { dense_ranks };
+    let trained = if job.task == Task::Lora { 0.01 } else { 1.0 };
+    let dense = Group { ranks: dense_ranks, stride: layer.tp };
+    let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
+    let mut total = DataExchange::default();
+    let mut exposed = 0.0;
+    let forward_window = pass.forward;
+    let backward_window = pass.backward;
+    // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
+    let shard_ranks = cut.shards;
+    for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
+        if parameters <= 0.0 || group.ranks < 2 {
+            continue;
+        }
+        let bucket = bucket_parameters(f64::from(group.ranks)).min(parameters);
+        let count = (parameters / bucket).max(1.0);
+        let mut once = |op, bytes: f64, group: Group, times: f64| -> Option<f64> {
+            let time = collective_time(op, bytes, group, &job.topology)?;
+            total.seconds += time.seconds * times;
+            total.scale_up_bytes += time.scale_up_bytes * times;
+            total.scale_out_bytes += time.scale_out_bytes * times;
+            total.messages += times;
+            if bytes >= total.message_bytes {
+                total.message_bytes = bytes;
+                total.message_seconds = time.seconds;
+            }
+            Some(time.seconds * times)
+        };
+        // Gradients travel in 32 bits under Megatron-Core's default, in 16 under FSDP.
+        let (gradient_bytes, weight_bytes) = (if cut.zero >= 3 { 2.0 } else { 4.0 }, 2.0);
+        match cut.zero {
+            0 => {
+                let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes * trained, group, count)?;
+                exposed += hidden_under(all, job.constants.data_window * backward_window, count);
+            }
+            1 | 2 => {
+                let scatter =
+                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes * trained, group, count)?;
+                let gather = once(CollectiveOp::AllGather, bucket * weight_bytes * trained, group, count)?;
+                exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
+                    + hidden_under(gather, job.constants.data_window * forward_window, count);
+            }
+            _ => {
+                let inner = Group { ranks: group.ranks.min(shard_ranks as u32).max(1), ..group };
+                let layers = cut.stage_layers.max(1.0);
+                let shard = parameters / layers;
+                let gather =
+                    once(CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * layers * micro_batches)?;
+                let scatter = once(
+                    CollectiveOp::ReduceScatter,
+                    shard * gradient_bytes * trained,
+                    inner,
+                    layers * micro_batches,
+                )?;
+                let mut all = gather + scatter;
+                if inner.ranks < group.ranks {
+                    let outer =
+                        Group { ranks: group.ranks / inner.ranks, stride: group.stride * inner.ranks };
+                    all += once(
+                        CollectiveOp::AllReduce,
+                        shard * gradient_bytes * trained / f64::from(inner.ranks),
+                        outer,
+                        layers,
+                    )?;
+                }
+                let window = (forward_window + backward_window) * micro_batches;
+                exposed +=
+                    hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
+            }
+        }
+    }
+    // What is hidden still takes multiprocessors and memory bandwidth from the computation.
+    let hidden = (total.seconds - exposed).max(0.0);
+    total.exposed_seconds = exposed + job.constants.contention * hidden;
+    Some(total)
+}
+
+/// What of `seconds` in `count` messages shows when the rest may hide in `window`: at least one message.
+fn hidden_under(seconds: f64, window: f64, count: f64) -> f64 {
+    (seconds - window).max(seconds / count.max(1.0))
+}

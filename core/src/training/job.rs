@@ -1,0 +1,156 @@
+//! What is trained and on what: everything of an estimate that does not depend on the layout, prepared once.
+
+use super::constants::TrainingConstants;
+use super::layout::Task;
+use crate::catalog::Gpu;
+use crate::error::{Error, check_range};
+use crate::kernel::Device;
+use crate::model::{Architecture, Precision};
+use crate::network::Topology;
+use crate::quantity::GIB;
+
+/// A training job on a kind of GPU and network, ready to be cut in any layout.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What is trained.
+    pub architecture: Architecture,
+    /// Numbers of the architecture as the formulas use them.
+    pub sizes: Sizes,
+    /// The GPU.
+    pub device: Device,
+    /// Its name.
+    pub gpu: String,
+    /// Bytes that software can allocate on it.
+    pub memory_bytes: f64,
+    /// The links.
+    pub topology: Topology,
+    /// Tokens in a sequence.
+    pub sequence: f64,
+    /// Number format of the matrix products.
+    pub precision: Precision,
+    /// What is trained.
+    pub task: Task,
+    /// Dense peak of the precision, FLOP/s.
+    pub peak: f64,
+    /// Share of the kernels' speed that a step sustains.
+    pub sustained: f64,
+    /// Fitted constants.
+    pub constants: TrainingConstants,
+}
+
+/// Parameters by the part of the model that holds them, and FLOP per token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    /// Dense layers.
+    pub dense_layers: f64,
+    /// Layers with experts.
+    pub moe_layers: f64,
+    /// Attention parameters of a layer, norms included.
+    pub attention: f64,
+    /// Feed-forward parameters of a dense layer.
+    pub dense_ffn: f64,
+    /// Parameters of a layer with experts that every rank holds: router and shared experts.
+    pub moe_shared: f64,
+    /// Parameters of the routed experts of a layer.
+    pub experts: f64,
+    /// Input embedding.
+    pub embedding: f64,
+    /// Output projection; 0 where it is the embedding.
+    pub output: f64,
+    /// Model FLOP of one token, forward and backward, attention causal.
+    pub model_flop_per_token: f64,
+}
+
+impl Job {
+    /// The job.
+    ///
+    /// # Errors
+    /// `Unsupported` for a model or precision that cannot be priced, `OutOfRange` for an absurd sequence length.
+    pub fn new(
+        architecture: Architecture,
+        gpu: &Gpu,
+        topology: Topology,
+        sequence_length: u32,
+        precision: Precision,
+        task: Task,
+    ) -> Result<Self, Error> {
+        check_range("sequence_length", f64::from(sequence_length), 1.0, 16_777_216.0)?;
+        if let Some(feature) = &architecture.unsupported {
+            return Err(Error::Unsupported {
+                field: "model".to_owned(),
+                given: architecture.name,
+                reason: format!("training with {feature} is not priced yet"),
+            });
+        }
+        if matches!(precision, Precision::Int8 | Precision::Int4) {
+            return Err(Error::Unsupported {
+                field: "precision".to_owned(),
+                given: format!("{precision:?}").to_lowercase(),
+                reason: "training needs a floating-point format; try bf16, fp16, fp8, fp8_blockwise, mxfp8 or nvfp4"
+                    .to_owned(),
+            });
+        }
+        let constants = *TrainingConstants::embedded()?;
+        let device = Device::new(gpu)?;
+        let sequence = f64::from(sequence_length);
+        let mut sizes = Sizes::of(&architecture, sequence);
+        if task == Task::Lora {
+            // Frozen weights need no weight gradients: 4 of the 6 FLOP per parameter; attention counts in full.
+            let attention = sizes.model_flop_per_token - 6.0 * architecture.matrix_parameters_per_token();
+            sizes.model_flop_per_token = 4.0 * architecture.matrix_parameters_per_token() + attention;
+        }
+        Ok(Self {
+            sizes,
+            peak: device.peak_flop_per_s("precision", precision)?,
+            device,
+            gpu: gpu.name.clone(),
+            memory_bytes: gpu.memory_gib * GIB,
+            topology,
+            sequence,
+            precision,
+            task,
+            sustained: constants.sustained(gpu.architecture),
+            constants,
+            architecture,
+        })
+    }
+
+    /// Whether matrix products run in 8 or 4 bits, so that operands are cast.
+    pub fn casts(&self) -> bool {
+        !matches!(self.precision, Precision::Bf16 | Precision::Fp16)
+    }
+}
+
+impl Sizes {
+    fn of(model: &Architecture, sequence: f64) -> Self {
+        let norms = 2.0 * f64::from(model.hidden);
+        Self {
+            dense_layers: f64::from(model.dense_layers()),
+            moe_layers: f64::from(model.moe_layers()),
+            attention: model.attention_parameters() + norms,
+            dense_ffn: model.dense_ffn_parameters(),
+            moe_shared: model.router_parameters() + model.shared_expert_parameters(),
+            experts: model.moe.map_or(0.0, |moe| f64::from(moe.experts)) * model.expert_parameters(),
+            embedding: model.embedding_parameters(),
+            output: model.output_parameters(),
+            model_flop_per_token: model.training_flop_per_token(sequence),
+        }
+    }
+
+    /// Parameters of all layers that tensor parallel ranks cut.
+    pub fn dense_parameters(&self) -> f64 {
+        (self.dense_layers + self.moe_layers) * self.attention
+            + self.dense_layers * self.dense_ffn
+            + self.moe_layers * self.moe_shared
+    }
+
+    /// Parameters of all routed experts.
+    pub fn expert_parameters(&self) -> f64 {
+        self.moe_layers * self.experts
+    }
+
+    /// Layers in all.
+    pub fn layers(&self) -> f64 {
+        self.dense_layers + self.moe_layers
+    }
+}

@@ -1,0 +1,64 @@
+//! Pipeline schedules: how long the pipeline takes to fill and drain, and how many micro-batches are in flight.
+
+use super::layout::PipelineSchedule;
+
+/// A pipeline's shape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pipeline {
+    /// Stages.
+    pub stages: f64,
+    /// Virtual stages on each rank.
+    pub virtual_stages: f64,
+    /// Micro-batches of a step.
+    pub micro_batches: f64,
+    /// Order of work.
+    pub schedule: PipelineSchedule,
+}
+
+/// Seconds of one micro-batch on a rank: forward, and backward apart into input and weight gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct StageTime {
+    /// Forward pass.
+    pub forward: f64,
+    /// Backward pass, recompute included.
+    pub backward: f64,
+    /// Of the backward pass: weight gradients, which nothing waits for.
+    pub weight_gradient: f64,
+}
+
+impl Pipeline {
+    /// Seconds that a rank waits while the pipeline fills and drains; `mean` is the mean over stages.
+    ///
+    /// 1F1B: (p − 1)(F + B) / v (Narayanan 2021, arXiv 2104.04473, section 2.2). Zero bubble: (p − 1)(F + B − 2W) with
+    /// B here without W (ZB-H1, arXiv 2401.10241, table 1 with one more third of memory than none). DualPipe:
+    /// (p/2 − 1)(F + B + Bi − 3W) with F and B run side by side (DeepSeek-V3, arXiv 2412.19437, table 2).
+    pub fn bubble_seconds(&self, mean: &StageTime) -> f64 {
+        let waiting = (self.stages - 1.0).max(0.0);
+        let StageTime { forward, backward, weight_gradient } = *mean;
+        match self.schedule {
+            PipelineSchedule::OneForwardOneBackward => waiting * (forward + backward) / self.virtual_stages,
+            PipelineSchedule::ZeroBubble => {
+                waiting * (forward + backward - 2.0 * weight_gradient).max(0.0) / self.virtual_stages
+            }
+            PipelineSchedule::DualPipe => {
+                let input_gradient = backward - weight_gradient;
+                (self.stages / 2.0 - 1.0).max(0.0)
+                    * (forward + backward + input_gradient - 3.0 * weight_gradient).max(0.0)
+            }
+        }
+    }
+
+    /// Micro-batches whose activations the first stage holds, in units of one rank's layers.
+    ///
+    /// 1F1B: p; interleaved: p(1 + (p − 1) / (p v)) (Korthikanti 2022, arXiv 2205.05198, section 4.2.3), never more
+    /// than there are; DualPipe: p + 1 (arXiv 2412.19437, table 2).
+    pub fn in_flight(&self) -> f64 {
+        let Self { stages, virtual_stages, micro_batches, schedule } = *self;
+        let held = match schedule {
+            PipelineSchedule::DualPipe if stages > 1.0 => stages + 1.0,
+            _ if virtual_stages > 1.0 => stages * (1.0 + (stages - 1.0) / (stages * virtual_stages)),
+            _ => stages,
+        };
+        held.min(micro_batches)
+    }
+}

@@ -1,0 +1,161 @@
+//! The best layouts: every legal one is looked at, layer work is shared, hopeless ones are skipped by proved bounds.
+
+use super::check::{MOST_GPUS, data_parallel};
+use super::job::Job;
+use super::layer::LayerCut;
+use super::layout::{Layout, PipelineSchedule, Recompute};
+use super::step::{Cut, Layers, estimate};
+use crate::error::{Error, check_range};
+
+/// What a search found, as layouts.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Fastest layouts that fit, fastest first.
+    pub best: Vec<Layout>,
+    /// Legal layouts looked at.
+    pub considered: u64,
+    /// Of them, those that fit.
+    pub fitting: u64,
+    /// The layout that needs least memory, if none fits.
+    pub nearest: Option<Layout>,
+}
+
+/// Looks at every layout of powers of two (and of what divides the model where that is not a power of two): tp within a
+/// scale-up domain, pp with interleaving, cp, ep, micro-batch, recompute and ZeRO stage.
+///
+/// # Errors
+/// `OutOfRange` for absurd counts of GPUs or sequences.
+pub fn search(job: &Job, gpus: u32, global_batch: u32, best: usize) -> Result<Found, Error> {
+    check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
+    check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
+    check_range("best", best as f64, 1.0, 1000.0)?;
+    let mut ranked = Ranked { keep: best, ..Ranked::default() };
+    for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
+        for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
+            for ep in expert_ways(job, gpus) {
+                for micro_batch in [1, 2, 4, 8] {
+                    layer_cut(
+                        job,
+                        gpus,
+                        global_batch,
+                        LayerCut { tp, cp, ep, micro_batch, sequence_parallel: tp > 1 },
+                        &mut ranked,
+                    );
+                }
+            }
+        }
+    }
+    Ok(Found {
+        best: ranked.best.into_iter().map(|(_, layout)| layout).collect(),
+        considered: ranked.considered,
+        fitting: ranked.fitting,
+        nearest: if ranked.fitting == 0 { ranked.leanest.map(|(_, layout)| layout) } else { None },
+    })
+}
+
+/// All layouts that share one layer cut.
+fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &mut Ranked) {
+    let base = Layout {
+        tp: layer.tp,
+        sequence_parallel: true,
+        pp: 1,
+        vp: 1,
+        schedule: PipelineSchedule::OneForwardOneBackward,
+        dp: None,
+        cp: layer.cp,
+        ep: layer.ep,
+        micro_batch: layer.micro_batch,
+        global_batch,
+        recompute: Recompute::None,
+        zero: 1,
+        shard_group: None,
+    };
+    let mut layers = None;
+    for pp in pipeline_ways(job, gpus / (layer.tp * layer.cp)) {
+        for vp in virtual_ways(job, pp) {
+            let layout = Layout { pp, vp, ..base };
+            let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
+            let layers = match &layers {
+                Some(known) => known,
+                None => match Layers::new(job, &layer) {
+                    Some(made) => layers.insert(made),
+                    None => return,
+                },
+            };
+            for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
+                let mut fitted = false;
+                for zero in zero_stages(pp) {
+                    let layout = Layout { recompute, zero, ..layout };
+                    let cut = Cut::new(job, &layout, dp);
+                    let Some(found) = estimate(job, &cut, layers) else { continue };
+                    ranked.offer(&layout, found.seconds, found.memory.total_gib, found.memory.fits);
+                    fitted |= found.memory.fits && zero == 1;
+                }
+                // More recompute only adds time to a layout that fits with less.
+                if fitted {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ranked {
+    keep: usize,
+    best: Vec<(f64, Layout)>,
+    leanest: Option<(f64, Layout)>,
+    considered: u64,
+    fitting: u64,
+}
+
+impl Ranked {
+    fn offer(&mut self, layout: &Layout, seconds: f64, gib: f64, fits: bool) {
+        self.considered += 1;
+        if !fits {
+            if self.leanest.as_ref().is_none_or(|(least, _)| gib < *least) {
+                self.leanest = Some((gib, *layout));
+            }
+            return;
+        }
+        self.fitting += 1;
+        if self.best.len() == self.keep && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds) {
+            return;
+        }
+        let at = self.best.partition_point(|(s, _)| *s <= seconds);
+        self.best.insert(at, (seconds, *layout));
+        self.best.truncate(self.keep);
+    }
+}
+
+/// Divisors of `whole` up to `most` that are 1, 2, 4… times a part that is not a power of two only if `whole` needs it.
+fn candidates(most: u32, whole: u32) -> impl Iterator<Item = u32> {
+    (0..16).map(|power| 1u32 << power).take_while(move |&n| n <= most).filter(move |&n| whole % n == 0)
+}
+
+/// Sequences are cut so that every rank keeps at least 2,048 tokens: shorter parts only add exchange.
+fn max_context_ranks(job: &Job) -> u32 {
+    (job.sequence / 2048.0).max(1.0) as u32
+}
+
+fn expert_ways(job: &Job, gpus: u32) -> Vec<u32> {
+    let Some(moe) = job.architecture.moe else { return vec![1] };
+    candidates(gpus.min(moe.experts), moe.experts).collect()
+}
+
+/// Pipelines of every divisor of the layers, and of powers of two.
+fn pipeline_ways(job: &Job, most: u32) -> impl Iterator<Item = u32> {
+    let layers = job.architecture.layers;
+    (1..=most.min(layers).min(64)).filter(move |&pp| pp.is_power_of_two() || layers % pp == 0)
+}
+
+fn virtual_ways(job: &Job, pp: u32) -> impl Iterator<Item = u32> {
+    let per_stage = job.architecture.layers.div_ceil(pp);
+    let most = if pp > 1 { per_stage } else { 1 };
+    (1..=most).filter(move |&vp| per_stage % vp == 0)
+}
+
+/// Gathering weights for every micro-batch of a pipeline does not pay: ZeRO 3 goes without pipeline stages.
+fn zero_stages(pp: u32) -> impl Iterator<Item = u8> {
+    [1, 2, 3].into_iter().filter(move |&zero| pp == 1 || zero < 2)
+}
