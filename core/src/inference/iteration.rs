@@ -213,7 +213,7 @@ impl<'a> ServingModel<'a> {
 
     fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.device.grouped_gemm(groups, m, n, k, precision)
-            - self.hidden_share() * self.device.gemm_fixed_seconds(precision)
+            - self.hidden_share() * self.device.gemm_fixed_seconds()
     }
 
     /// Share of a kernel's fixed time that overlaps its neighbours.
@@ -331,7 +331,7 @@ impl<'a> ServingModel<'a> {
             hidden: s.hidden,
             intermediate: moe.ffn / cut.expert_tp,
         };
-        let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds(p);
+        let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
         let mut matmul = self.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
             + self.device.moe_ffn(&experts, p)
             - self.hidden_share() * fixed;

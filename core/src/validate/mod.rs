@@ -22,6 +22,8 @@ pub use table::{Line, Table};
 pub enum ValidationKind {
     /// Times of collectives.
     Collectives,
+    /// Throughput and latency of serving.
+    Inference,
     /// Training steps.
     Training,
 }
@@ -43,6 +45,7 @@ pub fn validate(
 ) -> Result<ValidationReport, Error> {
     match kind {
         ValidationKind::Collectives => collectives::validate(catalog, csv, by),
+        ValidationKind::Inference => inference::validate(catalog, csv, by),
         ValidationKind::Training => training::validate(catalog, csv, by),
     }
 }
