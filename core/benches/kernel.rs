@@ -26,11 +26,15 @@ fn kernel(c: &mut Criterion) {
         v_dim: 128.0,
         causal: true,
     };
-    c.bench_function("kernel/attention_prefill", |b| b.iter(|| device.attention_prefill(black_box(&shape))));
-    c.bench_function("kernel/attention_decode", |b| {
-        b.iter(|| device.attention_decode(black_box(&shape), 2.0))
+    c.bench_function("kernel/attention_prefill", |b| {
+        b.iter(|| device.attention_prefill(black_box(&shape)));
     });
-    c.bench_function("kernel/device", |b| b.iter(|| Device::new(black_box(&gpu)).unwrap()));
+    c.bench_function("kernel/attention_decode", |b| {
+        b.iter(|| device.attention_decode(black_box(&shape), 2.0));
+    });
+    c.bench_function("kernel/device", |b| {
+        b.iter(|| Device::new(black_box(&gpu)).unwrap());
+    });
 }
 
 criterion_group!(benches, kernel);

@@ -1,4 +1,5 @@
 //! Laws that hold for every GPU and shape, whatever the constants.
+#![allow(clippy::unwrap_used)]
 
 mod kernel_measured;
 

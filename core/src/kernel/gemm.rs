@@ -16,12 +16,12 @@ const LEAST_DEPTH: f64 = 512.0;
 /// One precision's matrix units with their efficiencies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MatrixUnit {
-    flop_per_s_per_sm: f64,
     sm_count: f64,
     bytes_per_s: f64,
     prologue: f64,
-    /// Cost of a multiply-add in each tile, 1 at least: the smaller the tile, the less its operands are reused.
-    tile_cost: [f64; 4],
+    /// Seconds of one multiprocessor for one step of K in each tile: the smaller the tile, the less its operands are
+    /// reused and the more a multiply-add costs.
+    seconds_per_depth: [f64; 4],
     fixed_seconds: f64,
     pub(super) quantise_fixed_seconds: f64,
     pub(super) quantise_passes: f64,
@@ -36,13 +36,16 @@ impl MatrixUnit {
         fixed_us: f64,
         constants: &MatrixConstants,
     ) -> Self {
+        let flop_per_s_per_sm = peak * constants.peak_share / sm_count;
+        let seconds_per_depth = TILES.map(|(rows, columns)| {
+            let cost = 1.0 + constants.operand_cost * (1.0 / rows + 1.0 / columns);
+            2.0 * rows * columns * cost / flop_per_s_per_sm
+        });
         Self {
-            flop_per_s_per_sm: peak * constants.peak_share / sm_count,
             sm_count,
             bytes_per_s,
             prologue: constants.prologue,
-            tile_cost: TILES
-                .map(|(rows, columns)| 1.0 + constants.operand_cost * (1.0 / rows + 1.0 / columns)),
+            seconds_per_depth,
             fixed_seconds: fixed_us * 1e-6,
             quantise_fixed_seconds: constants.quantise_fixed_us * 1e-6,
             quantise_passes: constants.quantise_passes,
@@ -55,15 +58,14 @@ impl MatrixUnit {
     /// Never falls as m, n, k or groups grow: each candidate is a product of ceilings and a depth that do not fall, and
     /// the least of such candidates does not either.
     pub(super) fn seconds(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> f64 {
-        let mut least = f64::INFINITY;
-        for (&(rows, columns), &cost) in TILES.iter().zip(&self.tile_cost) {
-            let tiles = groups * (m / rows).ceil() * (n / columns).ceil();
-            let waves = (tiles / self.sm_count).ceil();
-            let splits = if waves > 1.0 { 1.0 } else { (self.sm_count / tiles).floor().min(MOST_SPLITS) };
+        let mut compute = f64::INFINITY;
+        for (&(rows, columns), &seconds_per_depth) in TILES.iter().zip(&self.seconds_per_depth) {
+            let tiles = groups * ceil(m / rows) * ceil(n / columns);
+            let waves = ceil(tiles / self.sm_count);
+            let splits = if waves > 1.0 { 1.0 } else { floor(self.sm_count / tiles).min(MOST_SPLITS) };
             let depth = (k / splits).max(k.min(LEAST_DEPTH)) + self.prologue;
-            least = least.min(waves * rows * columns * depth * cost);
+            compute = compute.min(waves * depth * seconds_per_depth);
         }
-        let compute = 2.0 * least / self.flop_per_s_per_sm;
         let memory = bytes / self.bytes_per_s;
         self.fixed_seconds + norm4(compute, memory)
     }
@@ -79,5 +81,58 @@ pub(super) fn norm4(a: f64, b: f64) -> f64 {
         large * (1.0 + square * square).sqrt().sqrt()
     } else {
         large
+    }
+}
+
+/// 2⁵²: from here on every double is a whole number, and adding it to a smaller one rounds that to a whole number.
+const WHOLE: f64 = 4_503_599_627_370_496.0;
+
+/// The least whole number not below a number ≥ 0. `f64::ceil` is a call into the C library on plain x86-64, and there are
+/// twelve in a product.
+pub(super) fn ceil(x: f64) -> f64 {
+    if x < WHOLE {
+        let nearest = (x + WHOLE) - WHOLE;
+        if nearest < x { nearest + 1.0 } else { nearest }
+    } else {
+        x
+    }
+}
+
+/// The greatest whole number not above a number ≥ 0.
+fn floor(x: f64) -> f64 {
+    if x < WHOLE {
+        let nearest = (x + WHOLE) - WHOLE;
+        if nearest > x { nearest - 1.0 } else { nearest }
+    } else {
+        x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn rounding_is_that_of_the_standard_library(x in 0.0..1e6_f64, whole in 0_u64..u64::MAX, parts in 1_u32..4096) {
+            let fraction = whole as f64 / f64::from(parts);
+            for x in [x, x.ceil(), x * 1e-9, whole as f64, fraction, f64::INFINITY] {
+                assert_eq!(ceil(x), x.ceil());
+                assert_eq!(floor(x), x.floor());
+            }
+        }
+
+        #[test]
+        fn norm_lies_between_the_larger_and_a_fifth_more(a in 0.0..1e3_f64, b in 1e-12..1e3_f64) {
+            let norm = norm4(a, b);
+            assert!(norm >= a.max(b) && norm <= 1.19 * a.max(b));
+            assert_eq!(norm, norm4(b, a));
+        }
+    }
+
+    #[test]
+    fn norm_of_nothing_and_of_the_endless() {
+        assert_eq!(norm4(0.0, 0.0), 0.0);
+        assert_eq!(norm4(f64::INFINITY, 1.0), f64::INFINITY);
     }
 }

@@ -11,6 +11,11 @@
 //!   cost the same for every width: arXiv 2407.08608, section 3.1), whole tiles on the causal diagonal, one read of
 //!   Q, K, V and one write of the result.
 //! - **Attention of one token**: the KV cache once through memory, with a start-up that grows until the GPU is full.
+//! - **Experts**: two grouped products of the active experts at a measured surcharge, the rows' way through memory, and
+//!   the fixed time of sorting and combining. Unequal routing is the caller's: give the rows of the busiest GPU.
+//!
+//! What engines may fuse stands apart: bringing activations into an 8- or 4-bit format ([`quantise`](Device::quantise)),
+//! rotary embedding and the cache's writing ([`rotary_and_cache`](Device::rotary_and_cache)).
 //!
 //! Efficiencies belong to a generation of chips, not to one GPU; `core/data/kernel_constants.csv` holds them with their
 //! sources, `core/examples/fit_kernel.rs` fits them to `tests/measured/kernels.csv`.
