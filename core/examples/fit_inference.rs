@@ -23,13 +23,14 @@ use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
 use rackrate::validate::{Table, weighted_quantile};
 
 /// Constants that are fitted, with the range they may take.
-const FITTED: [(&str, f64, f64); 6] = [
+const FITTED: [(&str, f64, f64); 7] = [
     ("iteration_s", 1e-4, 1e-2),
-    ("fixed_share", 0.0, 1.0),
+    ("fixed_share", 0.0, 1.5),
     ("sequence_s", 1e-7, 1e-4),
     ("gpu_time_factor", 1.0, 2.0),
     ("answer_reserve", 0.5, 1.0),
     ("rank_alignment", 0.0, 1.0),
+    ("expert_fp4_time", 0.5, 1.0),
 ];
 
 struct Sample {

@@ -333,8 +333,13 @@ impl<'a> ServingModel<'a> {
         };
         let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
         let mut matmul = self.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
-            + self.device.moe_ffn(&experts, p)
-            - self.hidden_share() * fixed;
+            - self.hidden_share() * fixed
+            + if p == Precision::Nvfp4 {
+                let whole = self.device.moe_ffn(&experts, p);
+                (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
+            } else {
+                self.device.moe_ffn(&experts, p)
+            };
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
         }
@@ -365,6 +370,14 @@ impl<'a> ServingModel<'a> {
         };
         // Dispatch in the products' format (16 or 8 bits), combine in 16.
         (matmul, exchange(p.weight_bytes().clamp(1.0, 2.0)) + exchange(2.0), 0.0)
+    }
+
+    /// Seconds that 4-bit experts take at the data sheet's rates.
+    fn least_expert_seconds(&self, experts: &ExpertShape) -> f64 {
+        let elements = (self.sizes.up + 1.0) * experts.hidden * experts.intermediate;
+        let bytes = experts.active_experts * elements * Precision::Nvfp4.weight_bytes();
+        let flop = 2.0 * experts.rows * elements;
+        (bytes / self.device.memory_bytes_per_s).max(flop / self.device.peak.fp4)
     }
 
     /// Bytes that operations without matrix units move for one row through all layers.
