@@ -163,11 +163,11 @@ impl ServingModel<'_> {
                 (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
             }
             Arrivals::Closed(_) | Arrivals::Full => {
-                let ttft = if waiting {
-                    in_flight / (batch / answer) - answer
-                } else {
-                    stream.first(&pace, in_flight)
-                };
+                // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
+                // own formula loses fewer digits.
+                let direct = stream.first(&pace, in_flight);
+                let left = in_flight / (batch / answer) - answer;
+                let ttft = if waiting || direct > answer { left } else { direct };
                 let ttft = ttft.max(base);
                 let p95 = if waiting { ttft + pace.read } else { base + LN20 * (ttft - base) };
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
@@ -191,7 +191,8 @@ impl ServingModel<'_> {
             },
             saturated,
             waiting,
-            sustainable: most,
+            // A batch short of the largest may be quicker by a wave of tiles.
+            sustainable: most.max(requests_per_second),
             sequences: stream.seen(batch, in_flight),
             kv_batch: batch * cut.pp,
         })
@@ -298,14 +299,14 @@ impl<'a> Stream<'a> {
             Arrivals::Closed(total) => (total.max(1.0) / streams).min(1.0),
             _ => 1.0,
         };
-        // One request is served alone even where the sum of its parts is less than a whole one.
+        // One request of an attention rank is served even where the cache holds less than one for each of its streams.
         Self {
             model,
             cut,
             input,
             output,
             steps,
-            most: most.max(1.0),
+            most: most.max(1.0 / cut.pp),
             limit,
             busy,
             weights,
