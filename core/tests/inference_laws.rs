@@ -90,7 +90,8 @@ proptest! {
         let model = on(&arch, &target.gpu, &target);
         for a in [Arrivals::Closed(requests), Arrivals::Poisson(requests / 100.0), Arrivals::Full] {
             let s = state(&model, layout, input, output, a);
-            for parts in [&s.decode, &s.prefill] {
+            let prefill = model.prefill(&model.layout(layout).unwrap(), input);
+            for parts in [&s.decode, &prefill] {
                 prop_assert!((sum(parts) / parts.total_seconds - 1.0).abs() < 1e-9);
                 prop_assert!(parts.total_seconds.is_finite() && parts.total_seconds > 0.0);
                 for part in [parts.matmul_seconds, parts.attention_seconds, parts.memory_bound_seconds,

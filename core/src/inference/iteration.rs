@@ -111,6 +111,11 @@ impl<'a> ServingModel<'a> {
         Ok(LegalLayout { layout, cut })
     }
 
+    /// Name of the model.
+    pub fn name(&self) -> &str {
+        &self.arch.name
+    }
+
     /// Bytes of weights on one GPU.
     pub(crate) fn weight_bytes(&self, cut: &Cut) -> f64 {
         let s = &self.sizes;
