@@ -1,47 +1,87 @@
 //! What every face calls: an untyped [`Value`] in, a typed answer or an [`Error`] out.
+//!
+//! Each function reads its request through [`crate::input::read`] and asks the embedded catalogue; the types say what a
+//! request holds. A face adds nothing.
+
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::inference::{ServingPoint, ServingSearch};
-use crate::input::Value;
+use crate::input::{Value, read};
+use crate::network::CollectiveAnswer;
 use crate::plan::{Plan, Scenario};
 use crate::training::{LayoutSearch, TrainingStep};
+use crate::validate::{ValidationKind, ValidationReport};
 
-fn not_yet<T>(what: &str) -> Result<T, Error> {
-    Err(Error::Unsupported {
-        field: String::new(),
-        given: what.to_owned(),
-        reason: "under construction".to_owned(),
-    })
+/// The whole decision for a [`Scenario`].
+///
+/// # Errors
+/// As [`crate::plan::plan`].
+pub fn plan(scenario: &Value) -> Result<Plan, Error> {
+    crate::plan::plan(Catalog::embedded()?, &read(scenario)?)
 }
 
-/// The whole decision.
-pub fn plan(_scenario: &Value) -> Result<Plan, Error> {
-    not_yet("plan")
+/// Time, memory and traffic of one explicit training layout: a [`crate::training::TrainingStepRequest`].
+///
+/// # Errors
+/// As [`crate::training::training_step`].
+pub fn training_step(request: &Value) -> Result<TrainingStep, Error> {
+    crate::training::training_step(Catalog::embedded()?, &read(request)?)
 }
-/// One explicit training layout.
-pub fn training_step(_request: &Value) -> Result<TrainingStep, Error> {
-    not_yet("training_step")
+
+/// The best training layouts: a [`crate::training::LayoutSearchRequest`].
+///
+/// # Errors
+/// As [`crate::training::search_layouts`].
+pub fn search_layouts(request: &Value) -> Result<LayoutSearch, Error> {
+    crate::training::search_layouts(Catalog::embedded()?, &read(request)?)
 }
-/// The best layouts.
-pub fn search_layouts(_request: &Value) -> Result<LayoutSearch, Error> {
-    not_yet("search_layouts")
+
+/// Latency, throughput and memory of one explicit operating point: a [`crate::inference::ServingPointRequest`].
+///
+/// # Errors
+/// As [`crate::inference::serving_point`].
+pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
+    crate::inference::serving_point(Catalog::embedded()?, &read(request)?)
 }
-/// One explicit operating point.
-pub fn serving_point(_request: &Value) -> Result<ServingPoint, Error> {
-    not_yet("serving_point")
+
+/// The best way to serve, and the frontier: a [`crate::inference::ServingSearchRequest`].
+///
+/// # Errors
+/// As [`crate::inference::search_serving`].
+pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
+    crate::inference::search_serving(Catalog::embedded()?, &read(request)?)
 }
-/// The best way to serve.
-pub fn search_serving(_request: &Value) -> Result<ServingSearch, Error> {
-    not_yet("search_serving")
+
+/// Time and bandwidth of one collective: a [`crate::network::CollectiveRequest`].
+///
+/// # Errors
+/// As [`crate::network::collective`].
+pub fn collective(request: &Value) -> Result<CollectiveAnswer, Error> {
+    crate::network::collective(Catalog::embedded()?, &read(request)?)
 }
-/// Built-in scenarios.
+
+/// Everything known, with sources.
+///
+/// # Errors
+/// None in a released version: the embedded tables are tested.
+pub fn catalog() -> Result<&'static Catalog, Error> {
+    Catalog::embedded()
+}
+
+/// Our prediction beside every row of a table of measurements; `kind` is `training`, `inference` or `collectives`.
+///
+/// # Errors
+/// An unknown kind; as [`crate::validate::validate`].
+pub fn validate(kind: &str, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+    let kind: ValidationKind =
+        read(&Value::Text(kind.to_owned())).map_err(|error: Error| error.within("kind"))?;
+    crate::validate::validate(Catalog::embedded()?, kind, csv, by)
+}
+
+/// The built-in scenarios.
+///
+/// # Errors
+/// None in a released version: the embedded scenarios are tested.
 pub fn scenarios() -> Result<Vec<Scenario>, Error> {
-    const BUILT_IN: [&str; 5] = [
-        include_str!("../data/scenarios/azure-trains-oci-serves.json"),
-        include_str!("../data/scenarios/llama3-405b-as-published.json"),
-        include_str!("../data/scenarios/deepseek-v3-as-published.json"),
-        include_str!("../data/scenarios/serve-70b.json"),
-        include_str!("../data/scenarios/fine-tune-8b.json"),
-    ];
-    let _ = BUILT_IN;
-    not_yet("scenarios")
+    crate::plan::built_in()
 }

@@ -131,6 +131,9 @@ fn the_cell_at_fault_is_named() {
     assert_eq!(overlaid(&taken).unwrap_err().code(), "conflict");
     let link = format!(r#"{{"gpus": [{}]}}"#, NEW_GPU.replace("NVLink 5", "rope"));
     assert_eq!(field(&link), "gpus[0].scale_up_link");
+    // A column is refused even where it is empty.
+    assert_eq!(field(r#"{"prices": "shape,regoin\nBM.GPU.H100.8,"}"#), "prices.regoin");
+    assert_eq!(field(r#"{"prices": "shape,shape\nBM.GPU.H100.8,"}"#), "prices.shape");
     let halved = r#"{"shapes": [{"provider": "oci", "name": "BM.GPU.H100.8", "gpu": "H100", "gpus_per_node": 4,
         "scale_up_domain": 4}]}"#;
     assert_eq!(overlaid(halved).unwrap_err().code(), "conflict");

@@ -45,38 +45,42 @@ pub(super) enum Origin {
 /// Rows of `table` called `name`, whose cells may only be those of `columns` and the four of every table (`source`,
 /// `as_of`, `confidence`, `note`).
 pub(super) fn rows(name: &str, table: &Table, columns: &[&str], origin: Origin) -> Result<Vec<Row>, Error> {
-    let cells: Vec<Vec<(String, Value)>> = match table {
-        Table::Csv(text) => csv_cells(name, text)?,
-        Table::Rows(values) => values
-            .iter()
-            .enumerate()
-            .map(|(i, value)| match value {
-                Value::Object(fields) => Ok(fields.clone()),
-                _ => Err(Error::WrongType {
-                    field: format!("{name}[{i}]"),
-                    given: value.describe(),
-                    expected: "a row: an object with named cells".to_owned(),
-                }),
-            })
-            .collect::<Result<_, _>>()?,
+    let cells = match table {
+        Table::Csv(text) => csv_cells(name, text, columns)?,
+        Table::Rows(values) => object_cells(name, values, columns)?,
     };
-    cells
-        .into_iter()
-        .enumerate()
-        .map(|(i, cells)| {
-            let row = Row { path: format!("{name}[{i}]"), cells, origin };
-            row.check_columns(columns)?;
-            Ok(row)
-        })
-        .collect()
+    let row = |(i, cells)| Row { path: format!("{name}[{i}]"), cells, origin };
+    Ok(cells.into_iter().enumerate().map(row).collect())
 }
 
-fn csv_cells(name: &str, text: &str) -> Result<Vec<Vec<(String, Value)>>, Error> {
+type Cells = Vec<(String, Value)>;
+
+fn object_cells(name: &str, values: &[Value], columns: &[&str]) -> Result<Vec<Cells>, Error> {
+    let cells = |(i, value): (usize, &Value)| match value {
+        Value::Object(fields) => {
+            check_columns(
+                &format!("{name}[{i}]"),
+                fields.iter().map(|(column, _)| column.as_str()),
+                columns,
+            )?;
+            Ok(fields.clone())
+        }
+        _ => Err(Error::WrongType {
+            field: format!("{name}[{i}]"),
+            given: value.describe(),
+            expected: "a row: an object with named cells".to_owned(),
+        }),
+    };
+    values.iter().enumerate().map(cells).collect()
+}
+
+fn csv_cells(name: &str, text: &str, columns: &[&str]) -> Result<Vec<Cells>, Error> {
     let malformed = |e: csv::Error| Error::Malformed { field: name.to_owned(), message: e.to_string() };
     // A file saved by a spreadsheet may begin with a byte-order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(malformed)?.clone();
+    check_columns(name, header.iter(), columns)?;
     let mut out = Vec::new();
     for record in reader.records() {
         let record = record.map_err(malformed)?;
@@ -89,6 +93,31 @@ fn csv_cells(name: &str, text: &str) -> Result<Vec<Vec<(String, Value)>>, Error>
         out.push(cells);
     }
     Ok(out)
+}
+
+/// Every column is one of `columns` or common to all tables, and none stands twice.
+fn check_columns<'a>(
+    path: &str,
+    given: impl Iterator<Item = &'a str>,
+    columns: &[&str],
+) -> Result<(), Error> {
+    let known = || columns.iter().chain(&COMMON).copied();
+    let mut seen: Vec<&str> = Vec::new();
+    for column in given {
+        let field = || format!("{path}.{column}");
+        if !known().any(|c| c == column) {
+            return Err(Error::UnknownField {
+                field: field(),
+                nearest: nearest(column, known()),
+                allowed: known().map(str::to_owned).collect(),
+            });
+        }
+        if seen.contains(&column) {
+            return Err(Error::Malformed { field: field(), message: "the column stands twice".to_owned() });
+        }
+        seen.push(column);
+    }
+    Ok(())
 }
 
 /// Columns that every table has.
@@ -224,28 +253,6 @@ impl Row {
             None => return Err(self.missing("confidence")),
         };
         Ok(Source { source, as_of, confidence, note: self.text("note")? })
-    }
-
-    fn check_columns(&self, columns: &[&str]) -> Result<(), Error> {
-        let mut seen: Vec<&str> = Vec::with_capacity(self.cells.len());
-        for (column, _) in &self.cells {
-            let known = || columns.iter().chain(&COMMON).copied();
-            if !known().any(|c| c == column) {
-                return Err(Error::UnknownField {
-                    field: self.at(column),
-                    nearest: nearest(column, known()),
-                    allowed: known().map(str::to_owned).collect(),
-                });
-            }
-            if seen.contains(&column.as_str()) {
-                return Err(Error::Malformed {
-                    field: self.at(column),
-                    message: "the column stands twice".to_owned(),
-                });
-            }
-            seen.push(column);
-        }
-        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A config leaves out what equals its family's default, so each family states how its keys are called and what its
 //! structure is; a size that is absent is an error, never a guess. Keys that decide neither parameters nor FLOP nor memory
-//! (token ids, drop-out, rotary base, stored precision) are passed over. Key names and structural defaults are those of
+//! (token ids, drop-out, rotary base, stored precision) are passed over, and so are biases on queries, keys and values
+//! alone (`attention_bias`, below a thousandth of the parameters). Key names and structural defaults are those of
 //! the configuration classes of Hugging Face transformers.
 
 use super::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow};

@@ -1,5 +1,6 @@
 //! The whole decision: scenario in, plan out.
 
+mod built_in;
 mod report;
 mod resolve;
 mod scenario;
@@ -8,6 +9,7 @@ mod splits;
 mod train;
 mod warnings;
 
+pub use built_in::built_in;
 pub use report::{
     FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };

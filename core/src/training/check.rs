@@ -76,6 +76,17 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
             message: format!("{} virtual stages need a pipeline: give pp above 1 or vp = 1", layout.vp),
         });
     }
+    if layout.vp > 1 && micro_batches % u64::from(layout.pp) != 0 {
+        // Interleaved stages take micro-batches in rounds of pp (Megatron-Core's schedule).
+        return Err(Error::Conflict {
+            field: "layout.vp".to_owned(),
+            message: format!(
+                "interleaving takes micro-batches in rounds of pp = {}, there are {micro_batches}; give vp = 1 or \
+                 another micro_batch",
+                layout.pp
+            ),
+        });
+    }
     if layout.schedule == PipelineSchedule::DualPipe && layout.pp > 1 && micro_batches < u64::from(layout.pp)
     {
         return Err(Error::Conflict {

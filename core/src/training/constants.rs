@@ -25,6 +25,9 @@ pub struct TrainingConstants {
     pub contention: f64,
     /// Seconds between two kernels of a layer.
     pub kernel_gap_seconds: f64,
+    /// Seconds that routing adds to each pass through a layer with experts: counts to the host, permutation tables, small
+    /// kernels that nothing hides.
+    pub routing_seconds: f64,
     /// Seconds of host work in a step: data, logging, optimiser launches.
     pub step_overhead_seconds: f64,
     /// Extra time for every doubling of the number of nodes: waiting for the slowest rank.
@@ -73,6 +76,7 @@ impl TrainingConstants {
             data_window: value("data_window")?,
             contention: value("contention")?,
             kernel_gap_seconds: value("kernel_gap_seconds")?,
+            routing_seconds: value("routing_seconds")?,
             step_overhead_seconds: value("step_overhead_seconds")?,
             straggler_per_doubling: value("straggler_per_doubling")?,
             cast_bytes: value("cast_bytes")?,
@@ -87,6 +91,31 @@ impl TrainingConstants {
                 value("sustained_cdna4")?,
             ],
         })
+    }
+
+    /// The constants by name, for fitting.
+    pub fn named(&mut self) -> Vec<(&'static str, &mut f64)> {
+        let [ampere, hopper, blackwell, ultra, cdna3, cdna4] = &mut self.sustained;
+        vec![
+            ("tensor_exposed", &mut self.tensor_exposed),
+            ("expert_exposed", &mut self.expert_exposed),
+            ("pipeline_exposed", &mut self.pipeline_exposed),
+            ("data_window", &mut self.data_window),
+            ("contention", &mut self.contention),
+            ("kernel_gap_seconds", &mut self.kernel_gap_seconds),
+            ("routing_seconds", &mut self.routing_seconds),
+            ("step_overhead_seconds", &mut self.step_overhead_seconds),
+            ("straggler_per_doubling", &mut self.straggler_per_doubling),
+            ("cast_bytes", &mut self.cast_bytes),
+            ("context_bytes", &mut self.context_bytes),
+            ("fragmentation", &mut self.fragmentation),
+            ("sustained_ampere", ampere),
+            ("sustained_hopper", hopper),
+            ("sustained_blackwell", blackwell),
+            ("sustained_blackwell_ultra", ultra),
+            ("sustained_cdna3", cdna3),
+            ("sustained_cdna4", cdna4),
+        ]
     }
 
     /// Share of the kernels' speed that a generation sustains; older and consumer parts go with Ampere.

@@ -2,7 +2,7 @@
 
 use super::constants::TrainingConstants;
 use super::layout::Task;
-use crate::catalog::Gpu;
+use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::{Error, check_range};
 use crate::kernel::Device;
 use crate::model::{Architecture, Precision};
@@ -32,6 +32,8 @@ pub struct Job {
     pub task: Task,
     /// Dense peak of the precision, FLOP/s.
     pub peak: f64,
+    /// Generation of the GPU.
+    pub generation: GpuArchitecture,
     /// Share of the kernels' speed that a step sustains.
     pub sustained: f64,
     /// Fitted constants.
@@ -109,10 +111,19 @@ impl Job {
             sequence,
             precision,
             task,
+            generation: gpu.architecture,
             sustained: constants.sustained(gpu.architecture),
             constants,
             architecture,
         })
+    }
+
+    /// The same job under other constants: for fitting.
+    #[must_use]
+    pub fn with_constants(mut self, constants: &TrainingConstants) -> Self {
+        self.sustained = constants.sustained(self.generation);
+        self.constants = *constants;
+        self
     }
 
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.

@@ -52,6 +52,8 @@ pub struct LayerWork {
     pub forward: Pass,
     /// Backward pass, without recompute.
     pub backward: Pass,
+    /// Whether tokens are routed to experts.
+    pub routed: bool,
     /// Seconds of the parts that selective recompute does again.
     pub selective_seconds: f64,
     /// Tensor parallel traffic, both passes.
@@ -118,7 +120,7 @@ pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
     let rank = Rank::new(job, cut);
     let attention = rank.attention_block()?;
     let ffn = rank.dense_block();
-    Some(rank.joined(&attention, &ffn, Volume::default(), 2.0)?)
+    rank.joined(&attention, &ffn, Volume::default(), 2.0)
 }
 
 /// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
@@ -128,7 +130,7 @@ pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
     let (ffn, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
     let gathers = if cut.ep > 1 { 1.0 } else { 2.0 };
-    rank.joined(&attention, &ffn, exchange, gathers)
+    Some(LayerWork { routed: true, ..rank.joined(&attention, &ffn, exchange, gathers)? })
 }
 
 /// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
@@ -211,8 +213,11 @@ impl<'a> Rank<'a> {
         block.backward.kernels += kernels;
     }
 
-    /// Bytes in which the input of a linear layer is kept.
+    /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
     fn kept_input(&self, elements: f64) -> f64 {
+        if self.job.task == Task::Lora {
+            return 0.0;
+        }
         elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
@@ -434,6 +439,7 @@ impl<'a> Rank<'a> {
         Some(LayerWork {
             forward,
             backward,
+            routed: false,
             selective_seconds: attention.selective + ffn.selective,
             tensor,
             context: attention.context,

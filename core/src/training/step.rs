@@ -217,6 +217,8 @@ impl LayerSeconds {
             (0.0, 0.0, 0.0)
         };
         let gap = c.kernel_gap_seconds;
+        let routed = if work.routed { c.routing_seconds } else { 0.0 };
+        let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
         Self {
             compute: f.matmul + f.attention + b.matmul + b.attention,
@@ -225,8 +227,8 @@ impl LayerSeconds {
             tensor: (f.tensor + b.tensor) * c.tensor_exposed + redo_tensor,
             context: f.context + b.context + redo_context,
             expert: (f.expert + b.expert) * expert_exposed + redo_expert,
-            gaps: gap * (f.kernels + b.kernels + redo_kernels),
-            forward: f.compute() + forward_waits + gap * f.kernels,
+            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed,
+            forward: f.compute() + forward_waits + gap * f.kernels + routed,
             weight_gradient,
         }
     }

@@ -26,6 +26,8 @@ pub enum ValidationKind {
     Inference,
     /// Training steps.
     Training,
+    /// Serving points.
+    Inference,
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
@@ -47,6 +49,7 @@ pub fn validate(
         ValidationKind::Collectives => collectives::validate(catalog, csv, by),
         ValidationKind::Inference => inference::validate(catalog, csv, by),
         ValidationKind::Training => training::validate(catalog, csv, by),
+        ValidationKind::Inference => inference::inference(catalog, csv, by),
     }
 }
 
@@ -65,9 +68,11 @@ pub struct ValidationRow {
     pub predicted: Option<f64>,
     /// Why the row is left out or has no prediction.
     pub refused: Option<String>,
-    /// The row's value in the column to group by.
+    /// The row's value in the column to group by; for the statistics.
+    #[serde(skip)]
     pub group: Option<String>,
-    /// How much the row counts in the statistics.
+    /// How much the row counts; for the statistics.
+    #[serde(skip)]
     pub weight: f64,
 }
 

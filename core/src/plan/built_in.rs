@@ -1,0 +1,47 @@
+//! Scenarios that come with rackrate.
+
+use super::scenario::Scenario;
+use crate::error::Error;
+use crate::input::{Value, read};
+
+const BUILT_IN: [(&str, &str); 5] = [
+    ("azure-trains-oci-serves", include_str!("../../data/scenarios/azure-trains-oci-serves.json")),
+    ("llama3-405b-as-published", include_str!("../../data/scenarios/llama3-405b-as-published.json")),
+    ("deepseek-v3-as-published", include_str!("../../data/scenarios/deepseek-v3-as-published.json")),
+    ("serve-70b", include_str!("../../data/scenarios/serve-70b.json")),
+    ("fine-tune-8b", include_str!("../../data/scenarios/fine-tune-8b.json")),
+];
+
+/// The built-in scenarios, as they stand in `core/data/scenarios`.
+///
+/// # Errors
+/// `Malformed` with the file's name; tests rule it out.
+pub fn built_in() -> Result<Vec<Scenario>, Error> {
+    BUILT_IN
+        .iter()
+        .map(|(name, text)| {
+            let value: Value = serde_json::from_str(text).map_err(|error| Error::Malformed {
+                field: (*name).to_owned(),
+                message: error.to_string(),
+            })?;
+            read(&value).map_err(|error: Error| error.within(name))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn every_built_in_scenario_is_answered() {
+        let scenarios = built_in().unwrap();
+        for (scenario, (name, _)) in scenarios.iter().zip(BUILT_IN) {
+            assert_eq!(scenario.name, name);
+            let plan = crate::plan::plan(Catalog::embedded().unwrap(), scenario).unwrap();
+            assert!(plan.training.is_none_or(|plan| plan.chosen.is_some()), "{name}");
+            assert!(plan.serving.is_none_or(|plan| plan.chosen.is_some()), "{name}");
+        }
+    }
+}
