@@ -327,8 +327,8 @@ impl<'a> ServingModel<'a> {
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
-        let share = moe.top_k / moe.experts;
-        let touched = (moe.experts / cut.ep * (1.0 - libm::pow(1.0 - share, tokens))).max(moe.top_k / cut.ep);
+        let touched =
+            (moe.experts / cut.ep * (1.0 - libm::exp(tokens * moe.ln_unvisited))).max(moe.top_k / cut.ep);
         let experts = ExpertShape {
             tokens,
             rows: tokens * moe.top_k / cut.ep,

@@ -70,6 +70,10 @@ pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Resu
         }
         points.push(frontier_point(&layout, &full, request.output_tokens, gpus));
 
+        // At its sustainable rate a layout is quickest: one that is no better even there cannot win.
+        if best.is_some_and(|known| full.sustainable_request_rate / gpus <= known.value) {
+            continue;
+        }
         let (met, tried, closest) = fastest_within(&model, &layout, &full, &request.slo, lengths);
         considered += tried;
         if let Some(candidate) = met {

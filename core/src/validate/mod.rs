@@ -26,8 +26,6 @@ pub enum ValidationKind {
     Inference,
     /// Training steps.
     Training,
-    /// Serving points.
-    Inference,
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
@@ -49,7 +47,6 @@ pub fn validate(
         ValidationKind::Collectives => collectives::validate(catalog, csv, by),
         ValidationKind::Inference => inference::validate(catalog, csv, by),
         ValidationKind::Training => training::validate(catalog, csv, by),
-        ValidationKind::Inference => inference::inference(catalog, csv, by),
     }
 }
 
