@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 pub struct Case {
     pub call: String,
     pub request: Json,
+    #[allow(dead_code)]
     pub expected: Json,
 }
 

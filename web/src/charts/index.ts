@@ -1,0 +1,3 @@
+// One chunk, loaded after the first answer.
+export { Bars } from "./bars";
+export { Lines } from "./lines";

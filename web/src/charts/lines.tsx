@@ -1,0 +1,149 @@
+// Lines over two measures: the frontier of throughput against the speed that one user sees.
+import { useSignal } from "@preact/signals";
+import { extent, max } from "d3-array";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { line } from "d3-shape";
+import { compact, digits } from "../format";
+import { strings } from "../strings";
+import { Figure, moveFocus, useWidth } from "./figure";
+
+export interface Dot {
+  x: number;
+  y: number;
+  /** What stands behind it: the cut and the load. */
+  note: string;
+}
+
+export interface Line {
+  key: string;
+  label: string;
+  tone: string;
+  current: boolean;
+  dots: readonly Dot[];
+}
+
+interface LinesProps {
+  name: string;
+  title: string;
+  x: { key: string; label: string };
+  y: { key: string; label: string };
+  lines: readonly Line[];
+}
+
+const HEIGHT = 280;
+const LEFT = 52;
+const FOOT = 40;
+const TOP = 12;
+
+export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
+  const [ref, width] = useWidth();
+  const active = useSignal<{ line: Line; dot: Dot } | undefined>(undefined);
+  const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
+  const [low = 1, high = 10] = extent(dots, ({ dot }) => dot.x) as [number?, number?];
+  const x = scaleLog([low, high], [LEFT, Math.max(LEFT, width - 12)]).nice();
+  const y = scaleLinear([0, max(dots, ({ dot }) => dot.y) ?? 1], [HEIGHT - FOOT, TOP]).nice();
+  const path = line<Dot>(
+    (dot) => x(dot.x),
+    (dot) => y(dot.y),
+  );
+  const focus = lines.find((one) => one.current) ?? lines[0];
+  const said = active.value;
+
+  return (
+    <Figure
+      name={name}
+      title={title}
+      columns={[
+        { key: "option", label: strings.columns.shape, names: true, value: ({ line }) => line.label },
+        { ...across, numeric: true, value: ({ dot }) => dot.x, show: ({ dot }) => digits(dot.x) },
+        { ...up, numeric: true, value: ({ dot }) => dot.y, show: ({ dot }) => digits(dot.y) },
+        { key: "cut", label: strings.columns.cut, value: ({ dot }) => dot.note },
+      ]}
+      rows={dots}
+      rowKey={({ line, dot }) => `${line.key} ${dot.x} ${dot.y}`}
+    >
+      <div class="chart" ref={ref}>
+        {width > 0 && (
+          // biome-ignore lint/a11y/useSemanticElements: a group of marks inside an image of data has no element
+          <svg
+            width={width}
+            height={HEIGHT}
+            role="group"
+            aria-label={`${title}. ${strings.chart.keys}`}
+            onKeyDown={moveFocus}
+          >
+            <g class="axis" aria-hidden="true">
+              {y.ticks(5).map((tick) => (
+                <g key={tick} transform={`translate(0 ${y(tick)})`}>
+                  <line x1={LEFT} x2={width} />
+                  <text x={LEFT - 8} dy="0.32em" text-anchor="end">
+                    {compact(tick)}
+                  </text>
+                </g>
+              ))}
+              {x.ticks(Math.max(2, width / 120)).map((tick) => (
+                <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
+                  {Number.isInteger(Math.log10(tick)) || x(10 * low) - x(low) > 160 ? compact(tick) : ""}
+                </text>
+              ))}
+              <text class="title" x={LEFT} y={HEIGHT - 4}>
+                {across.label} →
+              </text>
+            </g>
+            {[...lines]
+              .sort((a, b) => Number(a === focus) - Number(b === focus))
+              .map((one) => (
+                <path
+                  key={one.key}
+                  class={`line ${one.tone} ${one === focus ? "current" : ""}`}
+                  d={path([...one.dots]) ?? ""}
+                />
+              ))}
+            {focus?.dots.map((dot, i) => (
+              // biome-ignore lint/a11y/noNoninteractiveTabindex: each point takes the focus so that it can be read
+              <circle
+                key={`${dot.x} ${dot.y}`}
+                class={`dot ${focus.tone}`}
+                cx={x(dot.x)}
+                cy={y(dot.y)}
+                r={4}
+                role="img"
+                aria-label={`${focus.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`}
+                tabIndex={i === 0 ? 0 : -1}
+                onFocus={() => (active.value = { line: focus, dot })}
+                onBlur={() => (active.value = undefined)}
+                onPointerEnter={() => (active.value = { line: focus, dot })}
+                onPointerLeave={() => (active.value = undefined)}
+              />
+            ))}
+          </svg>
+        )}
+        {said && (
+          <div
+            class="tip"
+            style={{
+              insetBlockStart: `${Math.min(y(said.dot.y) + 14, HEIGHT - 70)}px`,
+              insetInlineStart: `${Math.min(x(said.dot.x), Math.max(0, width - 260))}px`,
+            }}
+            aria-hidden="true"
+          >
+            <p>
+              <strong>{said.line.label}</strong>
+            </p>
+            <ul>
+              <li>
+                <span>{across.label}</span>
+                <span class="number">{digits(said.dot.x)}</span>
+              </li>
+              <li>
+                <span>{up.label}</span>
+                <span class="number">{digits(said.dot.y)}</span>
+              </li>
+            </ul>
+            <p class="help">{said.dot.note}</p>
+          </div>
+        )}
+      </div>
+    </Figure>
+  );
+};

@@ -1,0 +1,275 @@
+// The page: the question beside its answer.
+import { useSignal } from "@preact/signals";
+import type { FigureSource, Plan } from "../../pkg/rackrate";
+import { json, python, save } from "../export";
+import * as show from "../format";
+import * as state from "../state";
+import { fill, strings } from "../strings";
+import { THEMES, theme } from "../theme";
+import { faultyField } from "./field";
+import { Headline } from "./headline";
+import { Question } from "./question";
+import { Serving } from "./serving";
+import { Splits } from "./splits";
+import { type Column, Table } from "./table";
+import { Training, Warned } from "./training";
+
+export const App = () => {
+  const open = useSignal(false);
+  return (
+    <>
+      <a class="skip" href="#answer" onClick={jump}>
+        {strings.skip}
+      </a>
+      <Top />
+      <div class="page">
+        <aside class={open.value ? "ask open" : "ask"}>
+          <button
+            type="button"
+            class="unfold"
+            aria-expanded={open.value}
+            aria-controls="question"
+            onClick={() => {
+              open.value = !open.value;
+            }}
+          >
+            {open.value ? strings.hideQuestion : strings.changeQuestion}
+          </button>
+          <div id="question">{state.scenario.value !== null && <Question />}</div>
+        </aside>
+        <main id="answer" tabIndex={-1}>
+          <Notices />
+          {state.plan.value ? <Answer plan={state.plan.value} /> : <Waiting />}
+        </main>
+      </div>
+      <footer>
+        <p>{strings.footer}</p>
+        {state.took.value > 0 && (
+          <p class="help">{fill(strings.computed, { time: show.seconds(state.took.value / 1000) })}</p>
+        )}
+      </footer>
+    </>
+  );
+};
+
+/** The fragment belongs to the scenario, so the skip link moves the focus itself. */
+const jump = (event: Event) => {
+  event.preventDefault();
+  document.getElementById("answer")?.focus();
+};
+
+const Top = () => (
+  <header>
+    <h1>
+      <img src="icon.svg" width="28" height="28" alt="" />
+      {strings.title}
+    </h1>
+    <p class="tagline">{strings.tagline}</p>
+    <div class="tools">
+      <Scenarios />
+      <Themes />
+    </div>
+    <Actions />
+  </header>
+);
+
+const Scenarios = () => {
+  const { base, changed, scenarios } = state;
+  return (
+    <div class="scenarios">
+      <label for="scenario">{strings.scenario}</label>
+      <select id="scenario" value={base.value} onChange={(event) => state.choose(event.currentTarget.value)}>
+        {base.value === "" && <option value="">{strings.ownScenario}</option>}
+        {scenarios.value.map(({ name }) => (
+          <option key={name} value={name}>
+            {name === base.value && changed.value ? fill(strings.changedScenario, { name }) : name}
+          </option>
+        ))}
+      </select>
+      {changed.value && base.value !== "" && (
+        <button type="button" class="link" onClick={() => state.choose(base.value)}>
+          {strings.reset}
+        </button>
+      )}
+    </div>
+  );
+};
+
+const Themes = () => (
+  <fieldset class="either themes">
+    <legend class="sr-only">{strings.theme.label}</legend>
+    <div>
+      {THEMES.map((name) => (
+        <label key={name}>
+          <input
+            type="radio"
+            name="theme"
+            checked={theme.value === name}
+            onChange={() => {
+              theme.value = name;
+            }}
+          />
+          <span>{strings.theme[name]}</span>
+        </label>
+      ))}
+    </div>
+  </fieldset>
+);
+
+const Actions = () => {
+  const said = useSignal("");
+  const copy = async (text: string) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      said.value = strings.actions.copied;
+    } catch {
+      said.value = strings.actions.notCopied;
+    }
+    setTimeout(() => {
+      said.value = "";
+    }, 2500);
+  };
+  const name = () => state.get("name") ?? "scenario";
+  const read = async (input: HTMLInputElement) => {
+    const [file] = input.files ?? [];
+    input.value = "";
+    if (file === undefined) return;
+    try {
+      state.open(JSON.parse(await file.text()));
+    } catch (thrown) {
+      state.notice.value = fill(strings.fileProblem, { message: thrown instanceof Error ? thrown.message : "" });
+    }
+  };
+  return (
+    <div class="actions" role="group" aria-label={strings.actions.label}>
+      <button type="button" onClick={() => copy(location.href.replace(/#.*$/, `#${state.link()}`))}>
+        {strings.actions.link}
+      </button>
+      <button type="button" onClick={() => copy(python(state.scenario.value))}>
+        {strings.actions.python}
+      </button>
+      <button
+        type="button"
+        onClick={() => save(`${name()}.json`, "application/json", json(state.scenario.value))}
+      >
+        {strings.actions.json}
+      </button>
+      <label class="button">
+        {strings.actions.open}
+        <input
+          type="file"
+          class="sr-only"
+          accept=".json,application/json"
+          onChange={(event) => read(event.currentTarget)}
+        />
+      </label>
+      <button type="button" onClick={() => print()}>
+        {strings.actions.print}
+      </button>
+      <output aria-live="polite">{said.value}</output>
+    </div>
+  );
+};
+
+/** What went wrong, where no field can say it. */
+const Notices = () => {
+  const failure = state.failure.value;
+  const refusal = state.refusal.value;
+  const unplaced = refusal !== undefined && faultyField() === undefined;
+  return (
+    <>
+      {failure !== undefined && (
+        <div class="notice wrong" role="alert">
+          <strong>{strings.failed}</strong>
+          <p>{strings.failedHelp}</p>
+          <p class="help">{failure}</p>
+        </div>
+      )}
+      {state.notice.value && (
+        <p class="notice" role="status">
+          {state.notice.value}
+        </p>
+      )}
+      {refusal !== undefined && (
+        <div class="notice wrong" role="alert">
+          <p>
+            {unplaced ? (
+              refusal.message
+            ) : (
+              <a href={`#${faultyField()}`} onClick={(event) => toField(event)}>
+                {refusal.message}
+              </a>
+            )}
+          </p>
+          {state.plan.value && <p class="help">{strings.outdated}</p>}
+        </div>
+      )}
+    </>
+  );
+};
+
+const toField = (event: Event) => {
+  event.preventDefault();
+  document.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+};
+
+const Answer = ({ plan }: { plan: Plan }) => (
+  <div class={state.stale.value ? "answer stale" : "answer"} aria-busy={state.busy.value}>
+    <Headline plan={plan} />
+    <Splits plan={plan} />
+    {plan.warnings.length > 0 && (
+      <section class="card" aria-labelledby="warnings">
+        <h2 id="warnings">{strings.warnings.title}</h2>
+        <Warned of={plan.warnings} />
+      </section>
+    )}
+    {plan.training && <Training plan={plan} training={plan.training} />}
+    {plan.serving && <Serving plan={plan} serving={plan.serving} />}
+    {plan.sources.length > 0 && (
+      <section class="card" aria-labelledby="sources">
+        <h2 id="sources">{strings.sources.title}</h2>
+        <Table
+          name="sources"
+          caption={strings.sources.caption}
+          columns={SOURCES}
+          rows={plan.sources}
+          rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
+          quiet
+        />
+      </section>
+    )}
+  </div>
+);
+
+const columns = strings.columns;
+const SOURCES: Column<FigureSource>[] = [
+  { key: "figure", label: columns.figure, names: true, value: (row) => row.figure },
+  { key: "source", label: columns.source, value: (row) => row.source.source },
+  { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
+  {
+    key: "confidence",
+    label: columns.confidence,
+    value: (row) => row.source.confidence,
+    show: (row) => strings.confidences[row.source.confidence],
+  },
+  { key: "note", label: columns.note, value: (row) => row.source.note ?? "" },
+];
+
+/** The answer's outline, at its size, until it is there. */
+const Waiting = () =>
+  state.failure.value !== undefined ? null : (
+    <div class="waiting" aria-busy="true">
+      <p class="sr-only" role="status">
+        {strings.loading}
+      </p>
+      <div class="bone tall" />
+      <div class="bones">
+        <div class="bone" />
+        <div class="bone" />
+        <div class="bone" />
+        <div class="bone" />
+      </div>
+      <div class="bone wide" />
+      <div class="bone wide" />
+    </div>
+  );

@@ -1,0 +1,92 @@
+// What things cost and where each price is from.
+import type { Cost, CostLine, Source, TermCost } from "../../pkg/rackrate";
+import * as show from "../format";
+import { strings } from "../strings";
+import { type Column, Table } from "./table";
+
+const columns = strings.columns;
+
+/** Title, trust and date of a source; its doubts where there are any. */
+export const Cited = ({ source }: { source: Source }) => (
+  <span class={`cited ${source.confidence}`} title={source.note || undefined}>
+    {source.source}
+    <span class="help">
+      {" "}
+      {source.as_of}, {strings.confidences[source.confidence].toLowerCase()}
+    </span>
+  </span>
+);
+
+const cited = <Row extends { source: Source }>(): Column<Row>[] => [
+  {
+    key: "source",
+    label: columns.source,
+    value: (row) => row.source.source,
+    show: (row) => <Cited source={row.source} />,
+  },
+  { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
+];
+
+const lines: Column<CostLine>[] = [
+  {
+    key: "item",
+    label: columns.item,
+    names: true,
+    value: (row) => row.item,
+    show: (row) => strings.items[row.item],
+  },
+  { key: "what", label: columns.what, value: (row) => row.what },
+  {
+    key: "quantity",
+    label: columns.quantity,
+    numeric: true,
+    value: (row) => row.quantity,
+    show: (row) => show.digits(row.quantity),
+  },
+  { key: "unit", label: columns.unit, value: (row) => row.unit },
+  {
+    key: "unit_usd",
+    label: columns.unitPrice,
+    numeric: true,
+    value: (row) => row.unit_usd,
+    show: (row) => show.usd(row.unit_usd),
+  },
+  { key: "usd", label: columns.usd, numeric: true, value: (row) => row.usd, show: (row) => show.usd(row.usd) },
+  ...cited<CostLine>(),
+];
+
+export const CostLines = ({ name, cost }: { name: string; cost: Cost }) => (
+  <Table
+    name={name}
+    caption={strings.detail.costCaption}
+    columns={lines}
+    rows={cost.lines}
+    rowKey={(row) => `${row.item} ${row.what} ${row.unit}`}
+    quiet
+  />
+);
+
+const terms: Column<TermCost>[] = [
+  { key: "term", label: columns.term, names: true, value: (row) => row.term, show: (row) => strings.terms[row.term] },
+  { key: "region", label: columns.region, value: (row) => row.region },
+  {
+    key: "usd_per_gpu_hour",
+    label: columns.perGpuHour,
+    numeric: true,
+    value: (row) => row.usd_per_gpu_hour,
+    show: (row) => show.usd(row.usd_per_gpu_hour),
+  },
+  { key: "usd", label: columns.usd, numeric: true, value: (row) => row.usd, show: (row) => show.usd(row.usd) },
+  ...cited<TermCost>(),
+];
+
+export const Terms = ({ name, costs }: { name: string; costs: readonly TermCost[] }) => (
+  <Table
+    name={name}
+    caption={strings.detail.termsCaption}
+    columns={terms}
+    rows={costs}
+    rowKey={(row) => `${row.term} ${row.region}`}
+    quiet
+  />
+);

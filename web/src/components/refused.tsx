@@ -1,0 +1,33 @@
+// Shapes that cannot do the job, with the reason.
+import type { Refusal } from "../../pkg/rackrate";
+import { strings } from "../strings";
+import { Cloud } from "./rich";
+import { type Column, Table } from "./table";
+
+const columns: Column<Refusal>[] = [
+  { key: "shape", label: strings.columns.shape, names: true, value: (row) => row.shape },
+  {
+    key: "cloud",
+    label: strings.columns.cloud,
+    value: (row) => row.provider,
+    show: (row) => <Cloud of={row.provider} />,
+  },
+  { key: "reason", label: strings.columns.reason, value: (row) => row.reason },
+];
+
+export const Refused = ({ name, refused }: { name: string; refused: readonly Refusal[] }) =>
+  refused.length === 0 ? null : (
+    <details>
+      <summary>
+        {strings.refused.title} <span class="count">{refused.length}</span>
+      </summary>
+      <Table
+        name={name}
+        caption={strings.refused.caption}
+        columns={columns}
+        rows={refused}
+        rowKey={(row) => `${row.provider} ${row.shape}`}
+        quiet
+      />
+    </details>
+  );

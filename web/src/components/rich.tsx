@@ -1,0 +1,31 @@
+// Small pieces that many parts share.
+import type { ComponentChildren } from "preact";
+import type { Provider } from "../../pkg/rackrate";
+import { strings } from "../strings";
+
+export const PROVIDERS = Object.keys(strings.clouds) as Provider[];
+
+/** A cloud's name in its colour; the name alone says it too. */
+export const Cloud = ({ of }: { of: Provider | null }) =>
+  of === null ? (
+    <span class="cloud none">{strings.noCloud}</span>
+  ) : (
+    <span class={`cloud ${of}`}>{strings.clouds[of]}</span>
+  );
+
+/** A sentence with its gaps filled by elements. */
+export const Sentence = ({ words, gaps }: { words: string; gaps: Record<string, ComponentChildren> }) => (
+  <>{words.split(/\{(\w+)\}/).map((part, i) => (i % 2 === 0 ? part : gaps[part]))}</>
+);
+
+/** Names and values, side by side. */
+export const Facts = ({ of }: { of: readonly (readonly [string, ComponentChildren])[] }) => (
+  <dl class="facts">
+    {of.map(([name, value]) => (
+      <div key={name}>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </div>
+    ))}
+  </dl>
+);

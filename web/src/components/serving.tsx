@@ -1,0 +1,252 @@
+// Ways to serve, ranked; one of them in detail.
+import { useSignal } from "@preact/signals";
+import type { Plan, ServingOption, ServingPlan, Term } from "../../pkg/rackrate";
+import { charts } from "../charts/lazy";
+import * as show from "../format";
+import { fill, strings } from "../strings";
+import { chosenServing } from "./headline";
+import { CostLines, Terms } from "./money";
+import { costParts, iterationParts, present, servingMemory } from "./parts";
+import { Refused } from "./refused";
+import { Cloud, Facts } from "./rich";
+import { type Column, Table } from "./table";
+import { Warned } from "./training";
+
+const columns = strings.columns;
+const words = strings.serving;
+const detail = strings.detail;
+
+export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan }) => {
+  const picked = useSignal<string | undefined>(undefined);
+  const { options } = serving;
+  const current = options.find((option) => option.shape === picked.value) ?? chosenServing(plan);
+  const term = plan.scenario.pricing?.term ?? "payg";
+  const priced = options.filter((option) => option.cost !== null);
+  const bars = options.map((option) => ({
+    key: option.shape,
+    label: titleOf(option),
+    end: show.seconds(option.point.decode.total_seconds),
+    parts: iterationParts(option.point.decode),
+    current: option === current,
+  }));
+  const drawn = options.filter((option) => option.frontier.length > 1);
+  return (
+    <section class="card" aria-labelledby="ways-to-serve">
+      <h2 id="ways-to-serve">{words.title}</h2>
+      <p class="facts-line">
+        {fill(words.facts, {
+          mean: show.digits(serving.mean_requests_per_second),
+          peak: show.digits(serving.peak_requests_per_second),
+        })}
+      </p>
+      {options.length > 0 && (
+        <Table
+          name="serving"
+          caption={words.caption}
+          columns={table(term, (shape) => {
+            picked.value = shape;
+          }, current?.shape)}
+          rows={options}
+          rowKey={(row) => `${row.provider} ${row.shape}`}
+          current={(row) => row === current}
+        />
+      )}
+      {charts.value && options.length > 0 && (
+        <div class="pair">
+          {priced.length > 0 && (
+            <charts.value.Bars
+              name="serving-cost"
+              title={words.chartCost}
+              bars={priced.map((option) => ({
+                key: option.shape,
+                label: titleOf(option),
+                end: show.usdShort(option.cost?.total_usd),
+                parts: option.cost ? costParts(option.cost, option.provider) : [],
+                current: option === current,
+              }))}
+              write={show.usdShort}
+              unit={{ key: "usd_per_month", label: columns.usd }}
+            />
+          )}
+          <charts.value.Bars
+            name="serving-iteration"
+            title={words.chartIteration}
+            bars={bars}
+            write={show.seconds}
+            unit={{ key: "seconds", label: columns.seconds }}
+            legend={present(bars)}
+          />
+        </div>
+      )}
+      {charts.value && drawn.length > 0 && (
+        <charts.value.Lines
+          name="serving-frontier"
+          title={words.frontier}
+          x={{ key: "tokens_per_second_per_user", label: words.frontierX }}
+          y={{ key: "output_tokens_per_second_per_gpu", label: words.frontierY }}
+          lines={drawn.map((option) => ({
+            key: option.shape,
+            label: titleOf(option),
+            tone: option.provider ?? "none",
+            current: option === current,
+            dots: option.frontier.map((point) => ({
+              x: point.tokens_per_second_per_user,
+              y: point.output_tokens_per_second_per_gpu,
+              note: `${cut(point.layout)}; ${columns.concurrency}: ${show.digits(point.concurrency)}`,
+            })),
+          }))}
+        />
+      )}
+      {current && <Detail option={current} />}
+      <Refused name="serving-refused" refused={serving.refused} />
+    </section>
+  );
+};
+
+const titleOf = (option: ServingOption) =>
+  `${option.provider ? `${strings.clouds[option.provider]} ` : ""}${option.shape}`;
+
+const cut = (layout: ServingOption["point"]["layout"]): string =>
+  (["tp", "pp", "ep", "dp"] as const)
+    .filter((name) => (layout[name] ?? 1) > 1 || name === "tp")
+    .map((name) => `${name} ${show.count(layout[name])}`)
+    .join(", ");
+
+const table = (term: Term, pick: (shape: string) => void, current: string | undefined): Column<ServingOption>[] => {
+  const price = (row: ServingOption) => row.terms.find((one) => one.term === term)?.usd_per_gpu_hour ?? null;
+  const number = (
+    key: string,
+    label: string,
+    value: (row: ServingOption) => number | null,
+    write: (value: number | null) => string,
+  ): Column<ServingOption> => ({ key, label, numeric: true, value, show: (row) => write(value(row)) });
+  return [
+    {
+      key: "shape",
+      label: columns.shape,
+      names: true,
+      value: (row) => row.shape,
+      show: (row) => (
+        <button type="button" class="pick" aria-pressed={row.shape === current} onClick={() => pick(row.shape)}>
+          {row.shape}
+        </button>
+      ),
+    },
+    { key: "cloud", label: columns.cloud, value: (row) => row.provider, show: (row) => <Cloud of={row.provider} /> },
+    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
+    number("gpus", columns.gpus, (row) => row.gpus, show.count),
+    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
+    {
+      key: "cost_usd_per_month",
+      label: columns.costMonth,
+      numeric: true,
+      value: (row) => row.cost?.total_usd ?? null,
+      show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
+    },
+    number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
+    number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
+    number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
+    number(
+      "output_tokens_per_second_per_gpu",
+      columns.output,
+      (row) => row.point.output_tokens_per_second_per_gpu,
+      show.digits,
+    ),
+    number("usd_per_million_input_tokens", columns.perMillionIn, (row) => row.usd_per_million_input_tokens, show.usd),
+    number(
+      "usd_per_million_output_tokens",
+      columns.perMillionOut,
+      (row) => row.usd_per_million_output_tokens,
+      show.usd,
+    ),
+    number("usd_per_thousand_requests", columns.perThousand, (row) => row.usd_per_thousand_requests, show.usd),
+  ];
+};
+
+const Detail = ({ option }: { option: ServingOption }) => {
+  const { point } = option;
+  const { memory } = point;
+  const times = [
+    { key: "decode", label: detail.decode, of: point.decode },
+    { key: "prefill", label: detail.prefill, of: point.prefill },
+  ].map(({ key, label, of }) => ({ key, label, end: show.seconds(of.total_seconds), parts: iterationParts(of) }));
+  return (
+    <section class="detail-of" aria-labelledby="serving-detail">
+      <h3 id="serving-detail">
+        <Cloud of={option.provider} /> {fill(words.detail, { shape: option.shape })}
+      </h3>
+      <div class="pair">
+        <Facts
+          of={[
+            [columns.gpus, `${show.count(option.gpus)} ${point.gpu}`],
+            [columns.nodes, show.count(option.nodes)],
+            [columns.replicas, show.count(option.replicas)],
+            [columns.spareReplicas, show.count(option.spare_replicas)],
+            [columns.replicaCut, cut(point.layout)],
+            [detail.boundBy, point.bound_by],
+            [
+              detail.sustainable,
+              fill(detail.perSecond, { count: show.digits(point.sustainable_request_rate) }),
+            ],
+          ]}
+        />
+        <Facts
+          of={[
+            [detail.meanTtft, show.seconds(point.ttft_seconds)],
+            [columns.ttft, show.seconds(point.ttft_p95_seconds)],
+            [detail.meanTpot, show.seconds(point.tpot_seconds)],
+            [columns.tpot, show.seconds(point.tpot_p95_seconds)],
+            [detail.batch, show.digits(point.decode_batch)],
+            [detail.concurrency, show.digits(point.concurrency)],
+            [detail.kvCapacity, fill(detail.tokens, { count: show.compact(memory.kv_capacity_tokens) })],
+          ]}
+        />
+      </div>
+      {charts.value && (
+        <div class="pair">
+          <charts.value.Bars
+            name="serving-memory"
+            title={detail.memoryServing}
+            bars={[
+              {
+                key: "memory",
+                label: point.gpu,
+                end: fill(detail.memoryOf, {
+                  used: show.digits(memory.total_gib),
+                  available: show.digits(memory.available_gib),
+                }),
+                parts: servingMemory(memory),
+                limit: memory.available_gib,
+              },
+            ]}
+            write={show.digits}
+            unit={{ key: "gib", label: columns.gib }}
+            legend={present([{ parts: servingMemory(memory) }])}
+          />
+          <charts.value.Bars
+            name="serving-times"
+            title={`${detail.decode}, ${detail.prefill.toLowerCase()}`}
+            bars={times}
+            write={show.seconds}
+            unit={{ key: "seconds", label: columns.seconds }}
+            legend={present(times)}
+          />
+        </div>
+      )}
+      {option.cost && (
+        <>
+          <h4>{detail.cost}</h4>
+          <CostLines name="serving-cost-lines" cost={option.cost} />
+        </>
+      )}
+      {option.terms.length > 1 && (
+        <details>
+          <summary>{detail.terms}</summary>
+          <Terms name="serving-terms" costs={option.terms} />
+        </details>
+      )}
+      <Warned of={option.warnings} />
+      <Warned of={point.warnings} />
+    </section>
+  );
+};

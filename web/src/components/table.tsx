@@ -1,0 +1,116 @@
+// A table that sorts, and goes away as CSV exactly as it stands.
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { type Cell, csv, save } from "../export";
+import { fill, strings } from "../strings";
+
+export interface Column<Row> {
+  /** Name in the CSV, with its unit. */
+  key: string;
+  label: string;
+  /** Sorted and exported. */
+  value: (row: Row) => Cell;
+  /** Shown; the value itself if not given. */
+  show?: (row: Row) => ComponentChildren;
+  numeric?: boolean;
+  /** Row header: names the row. */
+  names?: boolean;
+}
+
+interface TableProps<Row> {
+  name: string;
+  caption: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  rowKey: (row: Row) => string;
+  /** Stands out, and announces itself as chosen. */
+  current?: (row: Row) => boolean;
+  rowClass?: (row: Row) => string;
+  quiet?: boolean;
+}
+
+export const Table = <Row,>(props: TableProps<Row>) => {
+  const { name, caption, columns, rows, rowKey, current, rowClass, quiet } = props;
+  const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
+  const by = columns.find((column) => column.key === order.value?.key);
+  const sorted = by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
+
+  const turn = (column: Column<Row>) => {
+    const now = order.value;
+    // First the given order, then up, then down, then the given order again.
+    if (now?.key !== column.key) order.value = { key: column.key, down: false };
+    else if (now.down) order.value = undefined;
+    else order.value = { key: column.key, down: true };
+  };
+  const take = () =>
+    save(
+      `rackrate-${name}.csv`,
+      "text/csv;charset=utf-8",
+      csv(
+        columns.map((column) => column.key),
+        sorted.map((row) => columns.map((column) => column.value(row))),
+      ),
+    );
+
+  return (
+    <div class={quiet ? "table quiet" : "table"}>
+      {/* Scrolls sideways on a narrow screen, so it must be reachable by keyboard. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region takes the focus to be scrolled */}
+      <section class="scroll" aria-label={caption} tabIndex={0}>
+        <table>
+          <caption>{caption}</caption>
+          <thead>
+            <tr>
+              {columns.map((column) => {
+                const sort = order.value?.key === column.key ? (order.value.down ? "descending" : "ascending") : "none";
+                return (
+                  <th key={column.key} scope="col" class={column.numeric ? "number" : ""} aria-sort={sort}>
+                    <button type="button" onClick={() => turn(column)} title={fill(strings.sort, { column: column.label })}>
+                      {column.label}
+                      <span class="arrow" aria-hidden="true" />
+                    </button>
+                  </th>
+                );
+              })}
+            </tr>
+          </thead>
+          <tbody>
+            {sorted.map((row) => (
+              <tr
+                key={rowKey(row)}
+                class={rowClass?.(row) ?? ""}
+                aria-current={current?.(row) ? "true" : undefined}
+              >
+                {columns.map((column) => {
+                  const shown = column.show ? column.show(row) : column.value(row);
+                  return column.names ? (
+                    <th key={column.key} scope="row">
+                      {shown}
+                    </th>
+                  ) : (
+                    <td key={column.key} class={column.numeric ? "number" : ""}>
+                      {shown ?? strings.none}
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <button type="button" class="link take" onClick={take}>
+        {strings.actions.csv}
+        <span class="sr-only"> {caption}</span>
+      </button>
+    </div>
+  );
+};
+
+/** Absent values come last, whichever way. */
+const compare = <Row,>(column: Column<Row>, a: Row, b: Row, down: boolean): number => {
+  const [left, right] = [column.value(a), column.value(b)];
+  if (left === null || right === null) return Number(left === null) - Number(right === null);
+  const sign = down ? -1 : 1;
+  if (typeof left === "number" && typeof right === "number") return sign * (left - right);
+  return sign * String(left).localeCompare(String(right), strings.locale, { numeric: true });
+};

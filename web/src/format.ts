@@ -1,0 +1,107 @@
+// Numbers as people read them. Scaling for display only: every value shown is core's.
+import { strings } from "./strings";
+
+const cache = new Map<string, Intl.NumberFormat>();
+
+const format = (value: number, options: Intl.NumberFormatOptions): string => {
+  const key = JSON.stringify(options);
+  let formatter = cache.get(key);
+  if (formatter === undefined) {
+    formatter = new Intl.NumberFormat(strings.locale, options);
+    cache.set(key, formatter);
+  }
+  return formatter.format(value);
+};
+
+type Shown = number | null | undefined;
+const shown =
+  (write: (value: number) => string) =>
+  (value: Shown): string =>
+    value === null || value === undefined ? strings.none : write(value);
+
+/** `12,288` */
+export const count = shown((n) => format(n, { maximumFractionDigits: 0 }));
+/** Three digits that count: `0.0421`, `42.1`, `4,210`. */
+export const digits = shown((n) =>
+  Math.abs(n) >= 1000
+    ? format(n, { maximumFractionDigits: 0 })
+    : format(n, { maximumSignificantDigits: 3, minimumSignificantDigits: Math.abs(n) >= 1 ? 3 : 1 }),
+);
+/** `15.6T`, `405B`, `16.8M` */
+export const compact = shown((n) => format(n, { notation: "compact", maximumSignificantDigits: 3 }));
+/** `41.2 %` */
+export const percent = shown((n) => format(n, { style: "percent", maximumFractionDigits: 1 }));
+/** `$59.4M`, `$812` */
+export const usdShort = shown((n) =>
+  format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
+);
+/** `$59,412,008`, `$12.29`, `$0.0087` */
+export const usd = shown((n) => {
+  const size = Math.abs(n);
+  const fraction =
+    size >= 1000 || n === 0
+      ? { maximumFractionDigits: 0 }
+      : size >= 1
+        ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+        : { maximumSignificantDigits: 3 };
+  return format(n, { style: "currency", currency: "USD", ...fraction });
+});
+/** `86.4`: days to a tenth, whole from a hundred. */
+export const days = shown((n) => format(n, { maximumFractionDigits: n < 100 ? 1 : 0 }));
+
+/** Seconds in the unit that reads best: `12.4 s`, `38.1 ms`, `920 µs`, `3.2 min`. */
+export const seconds = shown((n) => {
+  const [scale, unit] =
+    n === 0 || (n >= 1 && n < 120)
+      ? [1, "s"]
+      : n >= 7200
+        ? [1 / 3600, "h"]
+        : n >= 120
+          ? [1 / 60, "min"]
+          : n >= 1e-3
+            ? [1e3, "ms"]
+            : [1e6, "µs"];
+  return `${digits(n * scale)}\u00a0${unit}`;
+});
+
+/** Bytes in decimal units: `1.62 GB`. */
+export const bytes = shown((n) => scaled(n, ["B", "kB", "MB", "GB", "TB", "PB", "EB"]));
+/** FLOP in decimal units: `3.8 YFLOP`. */
+export const flop = shown((n) =>
+  scaled(n, ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP", "ZFLOP", "YFLOP", "RFLOP"]),
+);
+
+const scaled = (value: number, units: readonly string[]): string => {
+  let n = value;
+  let step = 0;
+  while (Math.abs(n) >= 999.5 && step < units.length - 1) {
+    n /= 1000;
+    step += 1;
+  }
+  return `${digits(n)}\u00a0${units[step]}`;
+};
+
+/** `61.2 to 98.0` with the writer of the unit. */
+export const range = (low: number, high: number, write: (n: number) => string): string =>
+  strings.range.replace("{low}", write(low)).replace("{high}", write(high));
+
+const MULTIPLES: readonly [string, number][] = [
+  ["P", 1e15],
+  ["T", 1e12],
+  ["B", 1e9],
+  ["M", 1e6],
+  ["k", 1e3],
+];
+
+/** A number as a person would type it: `15.6T`, `8192`, `0.05`. Exact: read back, it is the same number. */
+export const typed = (value: number): string => {
+  if (Math.abs(value) >= 1e5) {
+    for (const [suffix, factor] of MULTIPLES) {
+      const head = String(Number((value / factor).toPrecision(12)));
+      if (Math.abs(value) >= factor && head.length <= 6 && Number(head) * factor === value) {
+        return `${head}${suffix}`;
+      }
+    }
+  }
+  return String(value);
+};

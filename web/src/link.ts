@@ -1,0 +1,117 @@
+// The link is the state: `#v=1&s=azure-trains-oci-serves&t.tokens=2T` names a built-in scenario and what differs from it.
+//
+// Readable and editable by hand; in the fragment, so that no server sees it. What the link says goes to core as it
+// stands: a misspelt key comes back as core's error, never dropped in silence.
+import { type Data, type Fields, isFields, member, put, same } from "./data";
+
+export const VERSION = "1";
+
+export interface Linked {
+  /** Name of the built-in scenario; empty where the link spells out everything. */
+  name: string;
+  scenario: Data;
+}
+
+export type Read = Linked | { problem: "version" | "scenario" | "damaged"; given: string };
+
+/** Short first parts of keys; `v` and `s` are the version and the scenario's name. */
+const SHORT: Readonly<Record<string, string>> = {
+  training: "t",
+  serving: "i",
+  pricing: "p",
+  transfer: "m",
+};
+const LONG = new Map(Object.entries(SHORT).map(([long, short]) => [short, long]));
+const TAKEN = new Set(["v", "s", ...LONG.keys()]);
+
+const PLAIN_KEY = /^[A-Za-z0-9_-]+$/;
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+
+/** The fragment, without `#`, for a scenario told as its difference from `base`. */
+export const write = ({ name, scenario }: Linked, base: Data): string => {
+  const parts = [`v=${VERSION}`];
+  if (name !== "") parts.push(`s=${escape(name)}`);
+  differences([], base, scenario, (path, value) => {
+    parts.push(`${key(path)}=${escape(text(value))}`);
+  });
+  return parts.join("&");
+};
+
+/** What a fragment says; `base` gives a built-in scenario by its name. */
+export const read = (fragment: string, base: (name: string) => Data | undefined): Read => {
+  const pairs: [string, string][] = [];
+  for (const part of fragment.replace(/^#/, "").split("&")) {
+    if (part === "") continue;
+    const cut = part.indexOf("=");
+    if (cut < 1) return { problem: "damaged", given: part };
+    try {
+      pairs.push([decodeURIComponent(part.slice(0, cut)), decodeURIComponent(part.slice(cut + 1))]);
+    } catch {
+      return { problem: "damaged", given: part };
+    }
+  }
+  const given = new Map(pairs);
+  const version = given.get("v");
+  if (version !== VERSION) return { problem: "version", given: version ?? "" };
+  const name = given.get("s") ?? "";
+  let scenario = name === "" ? {} : base(name);
+  if (scenario === undefined) return { problem: "scenario", given: name };
+  for (const [short, value] of pairs) {
+    if (short !== "v" && short !== "s") scenario = put(scenario, path(short), data(value));
+  }
+  return { name, scenario };
+};
+
+type Emit = (path: string[], value: Data) => void;
+
+const differences = (path: string[], base: Data | undefined, now: Data, emit: Emit): void => {
+  if (same(base, now)) return;
+  if (!opens(now)) return emit(path, now);
+  const old = isFields(base) ? base : {};
+  let said = false;
+  for (const name of new Set([...Object.keys(now), ...Object.keys(old).filter((k) => PLAIN_KEY.test(k))])) {
+    differences([...path, name], member(old, name), member(now, name) ?? null, (at, value) => {
+      said = true;
+      emit(at, value);
+    });
+  }
+  // An object where there was none, with nothing in it to say so.
+  if (!said || Object.keys(old).some((k) => !PLAIN_KEY.test(k))) emit(path, now);
+};
+
+/** Told member by member; anything else is told whole, as JSON. */
+const opens = (data: Data): data is Fields =>
+  isFields(data) && Object.keys(data).length > 0 && Object.keys(data).every((k) => PLAIN_KEY.test(k));
+
+const key = (path: string[]): string => {
+  const [first, ...rest] = path;
+  if (first === undefined) return "~";
+  return [SHORT[first] ?? (TAKEN.has(first) ? `~${first}` : first), ...rest].join(".");
+};
+
+const path = (key: string): string[] => {
+  if (key === "~") return [];
+  const [first = "", ...rest] = key.split(".");
+  return [LONG.get(first) ?? first.replace(/^~/, ""), ...rest];
+};
+
+const text = (value: Data): string => {
+  if (typeof value !== "string") return JSON.stringify(value);
+  const ambiguous = NUMBER.test(value) || /^(true|false|null|["[{].*)$/s.test(value);
+  return ambiguous || !value.isWellFormed() ? JSON.stringify(value) : value;
+};
+
+const data = (text: string): Data => {
+  if (NUMBER.test(text) || /^(true|false|null|["[{].*)$/s.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // Typed by hand: taken as the text it is.
+    }
+  }
+  return text;
+};
+
+/** As encodeURIComponent, but leaving readable what a fragment may hold. */
+const escape = (text: string): string =>
+  encodeURIComponent(text).replace(/%(2F|3A|2C|40)/g, (code) => decodeURIComponent(code));

@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Tests that cross the faces lie outside this folder; they take their packages from it. */
+const packages = ["axe-core", "fast-check", "playwright-core"].map((name) => ({
+  find: name,
+  replacement: here(`node_modules/${name}`),
+}));
+
+export default defineConfig({
+  // Relative addresses: the page works under any path of any static host.
+  base: "./",
+  build: {
+    target: "es2022",
+    // The wasm module and everything else are files of their own, never inlined.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  worker: { format: "es" },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: "unit", environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
+      },
+      {
+        extends: true,
+        resolve: { alias: packages },
+        test: { name: "wasm", environment: "node", dir: here("../tests/web"), include: ["**/wasm*.test.ts"] },
+      },
+      {
+        extends: true,
+        resolve: { alias: packages },
+        test: {
+          name: "browser",
+          environment: "node",
+          dir: here("../tests/web"),
+          include: ["**/page*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
