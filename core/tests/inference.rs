@@ -1,4 +1,5 @@
 //! Serving through the public door: known points, refusals with their fields, fleets and the search.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use rackrate::Error;
 use rackrate::catalog::Catalog;
