@@ -100,7 +100,6 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
                 />
               ))}
             {focus?.dots.map((dot, i) => (
-              // biome-ignore lint/a11y/noNoninteractiveTabindex: each point takes the focus so that it can be read
               <circle
                 key={`${dot.x} ${dot.y}`}
                 class={`dot ${focus.tone}`}

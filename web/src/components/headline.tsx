@@ -56,7 +56,7 @@ export const Headline = ({ plan }: { plan: Plan }) => {
         {split && (
           <Figure name={words.total} value={show.usdShort(split.total_usd)}>
             {scenario.serving
-              ? fill(words.totalMonths, { months: show.digits(scenario.serving.months ?? null) })
+              ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
               : words.totalTraining}
           </Figure>
         )}

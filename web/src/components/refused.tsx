@@ -12,7 +12,7 @@ const columns: Column<Refusal>[] = [
     value: (row) => row.provider,
     show: (row) => <Cloud of={row.provider} />,
   },
-  { key: "reason", label: strings.columns.reason, value: (row) => row.reason },
+  { key: "reason", long: true, label: strings.columns.reason, value: (row) => row.reason },
 ];
 
 export const Refused = ({ name, refused }: { name: string; refused: readonly Refusal[] }) =>
