@@ -85,3 +85,11 @@ pub fn validate(kind: &str, csv: &str, by: Option<&str>) -> Result<ValidationRep
 pub fn scenarios() -> Result<Vec<Scenario>, Error> {
     crate::plan::built_in()
 }
+
+/// The built-in scenario of this name.
+///
+/// # Errors
+/// An unknown name, with the nearest one that there is.
+pub fn scenario(name: &str) -> Result<Scenario, Error> {
+    crate::plan::built_in_named(name)
+}

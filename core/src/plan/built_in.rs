@@ -29,6 +29,18 @@ pub fn built_in() -> Result<Vec<Scenario>, Error> {
         .collect()
 }
 
+/// The built-in scenario of this name.
+///
+/// # Errors
+/// `UnknownName` with the nearest one that there is.
+pub fn built_in_named(name: &str) -> Result<Scenario, Error> {
+    let known = BUILT_IN.iter().map(|(known, _)| *known);
+    built_in()?
+        .into_iter()
+        .find(|scenario| scenario.name == name)
+        .ok_or_else(|| Error::unknown_name("scenario", "scenario", name, known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

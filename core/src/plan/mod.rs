@@ -9,7 +9,7 @@ mod splits;
 mod train;
 mod warnings;
 
-pub use built_in::built_in;
+pub use built_in::{built_in, built_in_named};
 pub use report::{
     FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };

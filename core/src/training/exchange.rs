@@ -3,7 +3,7 @@
 
 use super::job::Job;
 use super::layout::Task;
-use super::memory::RankParameters;
+use super::memory::{GRADIENT, RankParameters};
 use super::schedule::StageTime;
 use super::step::Cut;
 use crate::network::{CollectiveOp, CollectiveTime, Group, collective_time};
@@ -95,8 +95,7 @@ pub fn data_exchange(
             }
             Some(time.seconds * times)
         };
-        // Gradients travel in 32 bits under Megatron-Core's default, in 16 under FSDP.
-        let (gradient_bytes, weight_bytes) = (if cut.zero >= 3 { 2.0 } else { 4.0 }, 2.0);
+        let (gradient_bytes, weight_bytes) = (GRADIENT, 2.0);
         match cut.zero {
             0 => {
                 let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes * trained, group, count)?;

@@ -213,8 +213,11 @@ impl<'a> Rank<'a> {
         block.backward.kernels += kernels;
     }
 
-    /// Bytes in which the input of a linear layer is kept.
+    /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
     fn kept_input(&self, elements: f64) -> f64 {
+        if self.job.task == Task::Lora {
+            return 0.0;
+        }
         elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 

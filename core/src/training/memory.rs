@@ -41,10 +41,11 @@ impl RankParameters {
 }
 
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
-/// 1910.02054, section 3.1): 16-bit weights, gradients summed in 32 bits under ZeRO 0 to 2 as Megatron-Core does and in
-/// 16 under ZeRO 3 (reduced in 32, kept sharded), 32-bit master weights and two moments.
+/// 1910.02054, section 3.1): 16-bit weights and gradients (as the performance recipes of Megatron-Bridge, FSDP and
+/// MaxText keep them; a recipe that sums them in 32 bits needs twice that), 32-bit master weights and two moments.
 const WEIGHT: f64 = 2.0;
-const GRADIENT: f64 = 4.0;
+/// Bytes of a gradient, also on the wire.
+pub const GRADIENT: f64 = 2.0;
 const OPTIMIZER: f64 = 12.0;
 
 /// Memory of the fullest rank.
@@ -68,7 +69,9 @@ pub fn memory(
     // Under ZeRO 3 the layer at work is gathered whole, with the next one on its way.
     let layer = (rank.dense + rank.experts) / cut.stage_layers.max(1.0);
     let gathered = if cut.zero >= 3 { 2.0 * layer * WEIGHT } else { 0.0 };
-    let weights = split(3, WEIGHT) + gathered;
+    // Frozen weights need no 16-bit copy beside the one that products read.
+    let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
+    let weights = split(3, weight) + gathered;
     let gradients = trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
     let optimizer = trained * split(1, OPTIMIZER);
 

@@ -14,9 +14,10 @@ pub(super) fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result
     let table = Table::read(csv, &COLUMNS)?;
     let by = by.map(|column| table.check_column("by", column)).transpose()?;
     let mut rows = Vec::new();
+    let mut runs = Vec::new();
     for line in table.lines() {
-        let (quantity, measured, predicted) = match Measurement::read(&line)? {
-            Err(why) => ("time_s", None, Err(why)),
+        let (regime, measured, predicted) = match Measurement::read(&line)? {
+            Err(why) => (None, None, Err(why)),
             Ok(measurement) => {
                 let predicted = measurement.topology(catalog).and_then(|topology| {
                     measurement
@@ -24,25 +25,24 @@ pub(super) fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result
                         .map(|time| time.seconds)
                         .ok_or_else(|| "no such algorithm, or no fabric, on these links".to_owned())
                 });
-                (measurement.quantity(), Some(measurement.seconds), predicted)
+                (Some(measurement.quantity()), Some(measurement.seconds), predicted)
             }
         };
+        // Per regime: a run's small messages must not dilute its large ones.
+        let id = line.need("id")?;
+        runs.push(format!("{}/{}/{}", regime.unwrap_or(""), predicted.is_ok(), run_of(id)));
+        let regime = regime.map(str::to_owned);
         rows.push(ValidationRow {
-            id: line.need("id")?.to_owned(),
-            quantity: quantity.to_owned(),
+            id: id.to_owned(),
+            quantity: "seconds".to_owned(),
             measured,
             predicted: predicted.as_ref().ok().copied(),
             refused: predicted.err(),
-            group: by.map(|column| line.text(column).unwrap_or("").to_owned()),
+            group: by.map_or(regime, |column| Some(line.text(column).unwrap_or("").to_owned())),
             weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
         });
     }
     if !table.has("weight") {
-        // Per quantity: a run's small messages must not dilute its large ones.
-        let runs: Vec<String> = rows
-            .iter()
-            .map(|row| format!("{}/{}/{}", row.quantity, row.predicted.is_some(), run_of(&row.id)))
-            .collect();
         let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
         let weights = equal_weights(&runs);
         for (row, weight) in rows.iter_mut().zip(weights) {
@@ -211,7 +211,7 @@ impl Measurement {
         }
     }
 
-    /// Name of the measured quantity: errors of small messages, of large ones and of engines' kernels are kept apart.
+    /// Name of the regime: errors of small messages, of large ones and of engines' kernels are kept apart.
     pub fn quantity(&self) -> &'static str {
         match self.kernel {
             Kernel::Engine => "engine_time_s",

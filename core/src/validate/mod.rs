@@ -29,7 +29,8 @@ pub enum ValidationKind {
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
-/// form groups with their own statistics.
+/// form groups with their own statistics (collectives without it are grouped by small messages, large ones and engines'
+/// kernels).
 ///
 /// A row counts by the column `weight` where the table has one; else as its kind says (a run of collectives, that is the
 /// rows whose `id` differs in the running number only, counts once).
@@ -80,14 +81,25 @@ pub struct ValidationRow {
 pub struct ValidationReport {
     /// The rows in the table's order.
     pub rows: Vec<ValidationRow>,
-    /// Each quantity, then each group of each quantity.
-    pub summary: Vec<ValidationSummary>,
+    /// The statistics.
+    pub summary: ValidationSummaries,
+}
+
+/// Statistics of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ValidationSummaries {
+    /// Each quantity over the whole table, in order of appearance.
+    pub quantities: Vec<ValidationSummary>,
+    /// Each group of each quantity; empty where no column to group by was asked for.
+    pub groups: Vec<ValidationSummary>,
 }
 
 impl ValidationReport {
     /// The report on `rows`.
     pub fn new(rows: Vec<ValidationRow>) -> Self {
-        let summary = summarise(&rows);
-        Self { rows, summary }
+        let (quantities, groups) = summarise(&rows).into_iter().partition(|one| one.group.is_none());
+        Self { rows, summary: ValidationSummaries { quantities, groups } }
     }
 }

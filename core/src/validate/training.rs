@@ -153,6 +153,10 @@ impl Case {
         let recompute = match line.text("recompute") {
             None => None,
             Some("none") => Some(Recompute::None),
+            // JAX: everything but the query, key and value projections is done again.
+            Some("selective") if line.text("recompute_detail") == Some("remat policy save_qkv_proj") => {
+                Some(Recompute::Full)
+            }
             Some("selective") => Some(Recompute::Selective),
             Some("full") => Some(Recompute::Full),
             Some(other) => return Err(refused("recompute", &format!("{other} is not priced yet"))),

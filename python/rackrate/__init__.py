@@ -1,0 +1,39 @@
+"""rackrate: where to train a large model and where to serve it, in numbers that can be checked.
+
+>>> import rackrate as rr
+>>> [scenario.name for scenario in rr.scenarios()][0]
+'azure-trains-oci-serves'
+"""
+
+from rackrate import _types as types
+from rackrate._answer import Answer, Rows
+from rackrate._api import (
+    catalog,
+    collective,
+    plan,
+    scenarios,
+    search_layouts,
+    search_serving,
+    serving_point,
+    training_step,
+    validate,
+)
+from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
+from rackrate._errors import RackrateError
+
+__all__ = [
+    "Answer",
+    "RackrateError",
+    "Rows",
+    "__version__",
+    "catalog",
+    "collective",
+    "plan",
+    "scenarios",
+    "search_layouts",
+    "search_serving",
+    "serving_point",
+    "training_step",
+    "types",
+    "validate",
+]

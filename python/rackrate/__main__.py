@@ -1,0 +1,146 @@
+"""`python -m rackrate`: plans, validations and the catalogue in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from rackrate import RackrateError, __version__, _api, _files, _summary, _terminal, _types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXAMPLES = """examples:
+  python -m rackrate plan azure-trains-oci-serves
+  python -m rackrate plan serve-70b --set serving.traffic.requests_per_second=200
+  python -m rackrate plan my-scenario.json --json > plan.json
+  python -m rackrate validate training measured.csv --by gpu
+  python -m rackrate catalog shapes
+
+exit status: 0 answered, 1 the input was refused, 2 wrong usage
+"""
+
+REFUSED = 1
+KINDS = get_args(_types.ValidationKind)
+TABLES = [field.name for field in dataclasses.fields(_types.Catalog)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode still gets its table
+    options = parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`… | head`); nothing is left to say, and Python shall not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except RackrateError as error:
+        hint = f"\nhint: {error.hint}" if error.hint and error.hint not in error.message else ""
+        print(f"rackrate: {error.message}{hint}", file=sys.stderr)
+        return REFUSED
+    except OSError as error:
+        print(f"rackrate: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
+        return REFUSED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the commands."""
+    top = argparse.ArgumentParser(
+        prog="rackrate",
+        description="Where to train a large model and where to serve it: GPUs, interconnect and cost on Azure and OCI.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"rackrate {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+        added.set_defaults(run=run)
+        return added
+
+    plan = command("plan", run_plan, "answer a scenario")
+    plan.add_argument("scenario", help="name of a built-in scenario, or a JSON file")
+    plan.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        action="append",
+        default=[],
+        help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
+    )
+    command("scenarios", run_scenarios, "list the built-in scenarios")
+    validate = command("validate", run_validate, "put predictions beside a table of measurements")
+    validate.add_argument("kind", choices=KINDS, help="what the table is about")
+    validate.add_argument("file", help="a CSV file with a header line")
+    validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
+    catalog = command("catalog", run_catalog, "list what is known, with sources")
+    catalog.add_argument("table", choices=TABLES, help="which table")
+    return top
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    """Answer a scenario."""
+    scenario = Path(options.scenario) if Path(options.scenario).is_file() else options.scenario
+    changes: dict[str, Any] = {}
+    for change in options.set:
+        changes = _files.merged(changes, changed(change))
+    answer = _api.plan(scenario, **changes)
+    show(answer, answer._sections(), as_json=options.json)
+
+
+def changed(change: str) -> dict[str, Any]:
+    """Read `a.b=value` as nested dicts."""
+    path, equals, text = change.partition("=")
+    if not equals or not path:
+        message = f"--set {change}: FIELD=VALUE expected, such as training.deadline_days=60"
+        raise RackrateError("malformed", "--set", message)
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return dict(value)
+
+
+def run_scenarios(options: argparse.Namespace) -> None:
+    """List the built-in scenarios."""
+    answer = _api.scenarios()
+    show(answer, [_summary.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
+
+
+def run_validate(options: argparse.Namespace) -> None:
+    """Put predictions beside a table of measurements."""
+    answer = _api.validate(options.kind, options.file, by=options.by)
+    show(answer, answer._sections(), as_json=options.json)
+
+
+def run_catalog(options: argparse.Namespace) -> None:
+    """List one table of the catalogue."""
+    answer = getattr(_api.catalog(), options.table)
+    show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
+
+
+def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:
+    """Print an answer as JSON, or as text as wide as the terminal."""
+    if as_json:
+        print(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(_terminal.text(sections, shutil.get_terminal_size((120, 24)).columns))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

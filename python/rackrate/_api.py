@@ -1,0 +1,296 @@
+"""The calls, with the names and parameters that every face shares. Each hands its arguments to the core as they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rackrate import _core, _files
+from rackrate._answer import Answer, Rows
+from rackrate._types import (
+    Catalog,
+    CollectiveAnswer,
+    CollectiveOp,
+    LatencyTargets,
+    Layout,
+    LayoutSearch,
+    Plan,
+    Precision,
+    Scenario,
+    ServingLayout,
+    ServingPoint,
+    ServingSearch,
+    Task,
+    TrainingStep,
+    ValidationKind,
+    ValidationReport,
+)
+
+Model = str | os.PathLike[str] | Mapping[str, Any] | Answer
+"""A preset's name, an architecture as a dict, or the path or content of a Hugging Face ``config.json``."""
+
+
+def given(**arguments: object) -> dict[str, object]:
+    """Keep the arguments that were given: the core fills in the rest."""
+    kept = {name: value for name, value in arguments.items() if value is not None}
+    if "model" in kept:
+        kept["model"] = _files.model(kept["model"])
+    return kept
+
+
+def plan(scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None, **changes: object) -> Plan:
+    """Decide where to train and where to serve: GPUs, layouts, times, costs, over all allowed clouds, ranked.
+
+    Args:
+        scenario: A built-in scenario's name (see `scenarios`), the path of a scenario's JSON file, or the scenario as
+            a dict. May be left out when every field is given by name.
+        **changes: Fields laid over the scenario, at every level: ``plan("serve-70b", serving={"precision": "bf16"})``.
+
+    Raises:
+        RackrateError: A field is unknown, missing, of the wrong type, out of range or in conflict with another.
+        OSError: The file cannot be read.
+    """
+    return Plan._read(_core.plan(question(scenario, changes)))
+
+
+def question(scenario: object, changes: Mapping[str, object]) -> object:
+    """Give the scenario to ask about, as dicts."""
+    if _files.is_path(scenario):
+        scenario = _files.read_json(scenario, "")  # type: ignore[arg-type]  # is_path said so
+    elif isinstance(scenario, str):
+        scenario = _core.scenario(scenario)
+    elif isinstance(scenario, Answer):
+        scenario = scenario.to_dict()
+    if changes or scenario is None:
+        if scenario is not None and not isinstance(scenario, Mapping):
+            return scenario  # refused by the core, in its words
+        today = changes.get("today")
+        if isinstance(today, dt.date):
+            changes = {**changes, "today": today.isoformat()}
+        scenario = _files.merged(scenario or {}, changes)
+    return scenario
+
+
+def training_step(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    gpus: int,
+    layout: Layout | Mapping[str, Any],
+    sequence_length: int,
+    precision: Precision = "bf16",
+    task: Task = "pretrain",
+) -> TrainingStep:
+    """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on, such as ``Standard_ND96isr_H100_v5``; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        gpus: GPUs of the job.
+        layout: How the job is cut: ``dict(tp=, pp=, vp=, dp=, cp=, ep=, micro_batch=, global_batch=, recompute=,
+            zero=)``.
+        sequence_length: Tokens in a sequence.
+        precision: Number format of the matrix products.
+        task: What is trained.
+
+    Raises:
+        RackrateError: A field is unknown, out of range, or the layout does not divide.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        gpus=gpus,
+        layout=layout,
+        sequence_length=sequence_length,
+        precision=precision,
+        task=task,
+    )
+    return TrainingStep._read(_core.training_step(request))
+
+
+def search_layouts(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    gpus: int,
+    global_batch: int,
+    sequence_length: int,
+    precision: Precision = "bf16",
+    task: Task = "pretrain",
+    best: int | None = None,
+) -> LayoutSearch:
+    """Search the best training layouts for this many GPUs, fastest first.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        gpus: GPUs of the job.
+        global_batch: Sequences in an optimiser step.
+        sequence_length: Tokens in a sequence.
+        precision: Number format of the matrix products.
+        task: What is trained.
+        best: How many of the best layouts to return.
+
+    Raises:
+        RackrateError: A field is unknown or out of range.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        gpus=gpus,
+        global_batch=global_batch,
+        sequence_length=sequence_length,
+        precision=precision,
+        task=task,
+        best=best,
+    )
+    return LayoutSearch._read(_core.search_layouts(request))
+
+
+def serving_point(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    gpus: int,
+    layout: ServingLayout | Mapping[str, Any],
+    input_tokens: float,
+    output_tokens: float,
+    concurrency: float | None = None,
+    request_rate: float | None = None,
+    precision: Precision = "bf16",
+    kv_precision: Precision | None = None,
+) -> ServingPoint:
+    """Estimate one explicit operating point: TTFT, TPOT, throughput, use of the KV cache.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        gpus: GPUs in all: a multiple of a replica's.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
+        request_rate: Requests per second over all GPUs, arriving at random.
+        precision: Number format of weights and matrix products.
+        kv_precision: Number format of the KV cache.
+
+    Raises:
+        RackrateError: A field is unknown, out of range, or the layout does not divide.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        gpus=gpus,
+        layout=layout,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        concurrency=concurrency,
+        request_rate=request_rate,
+        precision=precision,
+        kv_precision=kv_precision,
+    )
+    return ServingPoint._read(_core.serving_point(request))
+
+
+def search_serving(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    input_tokens: float,
+    output_tokens: float,
+    slo: LatencyTargets | Mapping[str, Any],
+    precision: Precision = "bf16",
+    kv_precision: Precision | None = None,
+    max_replica_gpus: int | None = None,
+) -> ServingSearch:
+    """Search the cheapest way to serve within latency targets, and the frontier of throughput and interactivity.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        slo: Latency targets: ``dict(ttft_p95_seconds=, tpot_p95_seconds=)``.
+        precision: Number format of weights and matrix products.
+        kv_precision: Number format of the KV cache.
+        max_replica_gpus: Largest replica to look at, GPUs.
+
+    Raises:
+        RackrateError: A field is unknown or out of range.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        slo=slo,
+        precision=precision,
+        kv_precision=kv_precision,
+        max_replica_gpus=max_replica_gpus,
+    )
+    return ServingSearch._read(_core.search_serving(request))
+
+
+def collective(
+    op: CollectiveOp,
+    bytes: float,  # noqa: A002 (the promised name; nothing here needs the type)
+    *,
+    shape: str | None = None,
+    gpu: str | None = None,
+    nodes: int,
+    gpus_per_node: int | None = None,
+) -> CollectiveAnswer:
+    """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
+
+    Args:
+        op: The operation, such as ``all_reduce``.
+        bytes: Message size, bytes, as nccl-tests counts it.
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, on the fabric of a published system with it.
+        nodes: Nodes that take part.
+        gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
+
+    Raises:
+        RackrateError: A field is unknown or out of range.
+    """
+    request = given(op=op, bytes=bytes, shape=shape, gpu=gpu, nodes=nodes, gpus_per_node=gpus_per_node)
+    return CollectiveAnswer._read(_core.collective(request))
+
+
+def catalog() -> Catalog:
+    """Give everything known: GPUs, shapes, fabrics, prices and models, each row with source, date and confidence."""
+    return Catalog._read(_core.catalog())
+
+
+def validate(kind: ValidationKind, path: str | os.PathLike[str], *, by: str | None = None) -> ValidationReport:
+    """Put predictions beside a table of measurements, with error statistics.
+
+    Args:
+        kind: What the table is about: ``training``, ``inference`` or ``collectives``.
+        path: A CSV file with a header line.
+        by: A column whose values form groups with statistics of their own.
+
+    Raises:
+        RackrateError: The file is no such table: with line and column.
+        OSError: The file cannot be read.
+    """
+    return ValidationReport._read(_core.validate(kind, _files.read_text(path, "path"), by))
+
+
+def scenarios() -> Rows[Scenario]:
+    """List the built-in scenarios: questions that `plan` answers by name."""
+    return Rows(Scenario._read(scenario) for scenario in _core.scenarios())

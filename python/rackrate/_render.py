@@ -1,0 +1,141 @@
+"""How answers look in a notebook: one line, an HTML table, a chart. Nothing here computes an answer."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from rackrate import _summary
+from rackrate._words import figure, label_of, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rackrate._answer import Answer, Rows
+    from rackrate._summary import Section, Table
+
+# Shown first in one line, where the answer has them.
+FIRST: Final = (
+    "name",
+    "shape",
+    "gpu",
+    "gpus",
+    "step_seconds",
+    "tokens_per_second_per_gpu",
+    "mfu",
+    "ttft_seconds",
+    "tpot_seconds",
+    "output_tokens_per_second",
+    "total_usd",
+)
+SHOWN: Final = 6
+LONGEST_TABLE: Final = 60
+
+
+def line(answer: Answer) -> str:
+    """Give an answer as one line: its first figures, and an ellipsis where it has more."""
+    row = {name: value for name, value in answer._flat().items() if value is not None and value != ""}
+    names: list[str] = [name for name in FIRST if name in row]
+    names += [name for name in row if name not in names and "." not in name]
+    told = [f"{name}={short(row[name])}" for name in names[:SHOWN]]
+    told += [f"{name}={value!r}" for name, value in answer._items() if is_list(value)]
+    more = " …" if len(row) > SHOWN else ""
+    return f"<{type(answer).__name__} {' '.join(told)}{more}>"
+
+
+def is_list(value: object) -> TypeGuard[Rows[Any]]:
+    """Whether the value is a list of records."""
+    return isinstance(value, tuple) and hasattr(value, "records")
+
+
+def short(value: Any) -> str:
+    """Write a value in one line; cut-off text ends in an ellipsis."""
+    if isinstance(value, float):
+        return figure(value).replace(",", "_")
+    if isinstance(value, int):
+        return str(value)
+    words = repr(value)
+    return words if len(words) <= 60 else words[:59] + "…"  # noqa: PLR2004 (a line of a notebook takes two)
+
+
+STYLE: Final = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+CELL: Final = "padding:0.15em 0.7em;border-bottom:1px solid rgba(128,128,128,0.35)"
+
+
+def html(sections: Iterable[Section]) -> str:
+    """Give sections as HTML in the colours of their surroundings."""
+    out = []
+    for section in sections:
+        title = f"<p><strong>{escape(section.title)}</strong></p>" if section.title else ""
+        lines = "".join(f"<p>{escape(words)}</p>" for words in section.lines)
+        out.append(title + lines + (html_table(section.table) if section.table else ""))
+    return f"<div>{''.join(out)}</div>"
+
+
+def html_table(table: Table) -> str:
+    """Give a table as HTML; a long one says how many rows it leaves out."""
+    head = "".join(
+        f'<th scope="col" style="{CELL};text-align:{side(column.number)}">{escape(column.title)}'
+        + (f" <small>{escape(column.unit)}</small></th>" if column.unit else "</th>")
+        for column in table.columns
+    )
+    body = "".join(html_row(row, table, marked=at == table.marked) for at, row in enumerate(table.rows[:LONGEST_TABLE]))
+    rest = len(table.rows) - LONGEST_TABLE
+    note = f"<p>… and {rest:,} more rows; to_pandas() has them all</p>" if rest > 0 else ""
+    return f'<table style="{STYLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
+
+
+def html_row(row: tuple[str, ...], table: Table, *, marked: bool) -> str:
+    """Give one row; the one that the scenario leads to is bold."""
+    weight = ";font-weight:bold" if marked else ""
+    cells = [
+        f'<td style="{CELL};text-align:{side(column.number)}{weight}">{escape(cell)}</td>'
+        for cell, column in zip(row, table.columns, strict=True)
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def side(number: bool) -> str:  # noqa: FBT001 (a word for a flag)
+    """Give the side that cells are set to."""
+    return "right" if number else "left"
+
+
+def fields(answer: Answer) -> list[Section]:
+    """Give the fields of an answer as a table of name, value, unit; then each list of records as a table."""
+    columns = (
+        _summary.Column("field", number=False),
+        _summary.Column("value"),
+        _summary.Column("unit", number=False),
+    )
+    rows = tuple((label_of(name), figure(value), unit_of(name)) for name, value in answer._flat().items())
+    sections = [_summary.Section(type(answer).__name__, (), _summary.Table(columns, rows))]
+    for name, value in answer._items():
+        if is_list(value) and value:
+            sections.append(_summary.Section(label_of(name), (), _summary.of_records(value.records())))
+    return sections
+
+
+def chart(plan: Any) -> dict[str, Any] | None:
+    """Give a Vega-Lite chart of what each option costs, or none where no option has a price."""
+    bars = [
+        {"job": job, "option": f"{_summary.where(option)} × {option.gpus:,}", "usd": option.cost.total_usd}
+        for job, part in (("training", plan.training), ("serving, a month", plan.serving))
+        if part is not None
+        for option in part.options
+        if option.cost is not None
+    ]
+    if not bars:
+        return None
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "description": f"Cost of each option of {plan.scenario.name}, USD",
+        "data": {"values": bars},
+        "mark": {"type": "bar", "tooltip": True},
+        "encoding": {
+            "y": {"field": "option", "type": "nominal", "sort": "x", "title": None},
+            "x": {"field": "usd", "type": "quantitative", "title": "USD", "axis": {"format": "~s"}},
+            "row": {"field": "job", "type": "nominal", "title": None},
+        },
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+        "background": "transparent",
+    }

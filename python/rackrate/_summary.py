@@ -1,0 +1,420 @@
+"""What a person wants to read of an answer, as sections of lines and tables; printed by `_terminal` and `_render`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rackrate._words import amount, dollars, figure, label_of, percent, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rackrate._types import (
+        Cost,
+        Layout,
+        Plan,
+        Refusal,
+        ServingLayout,
+        ServingOption,
+        ServingPlan,
+        Split,
+        TrainingOption,
+        TrainingPlan,
+        ValidationReport,
+        ValidationSummary,
+    )
+
+# Reasons that are told of shapes that cannot.
+REASONS: Final = 4
+
+CLOUDS: Final = {"azure": "Azure", "oci": "OCI", None: "–"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: What stands in it.
+        unit: Unit of its numbers; empty for none.
+        number: Whether its cells are numbers, set to the right.
+        weight: A narrow terminal leaves out columns of low weight first.
+    """
+
+    title: str
+    unit: str = ""
+    number: bool = True
+    weight: int = 5
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are printed; `marked` is the row that the scenario leads to."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marked: int | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, lines of text, a table."""
+
+    title: str = ""
+    lines: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+def of_plan(plan: Plan) -> list[Section]:
+    """Summarise a plan: headline, ranked options, what the chosen ones are made of, splits, warnings."""
+    sections = [Section(plan.scenario.name, headline(plan))]
+    if plan.training:
+        sections += of_training(plan.training)
+    if plan.serving:
+        sections += of_serving(plan.serving)
+    if plan.splits:
+        sections.append(of_splits(plan.splits))
+    notes = tuple(f"{warning.about}: {warning.message}" for warning in plan.warnings)
+    if notes:
+        sections.append(Section("Warnings", tuple(dict.fromkeys(notes))))
+    return sections
+
+
+def headline(plan: Plan) -> tuple[str, ...]:
+    """Say the decision in a few lines."""
+    lines = [plan.scenario.description] if plan.scenario.description else []
+    training = chosen_of(plan.training)
+    if training:
+        cost = f" · {dollars(training.cost.total_usd)} USD" if training.cost else " · no price known"
+        late = "" if training.meets_deadline else " · misses the deadline"
+        lines.append(
+            f"Train on {where(training)}: {training.gpus:,} GPUs · {amount(training.days)} days "
+            f"({amount(training.days_interval.low)} to {amount(training.days_interval.high)}){cost}{late}"
+        )
+    elif plan.training:
+        lines.append("Train: nothing fits; see the shapes that were refused.")
+    serving = chosen_of(plan.serving)
+    if serving:
+        cost = f" · {dollars(serving.cost.total_usd)} USD a month" if serving.cost else " · no price known"
+        lines.append(
+            f"Serve on {where(serving)}: {serving.gpus:,} GPUs in {serving.replicas + serving.spare_replicas:,} "
+            f"replicas · p95 TTFT {amount(serving.point.ttft_p95_seconds)} s"
+            f" · p95 TPOT {amount(serving.point.tpot_p95_seconds * 1e3)} ms{cost}"
+        )
+    elif plan.serving:
+        lines.append("Serve: nothing meets the targets; see the shapes that were refused.")
+    split = next((split for split in plan.splits if split.chosen), None)
+    if split and plan.training and plan.serving:
+        months = plan.scenario.serving.months if plan.scenario.serving else 0
+        lines.append(
+            f"Together {dollars(split.total_usd)} USD with {months:g} months of service"
+            f" and {dollars(split.transfer_usd)} USD to move {amount(split.transfer_gb)} GB of weights."
+        )
+    return tuple(lines)
+
+
+def chosen_of(plan: TrainingPlan | ServingPlan | None) -> Any:
+    """Give the option that the scenario leads to, if there is one."""
+    if plan is None:
+        return None
+    at = marked_in(plan)
+    return None if at is None else plan.options[at]
+
+
+def where(option: TrainingOption | ServingOption) -> str:
+    """Name the cloud and the shape."""
+    return f"{CLOUDS[option.provider]} {option.shape}" if option.provider else option.shape
+
+
+def marked_in(plan: TrainingPlan | ServingPlan) -> int | None:
+    """Give the row of the option that the scenario leads to."""
+    shapes = [option.shape for option in plan.options]
+    return shapes.index(plan.chosen) if plan.chosen in shapes else None
+
+
+def of_training(training: TrainingPlan) -> list[Section]:
+    """Summarise the ways to train, and the step and the cost of the one that is chosen."""
+    columns = (
+        Column("cloud", number=False, weight=9),
+        Column("shape", number=False, weight=10),
+        Column("GPUs", weight=10),
+        Column("nodes", weight=3),
+        Column("layout", number=False, weight=6),
+        Column("step", "s", weight=7),
+        Column("MFU", "%", weight=8),
+        Column("tokens/s/GPU", weight=4),
+        Column("memory", "GiB", weight=5),
+        Column("exposed", "%", weight=2),
+        Column("goodput", "%", weight=4),
+        Column("days", weight=10),
+        Column("cost", "USD", weight=10),
+        Column("in time", number=False, weight=1),
+    )
+    rows = tuple(
+        (
+            CLOUDS[option.provider],
+            option.shape,
+            figure(option.gpus),
+            figure(option.nodes + option.spare_nodes),
+            layout_words(option.step.layout),
+            amount(option.step.step_seconds),
+            percent(option.step.mfu),
+            amount(option.step.tokens_per_second_per_gpu),
+            f"{amount(option.step.memory.total_gib)} of {amount(option.step.memory.available_gib)}",
+            percent(option.step.exposed_share),
+            percent(option.goodput),
+            amount(option.days),
+            cost_cell(option.cost),
+            figure(option.meets_deadline),
+        )
+        for option in training.options
+    )
+    steps = f"{training.steps:,.0f} steps of {training.global_batch:,} sequences, {training.model_flop:.3g} model FLOP"
+    sections = [Section("Training", (steps,), Table(columns, rows, marked_in(training)))]
+    sections += refused(training.refused)
+    option = chosen_of(training)
+    if option:
+        sections += of_step(option)
+        sections += of_cost("Cost of training", option.cost)
+    return sections
+
+
+def of_step(option: TrainingOption) -> list[Section]:
+    """Say what the step, its memory and its traffic consist of."""
+    step = option.step
+    columns = (
+        Column("dimension", number=False, weight=10),
+        Column("collective", number=False, weight=8),
+        Column("algorithm", number=False, weight=3),
+        Column("ranks", weight=7),
+        Column("message", "MB", weight=5),
+        Column("scale-up", "GB/step/GPU", weight=8),
+        Column("fabric", "GB/step/GPU", weight=8),
+        Column("busbw", "GB/s", weight=9),
+        Column("time", "s", weight=6),
+        Column("exposed", "s", weight=9),
+    )
+    rows = tuple(
+        (
+            line.dimension,
+            line.op.replace("_", "-"),
+            line.algorithm.replace("_", " "),
+            figure(line.ranks),
+            amount(line.message_bytes / 1e6),
+            amount(line.scale_up_bytes / 1e9),
+            amount(line.fabric_bytes / 1e9),
+            amount(line.busbw_gb_per_s),
+            amount(line.seconds),
+            amount(line.exposed_seconds),
+        )
+        for line in step.traffic
+    )
+    lines = (
+        f"time: {parts(step.parts, '_seconds', 's')}",
+        f"memory of the fullest GPU: {parts(step.memory, '_gib', 'GiB', leave=('total', 'available'))}",
+        f"bound by {step.bound_by}; communication is waited for in {percent(step.exposed_share)} % of the step",
+    )
+    return [Section(f"A training step on {where(option)}", lines, Table(columns, rows) if rows else None)]
+
+
+def of_serving(serving: ServingPlan) -> list[Section]:
+    """Summarise the ways to serve, and the replica and the cost of the one that is chosen."""
+    columns = (
+        Column("cloud", number=False, weight=9),
+        Column("shape", number=False, weight=10),
+        Column("GPUs", weight=10),
+        Column("replicas", weight=8),
+        Column("layout", number=False, weight=6),
+        Column("p95 TTFT", "s", weight=7),
+        Column("p95 TPOT", "ms", weight=8),
+        Column("tokens/s/GPU", weight=6),
+        Column("KV used", "%", weight=2),
+        Column("cost", "USD/month", weight=10),
+        Column("input", "USD/M tokens", weight=4),
+        Column("output", "USD/M tokens", weight=5),
+    )
+    rows = tuple(
+        (
+            CLOUDS[option.provider],
+            option.shape,
+            figure(option.gpus),
+            f"{option.replicas:,} + {option.spare_replicas:,}",
+            layout_words(option.point.layout),
+            amount(option.point.ttft_p95_seconds),
+            amount(option.point.tpot_p95_seconds * 1e3),
+            amount(option.point.output_tokens_per_second_per_gpu),
+            percent(option.point.memory.kv_used_share),
+            cost_cell(option.cost),
+            amount(option.usd_per_million_input_tokens),
+            amount(option.usd_per_million_output_tokens),
+        )
+        for option in serving.options
+    )
+    load = (
+        f"{amount(serving.peak_requests_per_second)} requests/s at the peak, "
+        f"{amount(serving.mean_requests_per_second)} on average"
+    )
+    sections = [Section("Serving", (load,), Table(columns, rows, marked_in(serving)))]
+    sections += refused(serving.refused)
+    option = chosen_of(serving)
+    if option:
+        point = option.point
+        kv = f"{amount(point.memory.kv_used_gib)} of {amount(point.memory.kv_capacity_gib)} GiB KV cache"
+        weights = f"{amount(point.memory.weights_gib)} GiB weights, {amount(point.memory.workspace_gib)} GiB workspace"
+        lines = (
+            f"decode iteration: {parts(point.decode, '_seconds', 'ms', leave=('total',), scale=1e3)}",
+            f"prefill of one prompt: {parts(point.prefill, '_seconds', 'ms', leave=('total',), scale=1e3)}",
+            f"memory of a GPU: {weights}, {kv}",
+            f"bound by {point.bound_by}",
+        )
+        sections.append(Section(f"A replica on {where(option)}", lines))
+        sections += of_cost("Cost of a month of serving", option.cost)
+    return sections
+
+
+def of_cost(title: str, cost: Cost | None) -> list[Section]:
+    """Show a cost line by line, each with its source."""
+    if cost is None:
+        return []
+    columns = (
+        Column("item", number=False, weight=8),
+        Column("of", number=False, weight=6),
+        Column("quantity", weight=7),
+        Column("unit", number=False, weight=7),
+        Column("price", "USD/unit", weight=7),
+        Column("cost", "USD", weight=10),
+        Column("price from", number=False, weight=2),
+        Column("as of", number=False, weight=3),
+    )
+    rows = tuple(
+        (
+            line.item.replace("_", " "),
+            line.what,
+            amount(line.quantity),
+            line.unit,
+            amount(line.unit_usd),
+            dollars(line.usd),
+            line.source.source,
+            line.source.as_of,
+        )
+        for line in cost.lines
+    )
+    total = ("total", "", "", "", "", dollars(cost.total_usd), "", "")
+    return [Section(title, (), Table(columns, (*rows, total)))]
+
+
+def of_splits(splits: Sequence[Split]) -> Section:
+    """Show the ways to split the work over the clouds."""
+    columns = (
+        Column("train on", number=False, weight=10),
+        Column("training shape", number=False, weight=4),
+        Column("serve on", number=False, weight=10),
+        Column("serving shape", number=False, weight=3),
+        Column("training", "USD", weight=8),
+        Column("serving", "USD/month", weight=8),
+        Column("transfer", "USD", weight=7),
+        Column("moved", "GB", weight=2),
+        Column("takes", "h", weight=2),
+        Column("total", "USD", weight=10),
+    )
+    rows = tuple(
+        (
+            CLOUDS[split.train_on],
+            split.training_shape or "–",
+            CLOUDS[split.serve_on],
+            split.serving_shape or "–",
+            dollars(split.training_usd),
+            dollars(split.serving_usd_per_month),
+            dollars(split.transfer_usd),
+            amount(split.transfer_gb),
+            amount(split.transfer_hours),
+            dollars(split.total_usd),
+        )
+        for split in splits
+    )
+    marked = next((at for at, split in enumerate(splits) if split.chosen), None)
+    return Section("Ways to split the work", (), Table(columns, rows, marked))
+
+
+def refused(refusals: Sequence[Refusal]) -> list[Section]:
+    """Say which shapes cannot: those with the same reason together, the commonest reasons first."""
+    reasons: dict[str, list[str]] = {}
+    for refusal in refusals:
+        reasons.setdefault(refusal.reason, []).append(refusal.shape)
+    commonest = sorted(reasons.items(), key=lambda entry: -len(entry[1]))[:REASONS]
+    lines = [f"{', '.join(shapes)}: {reason}" for reason, shapes in commonest]
+    rest = len(refusals) - sum(len(shapes) for _, shapes in commonest)
+    if rest:
+        lines.append(f"… and {rest} more shapes (the whole answer says why each)")
+    return [Section("Cannot", tuple(lines))] if lines else []
+
+
+def of_validation(report: ValidationReport) -> list[Section]:
+    """Show the error statistics of a validation, and why rows were not answered."""
+    quantities = [{"quantity": row.quantity, **statistics(row)} for row in report.summary.quantities]
+    sections = [Section("Errors", (), of_records(quantities))]
+    groups = [{"quantity": row.quantity, "group": row.group, **statistics(row)} for row in report.summary.groups]
+    if groups:
+        sections.append(Section("Errors by group", (), of_records(groups)))
+    reasons = Counter(row.refused for row in report.rows if row.refused)
+    lines = tuple(f"{count:,} × {reason}" for reason, count in reasons.most_common(10))
+    rest = len(reasons) - len(lines)
+    if rest > 0:
+        lines += (f"… and {rest} other reasons (--json has every row)",)
+    return [*sections, Section("Not answered", lines)] if lines else sections
+
+
+def statistics(row: ValidationSummary) -> dict[str, Any]:
+    """Give the statistics of one summary, shares as percent."""
+    return {
+        "rows": row.rows,
+        "answered": row.answered,
+        "median error %": percent(row.median_absolute_relative_error),
+        "p90 error %": percent(row.p90_absolute_relative_error),
+        "mean error %": percent(row.mean_absolute_relative_error),
+        "bias %": percent(row.median_relative_error),
+        "refused": row.refused,
+        "left out": row.left_out,
+    }
+
+
+def of_records(records: Sequence[dict[str, Any]]) -> Table:
+    """Make a table of records; the first columns weigh most."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    numbers = {
+        name: all(isinstance(record.get(name), (int, float, type(None))) for record in records) for name in names
+    }
+    columns = tuple(
+        Column(label_of(name), unit_of(name), numbers[name], len(names) - at) for at, name in enumerate(names)
+    )
+    return Table(columns, tuple(tuple(figure(record.get(name)) for name in names) for record in records))
+
+
+def parts(record: Any, ending: str, unit: str, leave: tuple[str, ...] = (), scale: float = 1) -> str:
+    """Say what a sum consists of, largest first; `scale` turns the fields' unit into the one that is shown."""
+    named = [(name.removesuffix(ending), value) for name, value in record._items() if name.endswith(ending)]
+    shown = sorted(((value, name) for name, value in named if value and name not in leave), reverse=True)
+    return " + ".join(f"{amount(value * scale)} {name.replace('_', ' ')}" for value, name in shown) + f" ({unit})"
+
+
+WAYS: Final = ("tp", "pp", "vp", "cp", "ep", "dp")
+
+
+def layout_words(layout: Layout | ServingLayout) -> str:
+    """Write a layout as `tp8 pp16 dp128 mb1`, ways that are 1 left out."""
+    given = dict(layout._items())
+    words = [f"{way}{given[way]}" for way in WAYS if given.get(way) not in {None, 1}]
+    if "micro_batch" in given:
+        words.append(f"mb{given['micro_batch']}")
+    if given.get("recompute", "none") != "none":
+        words.append(f"{given['recompute']} recompute")
+    if given.get("zero", 0) > 1:
+        words.append(f"ZeRO-{given['zero']}")
+    return " ".join(words) or "1 GPU"
+
+
+def cost_cell(cost: Cost | None) -> str:
+    """Write a cost, or that none is known."""
+    return dollars(cost.total_usd) if cost else "no price"

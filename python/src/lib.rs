@@ -1,0 +1,112 @@
+//! The Python face: a Python object becomes an [`rackrate::input::Value`], the core answers with the interpreter let
+//! go, the answer becomes a Python dict. No formula and no default lives here.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod failure;
+mod request;
+
+use pyo3::prelude::*;
+use rackrate::Error;
+use rackrate::input::Value;
+use serde::Serialize;
+
+/// What every call shares: in, core, out.
+fn call<T: Serialize + Send>(
+    request: &Bound<'_, PyAny>,
+    core: fn(&Value) -> Result<T, Error>,
+) -> PyResult<Py<PyAny>> {
+    let py = request.py();
+    let request = request::read(request)?;
+    told(py, || core(&request))
+}
+
+/// What the core says, with the interpreter let go while it thinks.
+fn told<T: Serialize + Send>(
+    py: Python<'_>,
+    core: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<Py<PyAny>> {
+    let answer = py.detach(core).map_err(|error| failure::raise(py, &error))?;
+    answer::write(py, &answer)
+}
+
+/// Compiled half of the package `rackrate`; its functions take one request and return dicts.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+    use rackrate::api;
+
+    use super::{call, told};
+
+    /// Version of the core.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// The whole decision for a scenario.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn plan(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::plan)
+    }
+
+    /// Time, memory and traffic of one explicit training layout.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn training_step(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::training_step)
+    }
+
+    /// The best training layouts for a number of GPUs.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn search_layouts(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::search_layouts)
+    }
+
+    /// Latency, throughput and memory of one explicit operating point.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn serving_point(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::serving_point)
+    }
+
+    /// The cheapest way to serve within latency targets, and the frontier.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn search_serving(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::search_serving)
+    }
+
+    /// Time and bandwidth of one collective.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn collective(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::collective)
+    }
+
+    /// Everything known, with sources.
+    #[pyfunction]
+    fn catalog(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        told(py, api::catalog)
+    }
+
+    /// Predictions beside a table of measurements.
+    #[pyfunction]
+    #[pyo3(signature = (kind, csv, by, /))]
+    fn validate(py: Python<'_>, kind: &str, csv: &str, by: Option<&str>) -> PyResult<Py<PyAny>> {
+        told(py, || api::validate(kind, csv, by))
+    }
+
+    /// The built-in scenarios.
+    #[pyfunction]
+    fn scenarios(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        told(py, api::scenarios)
+    }
+
+    /// The built-in scenario of this name.
+    #[pyfunction]
+    #[pyo3(signature = (name, /))]
+    fn scenario(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        told(py, || api::scenario(name))
+    }
+}

@@ -1,0 +1,201 @@
+"""Answers: attributes at every level, frozen, and ways out to dicts, frames and notebooks."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+import rackrate as rr
+from conftest import POINT, SEARCH, SERVE, STEP
+
+
+def test_the_promised_names_of_a_training_step(step: rr.types.TrainingStep) -> None:
+    assert step.step_seconds > 0
+    assert step.tokens_per_second_per_gpu > 0
+    assert step.model_tflops_per_gpu > 0
+    assert 0 < step.mfu <= step.hfu < 1
+    memory = dataclasses.asdict(step.memory)
+    sizes = [
+        memory[f"{part}_gib"] for part in ("weights", "gradients", "optimizer", "activations", "logits", "workspace")
+    ]
+    assert step.memory.total_gib == pytest.approx(sum(sizes))
+    parts = [seconds for _, seconds in step.parts._items()]
+    assert step.step_seconds == pytest.approx(sum(parts))
+    assert step.layout.dp == 32
+
+
+def test_the_promised_names_of_a_serving_point(point: rr.types.ServingPoint) -> None:
+    assert point.ttft_seconds > 0
+    assert point.tpot_seconds > 0
+    assert point.output_tokens_per_second > 0
+    assert point.memory.fits
+
+
+def test_the_promised_names_of_a_collective() -> None:
+    answer = rr.collective("all_reduce", 2**30, gpu="H100-SXM", nodes=4, gpus_per_node=8)
+    assert answer.seconds > 0
+    assert answer.algbw == pytest.approx(2**30 / answer.seconds / 1e9)
+    assert answer.busbw == pytest.approx(answer.algbw * 2 * 31 / 32)
+    assert answer.algorithm
+
+
+def test_the_main_job(plan: rr.types.Plan) -> None:
+    assert plan.training is not None
+    assert plan.serving is not None
+    clouds = {option.provider for option in plan.training.options}
+    assert clouds == {"azure", "oci"}
+    assert {option.provider for option in plan.serving.options} == {"azure", "oci"}
+    chosen = [split for split in plan.splits if split.chosen]
+    assert [(split.train_on, split.serve_on) for split in chosen] == [("azure", "oci")]
+    totals = [split.total_usd for split in plan.splits]
+    assert totals == sorted(totals)
+    priced = [option.cost.total_usd for option in plan.training.options if option.cost]
+    assert priced == sorted(priced)
+    assert plan.warnings
+    assert plan.sources
+
+
+def answers() -> list[Any]:
+    return [
+        rr.plan("serve-70b"),
+        rr.training_step(**STEP),
+        rr.search_layouts(**SEARCH),
+        rr.serving_point(**POINT),
+        rr.search_serving(**SERVE),
+        rr.collective("all_gather", 1e6, gpu="H100-SXM", nodes=1, gpus_per_node=8),
+        rr.catalog(),
+    ]
+
+
+ANSWERS = pytest.mark.parametrize("at", range(7))
+
+
+@ANSWERS
+def test_every_answer_leaves_by_every_door(at: int) -> None:
+    answer = answers()[at]
+    assert json.loads(json.dumps(answer.to_dict(), allow_nan=False)) == answer.to_dict()
+    records = answer.records()
+    for frame in (answer.to_pandas(), answer.to_polars()):
+        assert frame.shape == (len(records), len(records[0]))
+    table = answer.to_arrow()
+    assert (table.num_rows, table.num_columns) == (len(records), len(records[0]))
+    assert list(answer.to_pandas().columns) == table.column_names
+
+
+@ANSWERS
+def test_every_answer_is_frozen_hashable_and_travels(at: int) -> None:
+    answer = answers()[at]
+    again = answers()[at]
+    field = dataclasses.fields(answer)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(answer, field, None)
+    with pytest.raises((AttributeError, TypeError)):
+        answer.new_attribute = 1
+    assert answer == again
+    assert hash(answer) == hash(again)
+    assert len({answer, again}) == 1
+    for other in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
+        assert other == answer
+        assert type(other) is type(answer)
+    assert answer != object()
+
+
+@ANSWERS
+def test_every_answer_is_one_honest_line(at: int) -> None:
+    answer = answers()[at]
+    line = repr(answer)
+    assert "\n" not in line
+    assert line.startswith(f"<{type(answer).__name__}")
+    assert len(line) < 500
+
+
+class Cells(HTMLParser):
+    """Reads back the tables of a piece of HTML and holds that every tag is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tables = 0
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"script", "link", "style", "img"}
+        styles = [value or "" for name, value in attrs if name == "style"]
+        assert not any("background" in style or ";color:" in style for style in styles), "colours are the notebook's"
+        self.open.append(tag)
+        self.tables += tag == "table"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+@ANSWERS
+def test_every_answer_is_a_table_in_a_notebook(at: int) -> None:
+    answer = answers()[at]
+    cells = Cells()
+    cells.feed(answer._repr_html_())
+    assert not cells.open
+    assert cells.tables >= 1
+    bundle = answer._repr_mimebundle_()
+    assert bundle["text/html"] == answer._repr_html_()
+    assert bundle["text/plain"] == repr(answer)
+
+
+def test_names_are_escaped_in_a_notebook() -> None:
+    answer = rr.plan("serve-70b", name="<script>alert(1)</script>", description="a & b")
+    assert "<script>" not in answer._repr_html_()
+    assert "&lt;script&gt;" in answer._repr_html_()
+
+
+def test_a_plan_brings_its_chart(plan: rr.types.Plan) -> None:
+    import altair as alt
+
+    spec = plan._repr_mimebundle_()["application/vnd.vegalite.v5+json"]
+    shown = {bar["usd"] for bar in spec["data"]["values"]}
+    assert plan.training is not None
+    assert {option.cost.total_usd for option in plan.training.options if option.cost} <= shown
+    alt.Chart.from_dict(spec)  # validates against Vega-Lite's schema
+
+
+def test_units_stand_beside_numbers(step: rr.types.TrainingStep) -> None:
+    cells = Cells()
+    cells.feed(step._repr_html_())
+    words = cells.text.split()
+    assert {"s", "GiB", "TFLOP/s/GPU"} <= set(words)
+
+
+def test_lists_are_tables_of_their_own(plan: rr.types.Plan) -> None:
+    assert plan.training is not None
+    options = plan.training.options
+    frame = options.to_pandas()
+    assert list(frame["shape"]) == [option.shape for option in options]
+    assert frame["step.memory.total_gib"].iloc[0] == options[0].step.memory.total_gib
+    assert options.to_polars().height == options.to_arrow().num_rows == len(options)
+    assert options.to_dict()[0] == options[0].to_dict()
+    assert "TrainingOption" in repr(options)
+    assert "<table" in options._repr_html_()
+
+
+def test_a_plan_is_a_table_of_all_options(plan: rr.types.Plan) -> None:
+    assert plan.training is not None
+    assert plan.serving is not None
+    frame = plan.to_pandas()
+    assert list(frame["job"]) == ["training"] * len(plan.training.options) + ["serving"] * len(plan.serving.options)
+
+
+def test_lists_of_numbers_are_frozen_arrays() -> None:
+    from rackrate._answer import numbers
+
+    array = numbers([1.0, 2.0], np.float64)
+    assert array.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 2.0

@@ -1,0 +1,119 @@
+"""`python -m rackrate` in a process of its own, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rackrate as rr
+
+
+def run(*arguments: str, columns: int = 120, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8", **variables}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "rackrate", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env=environment,
+        timeout=120,
+    )
+
+
+def test_the_main_job_as_a_table(plan: rr.types.Plan) -> None:
+    done = run("plan", "azure-trains-oci-serves")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert plan.training is not None
+    assert plan.serving is not None
+    for option in plan.training.options:
+        assert option.shape in done.stdout
+    for title in ("Training", "Serving", "Cost of training", "Ways to split the work", "Warnings"):
+        assert f"\n{title}\n" in done.stdout
+    assert "▸" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 200])
+def test_tables_keep_within_the_terminal(columns: int) -> None:
+    done = run("plan", "azure-trains-oci-serves", columns=columns)
+    assert done.returncode == 0
+    too_long = [line for line in done.stdout.splitlines() if len(line) > columns]
+    # A single word or a shape's name may be longer than a narrow terminal; a table never.
+    assert not [line for line in too_long if len(line.split()) > 2], too_long[:3]
+
+
+def test_json_is_the_answer(plan: rr.types.Plan) -> None:
+    done = run("plan", "azure-trains-oci-serves", "--json")
+    assert json.loads(done.stdout) == plan.to_dict()
+
+
+def test_a_file_and_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "mine.scenario"
+    path.write_text(json.dumps(rr.plan("serve-70b").scenario.to_dict()))
+    done = run("plan", str(path), "--set", "serving.traffic.requests_per_second=100", "--set", "name=mine", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["scenario"]["name"] == "mine"
+    assert answer["serving"]["mean_requests_per_second"] == 100
+
+
+def test_scenarios_are_listed() -> None:
+    done = run("scenarios")
+    assert done.returncode == 0
+    assert all(one.name in done.stdout for one in rr.scenarios())
+    assert [one["name"] for one in json.loads(run("scenarios", "--json").stdout)] == [
+        one.name for one in rr.scenarios()
+    ]
+
+
+@pytest.mark.parametrize("table", ["gpus", "shapes", "fabrics", "prices", "models"])
+def test_the_catalogue_is_listed(table: str) -> None:
+    done = run("catalog", table, columns=160)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = json.loads(run("catalog", table, "--json").stdout)
+    assert rows == rr.catalog().to_dict()[table]
+    assert len(done.stdout.splitlines()) >= len(rows)
+
+
+def test_refused_input_is_status_1_and_one_message() -> None:
+    done = run("plan", "serve-80b")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "serve-70b" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = run("plan", "serve-70b", "--set", "serving.precission=fp8")
+    assert done.returncode == 1
+    assert "serving.precission" in done.stderr
+    for arguments in (["plan", "absent.json"], ["validate", "training", "absent.csv"], ["plan", "x", "--set", "="]):
+        done = run(*arguments)
+        assert done.returncode == 1
+        assert done.stderr.startswith("rackrate: ")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["plan"], ["plan", "--jsn", "serve-70b"], ["plam", "x"], ["validate", "x", "y"]]
+)
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_version_and_help() -> None:
+    assert run("--version").stdout.strip() == f"rackrate {rr.__version__}"
+    assert "python -m rackrate plan azure-trains-oci-serves" in run("--help").stdout
+
+
+def test_a_terminal_without_unicode_still_reads() -> None:
+    done = run("plan", "serve-70b", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.returncode == 0
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    command = f'"{sys.executable}" -P -m rackrate plan azure-trains-oci-serves | head -n 1'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
