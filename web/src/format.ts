@@ -38,6 +38,12 @@ export const percent = shown((n) =>
 );
 /** `$59.4M`, `$812` */
 export const usdShort = shown((n) =>
+  Math.abs(n) < 1000
+    ? usd(n)
+    : format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
+);
+/** The same for an axis, where every tick is a round figure. */
+export const usdBriefly = shown((n) =>
   format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
 );
 /** `$59,412,008`, `$12.29`, `$0.0087` */

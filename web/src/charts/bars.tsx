@@ -215,9 +215,15 @@ const laid = (bar: Bar): [Part, number, number][] => {
   });
 };
 
-/** Parts that any of the bars has: what a legend must explain. */
+/** Parts to be seen in any of the bars: what a legend must explain. */
 const present = (bars: readonly Bar[]): Part[] =>
-  (bars[0]?.parts ?? []).filter((_, i) => bars.some((bar) => (bar.parts[i]?.value ?? 0) > 0));
+  (bars[0]?.parts ?? []).filter((_, i) => {
+    const most = max(bars, (bar) => bar.parts[i]?.value ?? 0) ?? 0;
+    return most > SEEN * (max(bars, (bar) => max(bar.parts, (part) => part.value) ?? 0) ?? 0);
+  });
+
+/** A part smaller than this share of the largest cannot be seen, so it needs no colour explained. */
+const SEEN = 0.003;
 
 const aloud = (bar: Bar, write: BarsProps["write"]): string =>
   [

@@ -12,7 +12,7 @@ import { Question } from "./question";
 import { Serving } from "./serving";
 import { Splits } from "./splits";
 import { type Column, Table } from "./table";
-import { Training, Warned } from "./training";
+import { Training } from "./training";
 
 export const App = () => {
   const open = useSignal(false);
@@ -216,12 +216,6 @@ const Answer = ({ plan }: { plan: Plan }) => (
   <div class={state.stale.value ? "answer stale" : "answer"} aria-busy={state.busy.value}>
     <Headline plan={plan} />
     <Splits plan={plan} />
-    {plan.warnings.length > 0 && (
-      <section class="card" aria-labelledby="warnings">
-        <h2 id="warnings">{strings.warnings.title}</h2>
-        <Warned of={plan.warnings} />
-      </section>
-    )}
     {plan.training && <Training plan={plan} training={plan.training} />}
     {plan.serving && <Serving plan={plan} serving={plan.serving} />}
     {plan.sources.length > 0 && (

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { Plan, ServingOption, Split, TrainingOption } from "../../pkg/rackrate";
 import * as show from "../format";
 import { fill, strings } from "../strings";
-import { Cloud, Sentence } from "./rich";
+import { Cloud, Sentence, Warned } from "./rich";
 
 const words = strings.headline;
 
@@ -90,7 +90,17 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           </Figure>
         )}
       </dl>
-      <Basis train={train} serve={serve} />
+      <div class="aside">
+        <Basis train={train} serve={serve} />
+        {plan.warnings.length > 0 && (
+          <details class="basis">
+            <summary>
+              {strings.warnings.title} <span class="count">{plan.warnings.length}</span>
+            </summary>
+            <Warned of={plan.warnings} />
+          </details>
+        )}
+      </div>
     </section>
   );
 };

@@ -8,9 +8,8 @@ import { chosenServing } from "./headline";
 import { CostLines, Terms } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Warned } from "./rich";
 import { type Column, Table } from "./table";
-import { Warned } from "./training";
 
 const columns = strings.columns;
 const words = strings.serving;
@@ -69,6 +68,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
                 current: option === current,
               }))}
               write={show.usdShort}
+              tick={show.usdBriefly}
               unit={{ key: "usd_per_month", label: columns.usd }}
             />
           )}

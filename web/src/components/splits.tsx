@@ -117,6 +117,9 @@ const Matrix = ({ plan }: { plan: Plan }) => {
               if (split === undefined) return <td key={serve}>{strings.none}</td>;
               return (
                 <td key={serve} aria-current={split.chosen ? "true" : undefined}>
+                  <span class="who" aria-hidden="true">
+                    <Cloud of={train} /> → <Cloud of={serve} />
+                  </span>
                   <span class="value">{show.usdShort(split.total_usd)}</span>
                   <span class="tags">
                     {split.chosen && <span class="tag">{words.asked}</span>}

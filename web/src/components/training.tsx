@@ -8,7 +8,7 @@ import { chosenTraining } from "./headline";
 import { CostLines, Terms } from "./money";
 import { costParts, stepParts, trainingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Warned } from "./rich";
 import { type Column, Table } from "./table";
 
 const columns = strings.columns;
@@ -72,6 +72,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
                 dim: !option.meets_deadline,
               }))}
               write={show.usdShort}
+              tick={show.usdBriefly}
               unit={{ key: "usd", label: columns.usd }}
             />
           )}
@@ -380,15 +381,3 @@ const TRAFFIC: Column<Traffic>[] = [
     show: (row) => show.seconds(row.exposed_seconds),
   },
 ];
-
-export const Warned = ({ of }: { of: readonly { code: string; about: string; message: string }[] }) =>
-  of.length === 0 ? null : (
-    <ul class="warned">
-      {of.map((warning) => (
-        <li key={`${warning.code} ${warning.about} ${warning.message}`}>
-          {warning.about && <strong>{strings.fields[warning.about]?.label ?? warning.about}: </strong>}
-          {warning.message}
-        </li>
-      ))}
-    </ul>
-  );
