@@ -137,7 +137,13 @@ describe("what is not plain data", () => {
 
   test("a broken member somewhere in a good request is refused at its path", () => {
     const [first] = rackrate.scenarios();
-    const paths = ["training.tokens", "training.model", "serving.slo.ttft_p95_seconds", "pricing.term", "name"];
+    const paths = [
+      "training.tokens",
+      "training.model",
+      "serving.slo.ttft_p95_seconds",
+      "pricing.term",
+      "name",
+    ];
     for (const path of paths) {
       const broken = structuredClone(first) as unknown as Record<string, unknown>;
       const keys = path.split(".");

@@ -28,7 +28,7 @@ export const count = shown((n) => format(n, { maximumFractionDigits: 0 }));
 export const digits = shown((n) =>
   Math.abs(n) >= 1000
     ? format(n, { maximumFractionDigits: 0 })
-    : format(n, { maximumSignificantDigits: 3, minimumSignificantDigits: Math.abs(n) >= 1 ? 3 : 1 }),
+    : format(n, { maximumSignificantDigits: 3, minimumSignificantDigits: Math.abs(n) >= 0.9995 ? 3 : 1 }),
 );
 /** `15.6T`, `405B`, `16.8M` */
 export const compact = shown((n) => format(n, { notation: "compact", maximumSignificantDigits: 3 }));
