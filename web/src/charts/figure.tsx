@@ -24,7 +24,9 @@ export const Figure = <Row,>({ name, title, columns, rows, rowKey, children }: F
   return (
     <figure aria-labelledby={id} onKeyDown={keys}>
       <figcaption>
-        <h4 id={id}>{title}</h4>
+        <span class="title" id={id}>
+          {title}
+        </span>
         <button
           type="button"
           class="link"

@@ -61,11 +61,11 @@ const LINES: Column<CostLine>[] = [
 
 interface CostLinesProps {
   name: string;
-  caption?: string;
+  caption: string;
   lines: readonly CostLine[];
 }
 
-export const CostLines = ({ name, caption = strings.detail.costCaption, lines }: CostLinesProps) => (
+export const CostLines = ({ name, caption, lines }: CostLinesProps) => (
   <Table
     name={name}
     caption={caption}
@@ -102,10 +102,16 @@ const terms: Column<TermCost>[] = [
   ...cited<TermCost>(),
 ];
 
-export const Terms = ({ name, costs }: { name: string; costs: readonly TermCost[] }) => (
+interface TermsProps {
+  name: string;
+  caption: string;
+  costs: readonly TermCost[];
+}
+
+export const Terms = ({ name, caption, costs }: TermsProps) => (
   <Table
     name={name}
-    caption={strings.detail.termsCaption}
+    caption={caption}
     columns={terms}
     rows={costs}
     rowKey={(row) => `${row.term} ${row.region}`}

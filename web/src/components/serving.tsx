@@ -271,14 +271,17 @@ const Detail = ({ option }: { option: ServingOption }) => {
       )}
       {option.cost && (
         <>
-          <h4>{detail.cost}</h4>
-          <CostLines name="serving-cost-lines" lines={option.cost.lines} />
+          <CostLines
+            name="serving-cost-lines"
+            caption={fill(detail.costServing, { shape: option.shape })}
+            lines={option.cost.lines}
+          />
         </>
       )}
       {option.terms.length > 1 && (
         <details>
           <summary>{detail.terms}</summary>
-          <Terms name="serving-terms" costs={option.terms} />
+          <Terms name="serving-terms" caption={detail.termsServing} costs={option.terms} />
         </details>
       )}
       <Warned of={option.warnings} />

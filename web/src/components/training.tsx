@@ -283,14 +283,17 @@ const Detail = ({ option }: { option: TrainingOption }) => {
       )}
       {option.cost && (
         <>
-          <h4>{detail.cost}</h4>
-          <CostLines name="training-cost-lines" lines={option.cost.lines} />
+          <CostLines
+            name="training-cost-lines"
+            caption={fill(detail.costTraining, { shape: option.shape })}
+            lines={option.cost.lines}
+          />
         </>
       )}
       {option.terms.length > 1 && (
         <details>
           <summary>{detail.terms}</summary>
-          <Terms name="training-terms" costs={option.terms} />
+          <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
         </details>
       )}
       <Warned of={option.warnings} />
