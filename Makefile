@@ -115,7 +115,7 @@ types: ## Write the Python types anew from the core's JSON Schema
 
 goldens: ## Answer the cases of tests/cases anew: read the difference, it is what will be reviewed
 	@scripts/setup.sh rust python
-	@REFRESH_CASES=1 cargo test --quiet --package rackrate --test cases every_case
+	@cargo run --release --quiet --package rackrate --example cases --locked
 	@git --no-pager diff --stat -- tests/cases
 
 clean: ## Remove everything that was built or installed here

@@ -28,6 +28,11 @@ pub struct EngineConstants {
     pub answer_reserve: f64,
     /// Squared coefficient of variation of prompt and answer lengths.
     pub length_scv: f64,
+    /// How far the scheduler makes attention data parallel ranks read prompts at the same time: 1 always, 0 by chance.
+    pub rank_alignment: f64,
+    /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
+    /// less than reading the weights or than the arithmetic takes.
+    pub expert_fp4_time: f64,
 }
 
 impl EngineConstants {
@@ -42,6 +47,8 @@ impl EngineConstants {
         max_sequences: f64::NAN,
         answer_reserve: f64::NAN,
         length_scv: f64::NAN,
+        rank_alignment: f64::NAN,
+        expert_fp4_time: f64::NAN,
     };
 
     /// The shipped constants.
@@ -78,6 +85,8 @@ impl EngineConstants {
             "max_sequences" => &mut self.max_sequences,
             "answer_reserve" => &mut self.answer_reserve,
             "length_scv" => &mut self.length_scv,
+            "rank_alignment" => &mut self.rank_alignment,
+            "expert_fp4_time" => &mut self.expert_fp4_time,
             _ => return None,
         })
     }
