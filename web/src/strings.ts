@@ -330,6 +330,7 @@ export const strings = {
     title: "Ways to train",
     caption: "Shapes that can train this, by cloud",
     facts: "{steps} steps of {batch} sequences, {flop} in all",
+    refused: "Shapes that cannot train this, and why",
     chartCost: "Cost of the run",
     chartStep: "Where a step’s time goes",
     detail: "Training on {shape}",
@@ -338,6 +339,7 @@ export const strings = {
     title: "Ways to serve",
     caption: "Shapes that can serve this, by cloud, with one month’s cost",
     facts: "{mean} requests per second on average, {peak} at the peak",
+    refused: "Shapes that cannot serve this, and why",
     chartCost: "Cost a month",
     chartIteration: "Where a decode iteration’s time goes",
     detail: "Serving on {shape}",
@@ -455,7 +457,6 @@ export const strings = {
     microBatch: "micro-batch {size}",
   },
 
-  refused: { title: "Shapes that cannot", caption: "Shapes that cannot do this, and why" },
   warnings: { title: "What to know" },
   sources: {
     title: "Sources",

@@ -103,7 +103,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         />
       )}
       {current && <Detail option={current} />}
-      <Refused name="serving-refused" refused={serving.refused} />
+      <Refused name="serving-refused" caption={words.refused} refused={serving.refused} />
     </section>
   );
 };
@@ -270,13 +270,11 @@ const Detail = ({ option }: { option: ServingOption }) => {
         </div>
       )}
       {option.cost && (
-        <>
-          <CostLines
-            name="serving-cost-lines"
-            caption={fill(detail.costServing, { shape: option.shape })}
-            lines={option.cost.lines}
-          />
-        </>
+        <CostLines
+          name="serving-cost-lines"
+          caption={fill(detail.costServing, { shape: option.shape })}
+          lines={option.cost.lines}
+        />
       )}
       {option.terms.length > 1 && (
         <details>

@@ -88,7 +88,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
         </div>
       )}
       {current && <Detail option={current} />}
-      <Refused name="training-refused" refused={training.refused} />
+      <Refused name="training-refused" caption={words.refused} refused={training.refused} />
     </section>
   );
 };
@@ -282,13 +282,11 @@ const Detail = ({ option }: { option: TrainingOption }) => {
         <p>{detail.noTraffic}</p>
       )}
       {option.cost && (
-        <>
-          <CostLines
-            name="training-cost-lines"
-            caption={fill(detail.costTraining, { shape: option.shape })}
-            lines={option.cost.lines}
-          />
-        </>
+        <CostLines
+          name="training-cost-lines"
+          caption={fill(detail.costTraining, { shape: option.shape })}
+          lines={option.cost.lines}
+        />
       )}
       {option.terms.length > 1 && (
         <details>
