@@ -24,6 +24,7 @@ fn difference(path: &str, ours: &Json, golden: &Json) -> Option<String> {
             // JSON writes a number in the fewest digits that give it back, so equal bits are equal numbers.
             (a.as_f64() != b.as_f64()).then(|| format!("{path}: {a} instead of {b}"))
         }
+        (Json::Array(a), Json::Array(b)) => Some(format!("{path}: {} items instead of {}", a.len(), b.len())),
         (a, b) => (a != b).then(|| format!("{path}: {a} instead of {b}")),
     }
 }

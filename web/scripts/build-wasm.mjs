@@ -12,56 +12,56 @@ const pkg = join(web, "pkg");
 const budget = 400_000;
 
 const run = (program, args, cwd = root) =>
-	execFileSync(program, args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
+  execFileSync(program, args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
 
 const target = JSON.parse(
-	execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], {
-		cwd: root,
-		maxBuffer: 2 ** 28,
-	}),
+  execFileSync("cargo", ["metadata", "--format-version", "1", "--no-deps"], {
+    cwd: root,
+    maxBuffer: 2 ** 28,
+  }),
 ).target_directory;
 
 run("cargo", [
-	...["build", "--quiet", "--locked", "--package", "rackrate-wasm"],
-	...["--profile", "wasm", "--target", "wasm32-unknown-unknown"],
+  ...["build", "--quiet", "--locked", "--package", "rackrate-wasm"],
+  ...["--profile", "wasm", "--target", "wasm32-unknown-unknown"],
 ]);
 rmSync(pkg, { recursive: true, force: true });
 run("cargo", [
-	...["run", "--quiet", "--locked", "--package", "rackrate-bindgen", "--"],
-	join(target, "wasm32-unknown-unknown", "wasm", "rackrate_wasm.wasm"),
-	pkg,
+  ...["run", "--quiet", "--locked", "--package", "rackrate-bindgen", "--"],
+  join(target, "wasm32-unknown-unknown", "wasm", "rackrate_wasm.wasm"),
+  pkg,
 ]);
 
 const module = join(pkg, "rackrate_bg.wasm");
 // Features by name: with all of them on, Node 20 refuses the module.
 const features = [
-	"bulk-memory",
-	"multivalue",
-	"mutable-globals",
-	"nontrapping-float-to-int",
-	"reference-types",
-	"sign-ext",
+  "bulk-memory",
+  "multivalue",
+  "mutable-globals",
+  "nontrapping-float-to-int",
+  "reference-types",
+  "sign-ext",
 ];
 run(join(web, "node_modules", ".bin", "wasm-opt"), [
-	"-Oz",
-	...features.map((name) => `--enable-${name}`),
-	"--strip-debug",
-	"--strip-producers",
-	module,
-	"--output",
-	module,
+  "-Oz",
+  ...features.map((name) => `--enable-${name}`),
+  "--strip-debug",
+  "--strip-producers",
+  module,
+  "--output",
+  module,
 ]);
 
 const bytes = readFileSync(module);
 const gzip = gzipSync(bytes, { level: 9 }).length;
 const brotli = brotliCompressSync(bytes, {
-	params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
 }).length;
 const kb = (n) => `${(n / 1000).toFixed(1)} kB`;
 console.log(
-	`rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)}, brotli ${kb(brotli)} (budget ${kb(budget)} compressed)`,
+  `rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)}, brotli ${kb(brotli)} (budget ${kb(budget)} compressed)`,
 );
 if (gzip > budget) {
-	console.error(`over budget by ${kb(gzip - budget)}`);
-	process.exit(1);
+  console.error(`over budget by ${kb(gzip - budget)}`);
+  process.exit(1);
 }

@@ -13,7 +13,8 @@ const FACTOR = { ms: 1000, percent: 100 } as const;
 export const parse = (given: string, scale?: Scale): Data => {
   const text = point(given.trim().replace(/[\s\u00a0\u202f]/g, ""));
   if (text === "") return null;
-  const bare = scale === "percent" ? text.replace(/%$/, "") : scale === "ms" ? text.replace(/ms$/i, "") : text;
+  const bare =
+    scale === "percent" ? text.replace(/%$/, "") : scale === "ms" ? text.replace(/ms$/i, "") : text;
   if (!PLAIN.test(bare)) return WITH_MULTIPLE.test(text) ? text : given.trim();
   const value = Number(bare);
   return scale === undefined ? value : value / FACTOR[scale];

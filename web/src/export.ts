@@ -5,7 +5,10 @@ export type Cell = string | number | boolean | null;
 
 /** RFC 4180, raw numbers with a point. */
 export const csv = (header: readonly string[], rows: readonly (readonly Cell[])[]): string =>
-  [header, ...rows].map((row) => row.map(csvCell).join(",")).join("\r\n").concat("\r\n");
+  [header, ...rows]
+    .map((row) => row.map(csvCell).join(","))
+    .join("\r\n")
+    .concat("\r\n");
 
 const csvCell = (cell: Cell): string => {
   if (cell === null) return "";
@@ -29,7 +32,9 @@ const literal = (data: Data, indent: string): string => {
   if (typeof data !== "object") return JSON.stringify(data);
   const inner = `${indent}    `;
   const items = isFields(data)
-    ? Object.entries(data).map(([key, value]) => `${inner}${JSON.stringify(key)}: ${literal(value, inner)},\n`)
+    ? Object.entries(data).map(
+        ([key, value]) => `${inner}${JSON.stringify(key)}: ${literal(value, inner)},\n`,
+      )
     : data.map((value) => `${inner}${literal(value, inner)},\n`);
   const [open, close] = isFields(data) ? ["{", "}"] : ["[", "]"];
   return items.length === 0 ? `${open}${close}` : `${open}\n${items.join("")}${indent}${close}`;

@@ -7,11 +7,14 @@ const format = (value: number, options: Intl.NumberFormatOptions): string => {
   const key = JSON.stringify(options);
   let formatter = cache.get(key);
   if (formatter === undefined) {
-    formatter = new Intl.NumberFormat(strings.locale, options);
+    formatter = new Intl.NumberFormat(strings.locale, { ...UNSIGNED_ZERO, ...options });
     cache.set(key, formatter);
   }
   return formatter.format(value);
 };
+
+/** Zero has no sign, whatever the bits say. */
+const UNSIGNED_ZERO = { signDisplay: "negative" } as const;
 
 type Shown = number | null | undefined;
 const shown =
@@ -25,14 +28,22 @@ export const count = shown((n) => format(n, { maximumFractionDigits: 0 }));
 export const digits = shown((n) =>
   Math.abs(n) >= 1000
     ? format(n, { maximumFractionDigits: 0 })
-    : format(n, { maximumSignificantDigits: 3, minimumSignificantDigits: Math.abs(n) >= 1 ? 3 : 1 }),
+    : format(n, { maximumSignificantDigits: 3, minimumSignificantDigits: Math.abs(n) >= 0.9995 ? 3 : 1 }),
 );
 /** `15.6T`, `405B`, `16.8M` */
 export const compact = shown((n) => format(n, { notation: "compact", maximumSignificantDigits: 3 }));
-/** `41.2 %` */
-export const percent = shown((n) => format(n, { style: "percent", maximumFractionDigits: 1 }));
+/** `41.2%` */
+export const percent = shown((n) =>
+  format(n, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+);
 /** `$59.4M`, `$812` */
 export const usdShort = shown((n) =>
+  Math.abs(n) < 1000
+    ? usd(n)
+    : format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
+);
+/** The same for an axis, where every tick is a round figure. */
+export const usdBriefly = shown((n) =>
   format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
 );
 /** `$59,412,008`, `$12.29`, `$0.0087` */
@@ -47,10 +58,19 @@ export const usd = shown((n) => {
   return format(n, { style: "currency", currency: "USD", ...fraction });
 });
 /** `86.4`: days to a tenth, whole from a hundred. */
-export const days = shown((n) => format(n, { maximumFractionDigits: n < 100 ? 1 : 0 }));
+export const days = shown((n) => {
+  const fraction = n < 99.95 ? 1 : 0;
+  return format(n, { minimumFractionDigits: fraction, maximumFractionDigits: fraction });
+});
+/** As few digits as it takes: `12`, `1.5`. */
+export const few = shown((n) => format(n, { maximumSignificantDigits: 3 }));
 
 /** Seconds in the unit that reads best: `12.4 s`, `38.1 ms`, `920 µs`, `3.2 min`. */
-export const seconds = shown((n) => {
+export const seconds = shown((n) => timed(n, digits));
+/** Seconds for an axis: `2 s` rather than `2.00 s`. */
+export const secondsBriefly = shown((n) => timed(n, few));
+
+const timed = (n: number, write: (n: number) => string): string => {
   const [scale, unit] =
     n === 0 || (n >= 1 && n < 120)
       ? [1, "s"]
@@ -61,8 +81,8 @@ export const seconds = shown((n) => {
           : n >= 1e-3
             ? [1e3, "ms"]
             : [1e6, "µs"];
-  return `${digits(n * scale)}\u00a0${unit}`;
-});
+  return `${write(n * scale)}\u00a0${unit}`;
+};
 
 /** Bytes in decimal units: `1.62 GB`. */
 export const bytes = shown((n) => scaled(n, ["B", "kB", "MB", "GB", "TB", "PB", "EB"]));

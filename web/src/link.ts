@@ -30,9 +30,9 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 /** The fragment, without `#`, for a scenario told as its difference from `base`. */
 export const write = ({ name, scenario }: Linked, base: Data): string => {
   const parts = [`v=${VERSION}`];
-  if (name !== "") parts.push(`s=${escape(name)}`);
+  if (name !== "") parts.push(`s=${escaped(name)}`);
   differences([], base, scenario, (path, value) => {
-    parts.push(`${key(path)}=${escape(text(value))}`);
+    parts.push(`${key(path)}=${escaped(text(value))}`);
   });
   return parts.join("&");
 };
@@ -66,7 +66,10 @@ type Emit = (path: string[], value: Data) => void;
 
 const differences = (path: string[], base: Data | undefined, now: Data, emit: Emit): void => {
   if (same(base, now)) return;
-  if (!opens(now)) return emit(path, now);
+  if (!opens(now)) {
+    emit(path, now);
+    return;
+  }
   const old = isFields(base) ? base : {};
   let said = false;
   for (const name of new Set([...Object.keys(now), ...Object.keys(old).filter((k) => PLAIN_KEY.test(k))])) {
@@ -113,5 +116,5 @@ const data = (text: string): Data => {
 };
 
 /** As encodeURIComponent, but leaving readable what a fragment may hold. */
-const escape = (text: string): string =>
+const escaped = (text: string): string =>
   encodeURIComponent(text).replace(/%(2F|3A|2C|40)/g, (code) => decodeURIComponent(code));

@@ -78,7 +78,10 @@ export const link = (): string => {
 };
 
 const follow = (fragment: string): void => {
-  if (fragment.replace(/^#/, "") === "") return choose(FIRST);
+  if (fragment.replace(/^#/, "") === "") {
+    choose(FIRST);
+    return;
+  }
   const found = read(fragment, builtIn);
   if ("problem" in found) {
     choose(FIRST);
@@ -119,7 +122,9 @@ const names = async (): Promise<void> => {
   catalog.value = {
     models: models.map((model) => model.architecture.name),
     gpus: gpus.map((gpu) => gpu.name),
-    regions: [...new Set(prices.filter((price) => price.provider === "azure").map((price) => price.region))].sort(),
+    regions: [
+      ...new Set(prices.filter((price) => price.provider === "azure").map((price) => price.region)),
+    ].sort(),
   };
 };
 

@@ -9,8 +9,8 @@ const TABLE: &str = include_str!("../../data/inference_constants.csv");
 pub struct EngineConstants {
     /// Host work of an iteration that does not hide behind the GPU, seconds.
     pub iteration_s: f64,
-    /// Share of a kernel's fixed time in a benchmark loop that is left in a captured graph, where the next kernel's
-    /// start overlaps the end of the one before.
+    /// Fixed time of the kernels of a layer inside an engine over their fixed time in a benchmark loop: starts that
+    /// overlap in a captured graph lower it, small kernels that are not counted one by one raise it.
     pub fixed_share: f64,
     /// Host work of an iteration for each sequence in the batch, seconds.
     pub sequence_s: f64,
@@ -28,6 +28,11 @@ pub struct EngineConstants {
     pub answer_reserve: f64,
     /// Squared coefficient of variation of prompt and answer lengths.
     pub length_scv: f64,
+    /// How far the scheduler makes attention data parallel ranks read prompts at the same time: 1 always, 0 by chance.
+    pub rank_alignment: f64,
+    /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
+    /// less than reading the weights or than the arithmetic takes.
+    pub expert_fp4_time: f64,
 }
 
 impl EngineConstants {
@@ -42,6 +47,8 @@ impl EngineConstants {
         max_sequences: f64::NAN,
         answer_reserve: f64::NAN,
         length_scv: f64::NAN,
+        rank_alignment: f64::NAN,
+        expert_fp4_time: f64::NAN,
     };
 
     /// The shipped constants.
@@ -78,6 +85,8 @@ impl EngineConstants {
             "max_sequences" => &mut self.max_sequences,
             "answer_reserve" => &mut self.answer_reserve,
             "length_scv" => &mut self.length_scv,
+            "rank_alignment" => &mut self.rank_alignment,
+            "expert_fp4_time" => &mut self.expert_fp4_time,
             _ => return None,
         })
     }

@@ -157,6 +157,8 @@ pub(crate) struct Moe {
     pub top_k: f64,
     pub ffn: f64,
     pub shared: f64,
+    /// ln of the chance that a token does not visit a given expert.
+    pub ln_unvisited: f64,
 }
 
 impl Sizes {
@@ -191,6 +193,7 @@ impl Sizes {
                 top_k: f64::from(m.top_k),
                 ffn: f64::from(m.expert_ffn),
                 shared: f64::from(m.shared_ffn),
+                ln_unvisited: libm::log(1.0 - f64::from(m.top_k) / f64::from(m.experts)),
             }),
         }
     }

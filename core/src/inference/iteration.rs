@@ -111,6 +111,11 @@ impl<'a> ServingModel<'a> {
         Ok(LegalLayout { layout, cut })
     }
 
+    /// Name of the model.
+    pub fn name(&self) -> &str {
+        &self.arch.name
+    }
+
     /// Bytes of weights on one GPU.
     pub(crate) fn weight_bytes(&self, cut: &Cut) -> f64 {
         let s = &self.sizes;
@@ -206,7 +211,7 @@ impl<'a> ServingModel<'a> {
         parts
     }
 
-    /// Seconds of a matrix product, with the share of its fixed time that is left in a captured graph.
+    /// Seconds of a matrix product with its fixed time inside an engine.
     fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.grouped_gemm(1.0, m, n, k, precision)
     }
@@ -216,7 +221,7 @@ impl<'a> ServingModel<'a> {
             - self.hidden_share() * self.device.gemm_fixed_seconds()
     }
 
-    /// Share of a kernel's fixed time that overlaps its neighbours.
+    /// Share of a kernel's fixed time that an engine saves; negative where it adds.
     fn hidden_share(&self) -> f64 {
         1.0 - self.engine.fixed_share
     }
@@ -322,8 +327,8 @@ impl<'a> ServingModel<'a> {
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
-        let share = moe.top_k / moe.experts;
-        let touched = (moe.experts / cut.ep * (1.0 - libm::pow(1.0 - share, tokens))).max(moe.top_k / cut.ep);
+        let touched =
+            (moe.experts / cut.ep * (1.0 - libm::exp(tokens * moe.ln_unvisited))).max(moe.top_k / cut.ep);
         let experts = ExpertShape {
             tokens,
             rows: tokens * moe.top_k / cut.ep,
@@ -333,8 +338,13 @@ impl<'a> ServingModel<'a> {
         };
         let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
         let mut matmul = self.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
-            + self.device.moe_ffn(&experts, p)
-            - self.hidden_share() * fixed;
+            - self.hidden_share() * fixed
+            + if p == Precision::Nvfp4 {
+                let whole = self.device.moe_ffn(&experts, p);
+                (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
+            } else {
+                self.device.moe_ffn(&experts, p)
+            };
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
         }
@@ -365,6 +375,14 @@ impl<'a> ServingModel<'a> {
         };
         // Dispatch in the products' format (16 or 8 bits), combine in 16.
         (matmul, exchange(p.weight_bytes().clamp(1.0, 2.0)) + exchange(2.0), 0.0)
+    }
+
+    /// Seconds that 4-bit experts take at the data sheet's rates.
+    fn least_expert_seconds(&self, experts: &ExpertShape) -> f64 {
+        let elements = (self.sizes.up + 1.0) * experts.hidden * experts.intermediate;
+        let bytes = experts.active_experts * elements * Precision::Nvfp4.weight_bytes();
+        let flop = 2.0 * experts.rows * elements;
+        (bytes / self.device.memory_bytes_per_s).max(flop / self.device.peak.fp4)
     }
 
     /// Bytes that operations without matrix units move for one row through all layers.

@@ -2,7 +2,6 @@
 
 use crate::catalog::{Catalog, Gpu};
 use crate::error::{Error, check_range};
-use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
@@ -68,7 +67,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let load =
         ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
     let state = model.point(&layout, &load);
-    Ok(answer(&target, &arch, &layout, &load, &state, replicas))
+    Ok(answer(&target, &model, &layout, &load, &state, replicas))
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -136,7 +135,7 @@ pub(super) fn replica_gpus(layout: &LegalLayout) -> Result<u32, Error> {
 /// The answer for `replicas` like the one in `state`.
 pub(super) fn answer(
     target: &ServingTarget,
-    arch: &Architecture,
+    model: &ServingModel<'_>,
     layout: &LegalLayout,
     load: &ServingLoad,
     state: &SteadyState,
@@ -155,7 +154,7 @@ pub(super) fn answer(
             "memory",
             format!(
                 "{} and one request need more than the {:.0} GiB of a {}: times are those of a GPU that had them",
-                arch.name, state.memory.available_gib, target.gpu.name
+                model.name(), state.memory.available_gib, target.gpu.name
             ),
         ));
     }
@@ -194,6 +193,7 @@ pub(super) fn answer(
             format!("{} tensor ranks leave the scale-up domain of {}", l.tp, target.topology.scale_up_domain),
         ));
     }
+    let prefill = model.prefill(layout, load.input_tokens);
     let residuals = Residuals::tpot();
     let tpot = state.tpot_seconds;
     ServingPoint {
@@ -223,14 +223,14 @@ pub(super) fn answer(
         saturated: state.saturated,
         sustainable_request_rate: state.sustainable_request_rate * copies,
         decode: state.decode,
-        prefill: state.prefill,
+        prefill,
         memory: state.memory,
-        bound_by: bound_by(load, state),
+        bound_by: bound_by(load, state, &prefill),
         warnings,
     }
 }
 
-fn bound_by(load: &ServingLoad, state: &SteadyState) -> String {
+fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -> String {
     if !state.memory.fits {
         return "memory: it does not fit".to_owned();
     }
@@ -244,8 +244,8 @@ fn bound_by(load: &ServingLoad, state: &SteadyState) -> String {
     let rate = state.requests_per_second;
     let decode =
         (load.output_tokens - 1.0).max(0.0) * state.decode.total_seconds / state.decode_batch.max(1.0);
-    let (phase, parts) = if state.prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
-        ("prefill", &state.prefill)
+    let (phase, parts) = if prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
+        ("prefill", prefill)
     } else {
         ("decode", &state.decode)
     };

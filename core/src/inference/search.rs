@@ -63,12 +63,17 @@ pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Resu
         let mut requests = 1.0;
         while requests < full.concurrency.max(1.0) {
             considered += 1;
-            let state = model.point(&layout, &lengths(Arrivals::Closed(requests)));
+            let known = Some(full.sustainable_request_rate);
+            let state = model.point_knowing(&layout, &lengths(Arrivals::Closed(requests)), known);
             points.push(frontier_point(&layout, &state, request.output_tokens, gpus));
             requests *= 2.0;
         }
         points.push(frontier_point(&layout, &full, request.output_tokens, gpus));
 
+        // At its sustainable rate a layout is quickest: one that is no better even there cannot win.
+        if best.is_some_and(|known| full.sustainable_request_rate / gpus <= known.value) {
+            continue;
+        }
         let (met, tried, closest) = fastest_within(&model, &layout, &full, &request.slo, lengths);
         considered += tried;
         if let Some(candidate) = met {
@@ -77,7 +82,7 @@ pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Resu
         replace_if_better(&mut nearest, closest);
     }
     let shown =
-        |c: Candidate| answer(&target, &arch, &c.layout, &lengths(Arrivals::Poisson(c.rate)), &c.state, 1);
+        |c: Candidate| answer(&target, &model, &c.layout, &lengths(Arrivals::Poisson(c.rate)), &c.state, 1);
     let best = best.map(shown);
     Ok(ServingSearch {
         nearest: if best.is_some() { None } else { nearest.map(shown) },
@@ -111,7 +116,8 @@ fn fastest_within(
     lengths: impl Fn(Arrivals) -> ServingLoad,
 ) -> (Option<Candidate>, u64, Candidate) {
     let at = |rate: f64| {
-        let state = model.point(layout, &lengths(Arrivals::Poisson(rate)));
+        let known = Some(full.sustainable_request_rate);
+        let state = model.point_knowing(layout, &lengths(Arrivals::Poisson(rate)), known);
         let ratio = (state.ttft_p95_seconds / slo.ttft_p95_seconds)
             .max(state.tpot_p95_seconds / slo.tpot_p95_seconds);
         (state, ratio)

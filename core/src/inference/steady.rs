@@ -62,8 +62,6 @@ pub struct SteadyState {
     pub sustainable_request_rate: f64,
     /// One decode iteration.
     pub decode: IterationParts,
-    /// The prefill of one prompt.
-    pub prefill: IterationParts,
     /// Memory of one GPU.
     pub memory: ServingMemory,
 }
@@ -82,6 +80,7 @@ pub enum BatchLimit {
 /// One stream at a decode batch.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
+    parts: IterationParts,
     decode: f64,
     mixed: f64,
     /// Share of the iterations that are mixed.
@@ -101,6 +100,17 @@ const LN20: f64 = 2.995_732_273_553_991;
 impl ServingModel<'_> {
     /// Steady state of one replica cut by `layout` under `load`. Allocates nothing.
     pub fn point(&self, layout: &LegalLayout, load: &ServingLoad) -> SteadyState {
+        self.point_knowing(layout, load, None)
+    }
+
+    /// [`ServingModel::point`] where the sustainable request rate of this layout and these lengths is known already from
+    /// [`Arrivals::Full`]: a third of the work less.
+    pub fn point_knowing(
+        &self,
+        layout: &LegalLayout,
+        load: &ServingLoad,
+        sustainable_request_rate: Option<f64>,
+    ) -> SteadyState {
         let cut = &layout.cut;
         let stream = Stream::new(self, cut, load);
         let streams = cut.pp * cut.dp;
@@ -109,33 +119,34 @@ impl ServingModel<'_> {
         if steps <= 0.0 {
             return stream.prefill_only(streams, load);
         }
-        let full = stream.pace(stream.most, f64::INFINITY);
-        let most_rate = stream.most / (steps * full.tpot);
+        let most_rate = sustainable_request_rate.map_or_else(
+            || stream.most / (steps * stream.pace(stream.most, f64::INFINITY).tpot),
+            |rate| rate / streams,
+        );
         let most = streams * most_rate;
-        let (batch, in_flight, rate, saturated, waiting) = match load.arrivals {
-            Arrivals::Full => (stream.most, stream.most, most_rate, false, false),
+        let at_most = |in_flight: f64| (stream.most, stream.pace(stream.most, in_flight), in_flight);
+        let ((batch, pace, in_flight), rate, saturated, waiting) = match load.arrivals {
+            Arrivals::Full => (at_most(stream.most), most_rate, false, false),
             Arrivals::Closed(total) => {
                 // Fewer requests than streams leave some idle.
                 let each = (total / streams).max(total.min(1.0));
                 let used = total / each;
                 match stream.closed(each) {
-                    Some(batch) => {
-                        let pace = stream.pace(batch, each);
+                    Some((batch, pace)) => {
                         let rate = batch / (steps * pace.tpot);
-                        (batch, each, rate * used / streams, false, false)
+                        ((batch, pace, each), rate * used / streams, false, false)
                     }
-                    None => (stream.most, each, most_rate * used / streams, false, true),
+                    None => (at_most(each), most_rate * used / streams, false, true),
                 }
             }
             Arrivals::Poisson(rate) => {
                 let each = rate / streams;
                 match stream.open(each, most_rate) {
-                    Some(batch) => (batch, f64::INFINITY, each, false, false),
-                    None => (stream.most, f64::INFINITY, most_rate, true, false),
+                    Some((batch, pace)) => ((batch, pace, f64::INFINITY), each, false, false),
+                    None => (at_most(f64::INFINITY), most_rate, true, false),
                 }
             }
         };
-        let pace = stream.pace(batch, in_flight);
         let answer = steps * pace.tpot;
         let base = 0.5 * pace.tpot + pace.read;
         let scv = self.engine.length_scv;
@@ -163,11 +174,11 @@ impl ServingModel<'_> {
                 (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
             }
             Arrivals::Closed(_) | Arrivals::Full => {
-                let ttft = if waiting {
-                    in_flight / (batch / answer) - answer
-                } else {
-                    stream.first(&pace, in_flight)
-                };
+                // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
+                // own formula loses fewer digits.
+                let direct = stream.first(&pace, in_flight);
+                let left = in_flight / (batch / answer) - answer;
+                let ttft = if waiting || direct > answer { left } else { direct };
                 let ttft = ttft.max(base);
                 let p95 = if waiting { ttft + pace.read } else { base + LN20 * (ttft - base) };
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
@@ -191,10 +202,25 @@ impl ServingModel<'_> {
             },
             saturated,
             waiting,
-            sustainable: most,
-            sequences: stream.seen(batch, in_flight),
+            // A batch short of the largest may be quicker by a wave of tiles.
+            sustainable: most.max(requests_per_second),
+            decode: pace.parts,
             kv_batch: batch * cut.pp,
         })
+    }
+
+    /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
+    pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
+        let chunk = input.min(self.engine.chunk_tokens).max(1.0);
+        let read = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: chunk,
+            prompt_length: input,
+            busy: 1.0,
+            reading: 1.0 / layout.cut.dp,
+        };
+        scaled(&self.iteration(&layout.cut, &read), (input / chunk).max(1.0))
     }
 
     /// Seconds of one batch of `sequences` (of a replica) run from prompt to last token with no other work: prefill, and
@@ -256,6 +282,7 @@ struct Stream<'a> {
     capacity: f64,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct StateParts {
     ttft: f64,
     ttft_p95: f64,
@@ -267,8 +294,7 @@ struct StateParts {
     saturated: bool,
     waiting: bool,
     sustainable: f64,
-    /// Sequences of a decode iteration of one stream.
-    sequences: f64,
+    decode: IterationParts,
     /// Sequences of one attention rank.
     kv_batch: f64,
 }
@@ -298,14 +324,14 @@ impl<'a> Stream<'a> {
             Arrivals::Closed(total) => (total.max(1.0) / streams).min(1.0),
             _ => 1.0,
         };
-        // One request is served alone even where the sum of its parts is less than a whole one.
+        // One request of an attention rank is served even where the cache holds less than one for each of its streams.
         Self {
             model,
             cut,
             input,
             output,
             steps,
-            most: most.max(1.0),
+            most: most.max(1.0 / cut.pp),
             limit,
             busy,
             weights,
@@ -334,7 +360,9 @@ impl<'a> Stream<'a> {
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
             // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
-            let any = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
+            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            let any = chance + model.engine.rank_alignment * (share - chance);
             reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
             share = any;
         }
@@ -347,13 +375,15 @@ impl<'a> Stream<'a> {
             busy: self.busy,
             reading: 0.0,
         };
-        let decode = model.iteration(self.cut, &work).total_seconds;
+        let parts = model.iteration(self.cut, &work);
+        let decode = parts.total_seconds;
         let beside = batch * others;
         let mixed = model
             .iteration(self.cut, &Work { sequences: beside, prompt_tokens: chunk, reading, ..work })
             .total_seconds
             .max(decode);
         Pace {
+            parts,
             decode,
             mixed,
             share,
@@ -370,22 +400,23 @@ impl<'a> Stream<'a> {
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
-    fn closed(&self, in_flight: f64) -> Option<f64> {
+    fn closed(&self, in_flight: f64) -> Option<(f64, Pace)> {
         let excess = |batch: f64| {
             let pace = self.pace(batch, in_flight);
-            batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot)) - in_flight
+            let requests = batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot));
+            (requests - in_flight, pace)
         };
         root(in_flight.min(self.most), -in_flight, excess)
     }
 
     /// Decode batch at which answers end as fast as requests come; none from the highest rate on.
-    fn open(&self, rate: f64, most_rate: f64) -> Option<f64> {
+    fn open(&self, rate: f64, most_rate: f64) -> Option<(f64, Pace)> {
         if rate >= most_rate {
             return None;
         }
         root(self.most, -rate, |batch| {
             let pace = self.pace(batch, f64::INFINITY);
-            batch / (self.steps * pace.tpot) - rate
+            (batch / (self.steps * pace.tpot) - rate, pace)
         })
     }
 
@@ -459,31 +490,12 @@ impl<'a> Stream<'a> {
             saturated,
             waiting: false,
             sustainable: most * streams,
-            sequences: 1.0,
+            decode,
             kv_batch: 0.0,
         })
     }
 
     fn state(&self, parts: StateParts) -> SteadyState {
-        let model = self.model;
-        let chunk = self.input.min(model.engine.chunk_tokens).max(1.0);
-        let read = Work {
-            sequences: 0.0,
-            keys: 0.0,
-            prompt_tokens: chunk,
-            prompt_length: self.input,
-            busy: self.busy,
-            reading: 1.0 / self.cut.dp,
-        };
-        let prefill = scaled(&model.iteration(self.cut, &read), (self.input / chunk).max(1.0));
-        let step = Work {
-            sequences: parts.sequences,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: self.busy,
-            reading: 0.0,
-        };
         SteadyState {
             ttft_seconds: parts.ttft,
             ttft_p95_seconds: parts.ttft_p95.max(parts.ttft),
@@ -496,8 +508,7 @@ impl<'a> Stream<'a> {
             waiting: parts.waiting,
             limit: self.limit,
             sustainable_request_rate: parts.sustainable,
-            decode: model.iteration(self.cut, &step),
-            prefill,
+            decode: parts.decode,
             memory: self.memory(parts.kv_batch),
         }
     }
@@ -538,11 +549,11 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
     }
 }
 
-/// Where `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`; none where it stays below. False position
-/// with the Illinois weights; ends at 0.1 % of the batch.
-fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> f64) -> Option<f64> {
+/// Where the first of `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`, with the second there; none where
+/// it stays below. False position with the Illinois weights, to a thousandth of `at_zero` or of the batch.
+fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, Pace)) -> Option<(f64, Pace)> {
     let (mut a, mut fa, mut b) = (0.0, at_zero, high);
-    let mut fb = f(b);
+    let (mut fb, mut at_b) = f(b);
     if fb < 0.0 {
         return None;
     }
@@ -552,9 +563,9 @@ fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> f64) -> Option<f64> {
             break;
         }
         let x = (a * fb - b * fa) / (fb - fa);
-        let fx = f(x);
+        let (fx, at_x) = f(x);
         if fx.abs() <= 1e-3 * at_zero.abs() {
-            return Some(x);
+            return Some((x, at_x));
         }
         if fx < 0.0 {
             (a, fa) = (x, fx);
@@ -563,12 +574,12 @@ fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> f64) -> Option<f64> {
             }
             side = -1;
         } else {
-            (b, fb) = (x, fx);
+            (b, fb, at_b) = (x, fx, at_x);
             if side == 1 {
                 fa *= 0.5;
             }
             side = 1;
         }
     }
-    Some(b)
+    Some((b, at_b))
 }

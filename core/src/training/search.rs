@@ -4,6 +4,7 @@ use super::check::{MOST_GPUS, data_parallel};
 use super::job::Job;
 use super::layer::LayerCut;
 use super::layout::{Layout, PipelineSchedule, Recompute};
+use super::memory::memory;
 use super::step::{Cut, Layers, estimate};
 use crate::error::{Error, check_range};
 
@@ -29,6 +30,10 @@ pub fn search(job: &Job, gpus: u32, global_batch: u32, best: usize) -> Result<Fo
     check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
     check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
     check_range("best", best as f64, 1.0, 1000.0)?;
+    // Some group joins every two GPUs of a job, so one that leaves its domain needs a fabric.
+    if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
+        return Ok(Found::default());
+    }
     let mut ranked = Ranked { keep: best, ..Ranked::default() };
     for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
         for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
@@ -82,14 +87,26 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
                     None => return,
                 },
             };
+            let floor = seconds_at_least(&Cut::new(job, &layout, dp), layers);
             for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
                 let mut fitted = false;
                 for zero in zero_stages(pp) {
                     let layout = Layout { recompute, zero, ..layout };
                     let cut = Cut::new(job, &layout, dp);
-                    let Some(found) = estimate(job, &cut, layers) else { continue };
-                    ranked.offer(&layout, found.seconds, found.memory.total_gib, found.memory.fits);
-                    fitted |= found.memory.fits && zero == 1;
+                    let memory = memory(job, &cut, &layers.dense, &layers.expert, layers.logits_bytes);
+                    ranked.considered += 1;
+                    if !memory.fits {
+                        ranked.lean(&layout, memory.total_gib);
+                        continue;
+                    }
+                    ranked.fitting += 1;
+                    fitted |= zero == 1;
+                    if ranked.beaten(floor) {
+                        continue;
+                    }
+                    if let Some(found) = estimate(job, &cut, layers) {
+                        ranked.offer(&layout, found.seconds);
+                    }
                 }
                 // More recompute only adds time to a layout that fits with less.
                 if fitted {
@@ -98,6 +115,17 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
             }
         }
     }
+}
+
+/// Seconds below which no layout with these layers lies: every part of a step is at least 0, and its busiest stage
+/// computes at least its layers for each micro-batch.
+fn seconds_at_least(cut: &Cut, layers: &Layers) -> f64 {
+    let least = [&layers.dense, &layers.expert]
+        .into_iter()
+        .map(|work| work.forward.compute() + work.backward.compute())
+        .filter(|seconds| *seconds > 0.0)
+        .fold(f64::INFINITY, f64::min);
+    cut.pipeline.micro_batches * cut.stage_layers * least
 }
 
 #[derive(Default)]
@@ -110,16 +138,20 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn offer(&mut self, layout: &Layout, seconds: f64, gib: f64, fits: bool) {
-        self.considered += 1;
-        if !fits {
-            if self.leanest.as_ref().is_none_or(|(least, _)| gib < *least) {
-                self.leanest = Some((gib, *layout));
-            }
-            return;
+    /// A layout that does not fit.
+    fn lean(&mut self, layout: &Layout, gib: f64) {
+        if self.leanest.as_ref().is_none_or(|(least, _)| gib < *least) {
+            self.leanest = Some((gib, *layout));
         }
-        self.fitting += 1;
-        if self.best.len() == self.keep && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds) {
+    }
+
+    /// Whether a layout that takes at least so many seconds cannot be among the best.
+    fn beaten(&self, seconds: f64) -> bool {
+        self.best.len() == self.keep && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds)
+    }
+
+    fn offer(&mut self, layout: &Layout, seconds: f64) {
+        if self.beaten(seconds) {
             return;
         }
         let at = self.best.partition_point(|(s, _)| *s <= seconds);

@@ -20,20 +20,20 @@ pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl",
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
 ///
 /// Quantities: `output_tokens_per_second` (all GPUs), `input_tokens_per_second` (prefill alone), `tpot_seconds`,
-/// `ttft_seconds`. `group_by` names a column whose values get statistics of their own.
+/// `ttft_seconds`. `by` names a column whose values get statistics of their own.
 ///
 /// # Errors
-/// A missing column, a cell that is not what its column holds, a `group_by` that is no column. A row that cannot be
+/// A missing column, a cell that is not what its column holds, a `by` that is no column. A row that cannot be
 /// predicted is no error: it says why.
-pub fn inference(catalog: &Catalog, csv: &str, group_by: Option<&str>) -> Result<ValidationReport, Error> {
+pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
     let table = Table::read(csv, &COLUMNS)?;
-    if let Some(column) = group_by {
-        table.check_column("group_by", column)?;
+    if let Some(column) = by {
+        table.check_column("by", column)?;
     }
     let mut rows = Vec::new();
     for line in table.lines() {
         let row = Row::read(&line)?;
-        let group = group_by.map(|column| line.text(column).unwrap_or("").to_owned());
+        let group = by.map(|column| line.text(column).unwrap_or("").to_owned());
         let predicted = row
             .prepare(catalog)
             .and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
@@ -240,9 +240,13 @@ impl Row {
         let kv_precision = self.kv_format(precision)?;
         let gpus = self.gpus.ok_or("number of GPUs not stated")?;
         let (layout, replicas) = self.cut(gpus)?;
+        if arch.moe.is_some() && gpus > 1 && self.layout[3].is_none() {
+            return Err("attention parallelism of a mixture of experts not stated".to_owned());
+        }
         let input = self.input.filter(|x| *x >= 1.0).ok_or("input length not stated")?;
         let output = self.output.filter(|x| *x >= 1.0).ok_or("output length not stated")?;
         let load = Load::of(self)?;
+        self.check_peak(&arch, &target.gpu, f64::from(gpus))?;
         Ok(Prepared {
             arch,
             gpu: target.gpu,
@@ -256,6 +260,26 @@ impl Row {
             output,
             load,
         })
+    }
+
+    /// Refuses a closed loop whose own numbers need more arithmetic than the chips have at their highest rate: its
+    /// concurrency, length or GPU count means something else.
+    fn check_peak(&self, arch: &Architecture, gpu: &Gpu, gpus: f64) -> Result<(), String> {
+        let (Some(requests), Some(tpot), Some(ttft)) = (self.concurrency, self.tpot, self.ttft) else {
+            return Ok(());
+        };
+        let (Some(input), Some(output)) = (self.input, self.output) else { return Ok(()) };
+        let rate = requests / (ttft + (output - 1.0).max(0.0) * tpot);
+        let needed = rate * (input + output) * 2.0 * arch.active_parameters();
+        let half = gpu.bf16_tflops.unwrap_or(gpu.fp16_tflops);
+        let peak = gpus * 1e12 * half.max(gpu.fp8_tflops.unwrap_or(0.0)).max(gpu.fp4_tflops.unwrap_or(0.0));
+        if self.load == "closed_loop" && needed > peak {
+            return Err(format!(
+                "by its own concurrency and times it computes at {:.0} % of the peak",
+                100.0 * needed / peak
+            ));
+        }
+        Ok(())
     }
 
     /// Format of the KV cache: stated, or the engine's own default. TensorRT-LLM's quantised checkpoints carry an 8-bit

@@ -22,10 +22,10 @@ pub use table::{Line, Table};
 pub enum ValidationKind {
     /// Times of collectives.
     Collectives,
+    /// Throughput and latency of serving.
+    Inference,
     /// Training steps.
     Training,
-    /// Serving points.
-    Inference,
 }
 
 /// Our prediction beside every row of the table `csv`, and the statistics of the error; `by` names a column whose values
@@ -46,8 +46,8 @@ pub fn validate(
 ) -> Result<ValidationReport, Error> {
     match kind {
         ValidationKind::Collectives => collectives::validate(catalog, csv, by),
+        ValidationKind::Inference => inference::validate(catalog, csv, by),
         ValidationKind::Training => training::validate(catalog, csv, by),
-        ValidationKind::Inference => inference::inference(catalog, csv, by),
     }
 }
 

@@ -3,7 +3,6 @@ import { useSignal } from "@preact/signals";
 import { max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { stack } from "d3-shape";
-import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { fill, strings } from "../strings";
 import { Figure, moveFocus, useWidth } from "./figure";
@@ -35,24 +34,28 @@ interface BarsProps {
   title: string;
   bars: readonly Bar[];
   write: (value: number) => string;
+  /** The same for the axis, if shorter there. */
+  tick?: (value: number) => string;
   /** Header of the values in the table and the CSV, with the unit. */
   unit: { key: string; label: string };
   /** At most this many; the table has all. */
   most?: number;
-  legend?: readonly Part[];
-  children?: ComponentChildren;
+  /** Whether the parts mean the same in every bar, and are explained once below. */
+  legend?: boolean;
 }
 
 const ROW = 46;
 const THICK = 18;
 const FOOT = 24;
 
-export const Bars = ({ name, title, bars, write, unit, most = 8, legend }: BarsProps) => {
+export const Bars = ({ name, title, bars, write, unit, tick = write, most = 10, legend }: BarsProps) => {
   const [ref, width] = useWidth();
   const stripes = useId().replaceAll(":", "");
   const active = useSignal<string | undefined>(undefined);
   const drawn = bars.slice(0, most);
-  const ends = drawn.map((bar) => [...laid(bar).map(([, , to]) => to), bar.limit ?? 0]).map((all) => max(all) ?? 0);
+  const ends = drawn
+    .map((bar) => [...laid(bar).map(([, , to]) => to), bar.limit ?? 0])
+    .map((all) => max(all) ?? 0);
   const x = scaleLinear([0, max(ends) ?? 1], [0, Math.max(0, width - 1)]);
   const ticks = x.ticks(Math.max(2, Math.floor(width / 110)));
   const height = drawn.length * ROW + FOOT;
@@ -88,22 +91,30 @@ export const Bars = ({ name, title, bars, write, unit, most = 8, legend }: BarsP
             onPointerLeave={() => (active.value = undefined)}
           >
             <defs>
-              <pattern id={stripes} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+              <pattern
+                id={stripes}
+                width="6"
+                height="6"
+                patternUnits="userSpaceOnUse"
+                patternTransform="rotate(45)"
+              >
                 <rect class="stripe" width="2" height="6" />
               </pattern>
             </defs>
             <g class="axis" aria-hidden="true">
-              {ticks.map((tick) => (
-                <g key={tick} transform={`translate(${x(tick) + 0.5} 0)`}>
+              {ticks.map((at) => (
+                <g key={at} transform={`translate(${x(at) + 0.5} 0)`}>
                   <line y1={0} y2={height - FOOT} />
-                  <text y={height - 8} text-anchor={tick === 0 ? "start" : x(tick) > width - 36 ? "end" : "middle"}>
-                    {write(tick)}
+                  <text
+                    y={height - 8}
+                    text-anchor={at === 0 ? "start" : x(at) > width - 36 ? "end" : "middle"}
+                  >
+                    {tick(at)}
                   </text>
                 </g>
               ))}
             </g>
             {drawn.map((bar, row) => (
-              // biome-ignore lint/a11y/noNoninteractiveTabindex: each bar takes the focus so that its parts can be read
               <g
                 key={bar.key}
                 class={["bar", bar.current && "current", bar.dim && "dim"].filter(Boolean).join(" ")}
@@ -131,7 +142,9 @@ export const Bars = ({ name, title, bars, write, unit, most = 8, legend }: BarsP
                     </g>
                   );
                 })}
-                {bar.limit !== undefined && <line class="limit" x1={x(bar.limit)} x2={x(bar.limit)} y1={17} y2={43} />}
+                {bar.limit !== undefined && (
+                  <line class="limit" x1={x(bar.limit)} x2={x(bar.limit)} y1={17} y2={43} />
+                )}
               </g>
             ))}
           </svg>
@@ -143,7 +156,7 @@ export const Bars = ({ name, title, bars, write, unit, most = 8, legend }: BarsP
       </div>
       {legend && (
         <ul class="legend">
-          {legend.map((part) => (
+          {present(drawn).map((part) => (
             <li key={part.key}>
               <Swatch part={part} stripes={stripes} />
               {part.label}
@@ -162,7 +175,17 @@ const Swatch = ({ part, stripes }: { part: Part; stripes: string }) => (
   </svg>
 );
 
-const Tip = ({ bar, row, write, stripes }: { bar: Bar; row: number; write: BarsProps["write"]; stripes: string }) => (
+const Tip = ({
+  bar,
+  row,
+  write,
+  stripes,
+}: {
+  bar: Bar;
+  row: number;
+  write: BarsProps["write"];
+  stripes: string;
+}) => (
   <div class="tip" style={{ insetBlockStart: `${(row + 1) * ROW - 2}px` }} aria-hidden="true">
     <p>
       <strong>{bar.label}</strong> {bar.end}
@@ -191,6 +214,16 @@ const laid = (bar: Bar): [Part, number, number][] => {
     return part === undefined || span === undefined ? [] : [[part, span[0], span[1]]];
   });
 };
+
+/** Parts to be seen in any of the bars: what a legend must explain. */
+const present = (bars: readonly Bar[]): Part[] =>
+  (bars[0]?.parts ?? []).filter((_, i) => {
+    const most = max(bars, (bar) => bar.parts[i]?.value ?? 0) ?? 0;
+    return most > SEEN * (max(bars, (bar) => max(bar.parts, (part) => part.value) ?? 0) ?? 0);
+  });
+
+/** A part smaller than this share of the largest cannot be seen, so it needs no colour explained. */
+const SEEN = 0.003;
 
 const aloud = (bar: Bar, write: BarsProps["write"]): string =>
   [

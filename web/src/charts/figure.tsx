@@ -22,11 +22,17 @@ export const Figure = <Row,>({ name, title, columns, rows, rowKey, children }: F
     if (event.key.toLowerCase() === "t" && !typing) asTable.value = !asTable.value;
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: a shortcut for the button below, which does the same
     <figure aria-labelledby={id} onKeyDown={keys}>
       <figcaption>
-        <h4 id={id}>{title}</h4>
-        <button type="button" class="link" onClick={() => (asTable.value = !asTable.value)} title={strings.chart.keys}>
+        <span class="title" id={id}>
+          {title}
+        </span>
+        <button
+          type="button"
+          class="link"
+          onClick={() => (asTable.value = !asTable.value)}
+          title={strings.chart.keys}
+        >
           {asTable.value ? strings.chart.asChart : strings.chart.asTable}
           <span class="sr-only">: {title}</span>
         </button>

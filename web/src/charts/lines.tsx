@@ -33,7 +33,7 @@ interface LinesProps {
 const HEIGHT = 280;
 const LEFT = 52;
 const FOOT = 40;
-const TOP = 12;
+const TOP = 30;
 
 export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
   const [ref, width] = useWidth();
@@ -81,13 +81,19 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
                   </text>
                 </g>
               ))}
-              {x.ticks(Math.max(2, width / 120)).map((tick) => (
-                <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
-                  {Number.isInteger(Math.log10(tick)) || x(10 * low) - x(low) > 160 ? compact(tick) : ""}
-                </text>
-              ))}
-              <text class="title" x={LEFT} y={HEIGHT - 4}>
+              {x
+                .ticks()
+                .filter((tick) => /^[125]0*$/.test(tick.toExponential().replace(/e.*|\./g, "")))
+                .map((tick) => (
+                  <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
+                    {compact(tick)}
+                  </text>
+                ))}
+              <text x={width} y={HEIGHT - 2} text-anchor="end">
                 {across.label} →
+              </text>
+              <text x={0} y={10}>
+                ↑ {up.label}
               </text>
             </g>
             {[...lines]
@@ -100,7 +106,6 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
                 />
               ))}
             {focus?.dots.map((dot, i) => (
-              // biome-ignore lint/a11y/noNoninteractiveTabindex: each point takes the focus so that it can be read
               <circle
                 key={`${dot.x} ${dot.y}`}
                 class={`dot ${focus.tone}`}

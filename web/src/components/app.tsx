@@ -12,15 +12,15 @@ import { Question } from "./question";
 import { Serving } from "./serving";
 import { Splits } from "./splits";
 import { type Column, Table } from "./table";
-import { Training, Warned } from "./training";
+import { Training } from "./training";
 
 export const App = () => {
   const open = useSignal(false);
   return (
     <>
-      <a class="skip" href="#answer" onClick={jump}>
+      <button type="button" class="skip" onClick={jump}>
         {strings.skip}
-      </a>
+      </button>
       <Top />
       <div class="page">
         <aside class={open.value ? "ask open" : "ask"}>
@@ -53,8 +53,7 @@ export const App = () => {
 };
 
 /** The fragment belongs to the scenario, so the skip link moves the focus itself. */
-const jump = (event: Event) => {
-  event.preventDefault();
+const jump = () => {
   document.getElementById("answer")?.focus();
 };
 
@@ -96,9 +95,8 @@ const Scenarios = () => {
 };
 
 const Themes = () => (
-  <fieldset class="either themes">
-    <legend class="sr-only">{strings.theme.label}</legend>
-    <div>
+  <div class="either themes" role="radiogroup" aria-label={strings.theme.label}>
+    <div class="options">
       {THEMES.map((name) => (
         <label key={name}>
           <input
@@ -113,7 +111,7 @@ const Themes = () => (
         </label>
       ))}
     </div>
-  </fieldset>
+  </div>
 );
 
 const Actions = () => {
@@ -137,11 +135,13 @@ const Actions = () => {
     try {
       state.open(JSON.parse(await file.text()));
     } catch (thrown) {
-      state.notice.value = fill(strings.fileProblem, { message: thrown instanceof Error ? thrown.message : "" });
+      state.notice.value = fill(strings.fileProblem, {
+        message: thrown instanceof Error ? thrown.message : "",
+      });
     }
   };
   return (
-    <div class="actions" role="group" aria-label={strings.actions.label}>
+    <section class="actions" aria-label={strings.actions.label}>
       <button type="button" onClick={() => copy(location.href.replace(/#.*$/, `#${state.link()}`))}>
         {strings.actions.link}
       </button>
@@ -167,7 +167,7 @@ const Actions = () => {
         {strings.actions.print}
       </button>
       <output aria-live="polite">{said.value}</output>
-    </div>
+    </section>
   );
 };
 
@@ -196,9 +196,9 @@ const Notices = () => {
             {unplaced ? (
               refusal.message
             ) : (
-              <a href={`#${faultyField()}`} onClick={(event) => toField(event)}>
+              <button type="button" class="link" onClick={toField}>
                 {refusal.message}
-              </a>
+              </button>
             )}
           </p>
           {state.plan.value && <p class="help">{strings.outdated}</p>}
@@ -208,8 +208,7 @@ const Notices = () => {
   );
 };
 
-const toField = (event: Event) => {
-  event.preventDefault();
+const toField = () => {
   document.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
 };
 
@@ -217,25 +216,22 @@ const Answer = ({ plan }: { plan: Plan }) => (
   <div class={state.stale.value ? "answer stale" : "answer"} aria-busy={state.busy.value}>
     <Headline plan={plan} />
     <Splits plan={plan} />
-    {plan.warnings.length > 0 && (
-      <section class="card" aria-labelledby="warnings">
-        <h2 id="warnings">{strings.warnings.title}</h2>
-        <Warned of={plan.warnings} />
-      </section>
-    )}
     {plan.training && <Training plan={plan} training={plan.training} />}
     {plan.serving && <Serving plan={plan} serving={plan.serving} />}
     {plan.sources.length > 0 && (
       <section class="card" aria-labelledby="sources">
         <h2 id="sources">{strings.sources.title}</h2>
-        <Table
-          name="sources"
-          caption={strings.sources.caption}
-          columns={SOURCES}
-          rows={plan.sources}
-          rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
-          quiet
-        />
+        <details>
+          <summary>{fill(strings.sources.count, { count: plan.sources.length })}</summary>
+          <Table
+            name="sources"
+            caption={strings.sources.caption}
+            columns={SOURCES}
+            rows={plan.sources}
+            rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
+            quiet
+          />
+        </details>
       </section>
     )}
   </div>
@@ -244,7 +240,7 @@ const Answer = ({ plan }: { plan: Plan }) => (
 const columns = strings.columns;
 const SOURCES: Column<FigureSource>[] = [
   { key: "figure", label: columns.figure, names: true, value: (row) => row.figure },
-  { key: "source", label: columns.source, value: (row) => row.source.source },
+  { key: "source", long: true, label: columns.source, value: (row) => row.source.source },
   { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
   {
     key: "confidence",
@@ -252,7 +248,7 @@ const SOURCES: Column<FigureSource>[] = [
     value: (row) => row.source.confidence,
     show: (row) => strings.confidences[row.source.confidence],
   },
-  { key: "note", label: columns.note, value: (row) => row.source.note ?? "" },
+  { key: "note", long: true, label: columns.note, value: (row) => row.source.note ?? "" },
 ];
 
 /** The answer's outline, at its size, until it is there. */

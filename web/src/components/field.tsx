@@ -97,7 +97,14 @@ export const NumberField = ({ path, scale, wide }: { path: string; scale?: Scale
   return (
     <Frame path={path} wide={wide ?? false}>
       {(attributes) => (
-        <input {...attributes} {...bound} type="text" inputMode="decimal" autocomplete="off" spellcheck={false} />
+        <input
+          {...attributes}
+          {...bound}
+          type="text"
+          inputMode="decimal"
+          autocomplete="off"
+          spellcheck={false}
+        />
       )}
     </Frame>
   );
@@ -181,9 +188,11 @@ interface EitherProps<Name extends string> {
 
 /** One of two or three, side by side. */
 export const Either = <Name extends string>({ label, name, options, value, choose }: EitherProps<Name>) => (
-  <fieldset class="either">
-    <legend>{label}</legend>
-    <div>
+  <div class="field either" role="radiogroup" aria-labelledby={`${name}-label`}>
+    <span class="label" id={`${name}-label`}>
+      {label}
+    </span>
+    <div class="options">
       {(Object.entries(options) as [Name, string][]).map(([option, words]) => (
         <label key={option}>
           <input
@@ -197,5 +206,5 @@ export const Either = <Name extends string>({ label, name, options, value, choos
         </label>
       ))}
     </div>
-  </fieldset>
+  </div>
 );

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { Plan, ServingOption, Split, TrainingOption } from "../../pkg/rackrate";
 import * as show from "../format";
 import { fill, strings } from "../strings";
-import { Cloud, Sentence } from "./rich";
+import { Cloud, Sentence, Warned } from "./rich";
 
 const words = strings.headline;
 
@@ -56,7 +56,7 @@ export const Headline = ({ plan }: { plan: Plan }) => {
         {split && (
           <Figure name={words.total} value={show.usdShort(split.total_usd)}>
             {scenario.serving
-              ? fill(words.totalMonths, { months: show.digits(scenario.serving.months ?? null) })
+              ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
               : words.totalTraining}
           </Figure>
         )}
@@ -90,7 +90,17 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           </Figure>
         )}
       </dl>
-      <Basis train={train} serve={serve} />
+      <div class="aside">
+        <Basis train={train} serve={serve} />
+        {plan.warnings.length > 0 && (
+          <details class="basis">
+            <summary>
+              {strings.warnings.title} <span class="count">{plan.warnings.length}</span>
+            </summary>
+            <Warned of={plan.warnings} />
+          </details>
+        )}
+      </div>
     </section>
   );
 };

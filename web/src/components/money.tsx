@@ -1,5 +1,5 @@
 // What things cost and where each price is from.
-import type { Cost, CostLine, Source, TermCost } from "../../pkg/rackrate";
+import type { CostLine, Source, TermCost } from "../../pkg/rackrate";
 import * as show from "../format";
 import { strings } from "../strings";
 import { type Column, Table } from "./table";
@@ -8,18 +8,16 @@ const columns = strings.columns;
 
 /** Title, trust and date of a source; its doubts where there are any. */
 export const Cited = ({ source }: { source: Source }) => (
-  <span class={`cited ${source.confidence}`} title={source.note || undefined}>
-    {source.source}
-    <span class="help">
-      {" "}
-      {source.as_of}, {strings.confidences[source.confidence].toLowerCase()}
-    </span>
+  <span class="cited">
+    <span class={`trust ${source.confidence}`}>{strings.confidences[source.confidence]}</span> {source.source}
+    {source.note && <span class="help"> {source.note}</span>}
   </span>
 );
 
 const cited = <Row extends { source: Source }>(): Column<Row>[] => [
   {
     key: "source",
+    long: true,
     label: columns.source,
     value: (row) => row.source.source,
     show: (row) => <Cited source={row.source} />,
@@ -27,7 +25,7 @@ const cited = <Row extends { source: Source }>(): Column<Row>[] => [
   { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
 ];
 
-const lines: Column<CostLine>[] = [
+const LINES: Column<CostLine>[] = [
   {
     key: "item",
     label: columns.item,
@@ -35,7 +33,7 @@ const lines: Column<CostLine>[] = [
     value: (row) => row.item,
     show: (row) => strings.items[row.item],
   },
-  { key: "what", label: columns.what, value: (row) => row.what },
+  { key: "what", long: true, label: columns.what, value: (row) => row.what },
   {
     key: "quantity",
     label: columns.quantity,
@@ -51,23 +49,41 @@ const lines: Column<CostLine>[] = [
     value: (row) => row.unit_usd,
     show: (row) => show.usd(row.unit_usd),
   },
-  { key: "usd", label: columns.usd, numeric: true, value: (row) => row.usd, show: (row) => show.usd(row.usd) },
+  {
+    key: "usd",
+    label: columns.usd,
+    numeric: true,
+    value: (row) => row.usd,
+    show: (row) => show.usd(row.usd),
+  },
   ...cited<CostLine>(),
 ];
 
-export const CostLines = ({ name, cost }: { name: string; cost: Cost }) => (
+interface CostLinesProps {
+  name: string;
+  caption: string;
+  lines: readonly CostLine[];
+}
+
+export const CostLines = ({ name, caption, lines }: CostLinesProps) => (
   <Table
     name={name}
-    caption={strings.detail.costCaption}
-    columns={lines}
-    rows={cost.lines}
-    rowKey={(row) => `${row.item} ${row.what} ${row.unit}`}
+    caption={caption}
+    columns={LINES}
+    rows={lines}
+    rowKey={(row) => `${row.item} ${row.what} ${row.unit} ${row.unit_usd} ${row.quantity}`}
     quiet
   />
 );
 
 const terms: Column<TermCost>[] = [
-  { key: "term", label: columns.term, names: true, value: (row) => row.term, show: (row) => strings.terms[row.term] },
+  {
+    key: "term",
+    label: columns.term,
+    names: true,
+    value: (row) => row.term,
+    show: (row) => strings.terms[row.term],
+  },
   { key: "region", label: columns.region, value: (row) => row.region },
   {
     key: "usd_per_gpu_hour",
@@ -76,14 +92,26 @@ const terms: Column<TermCost>[] = [
     value: (row) => row.usd_per_gpu_hour,
     show: (row) => show.usd(row.usd_per_gpu_hour),
   },
-  { key: "usd", label: columns.usd, numeric: true, value: (row) => row.usd, show: (row) => show.usd(row.usd) },
+  {
+    key: "usd",
+    label: columns.usd,
+    numeric: true,
+    value: (row) => row.usd,
+    show: (row) => show.usd(row.usd),
+  },
   ...cited<TermCost>(),
 ];
 
-export const Terms = ({ name, costs }: { name: string; costs: readonly TermCost[] }) => (
+interface TermsProps {
+  name: string;
+  caption: string;
+  costs: readonly TermCost[];
+}
+
+export const Terms = ({ name, caption, costs }: TermsProps) => (
   <Table
     name={name}
-    caption={strings.detail.termsCaption}
+    caption={caption}
     columns={terms}
     rows={costs}
     rowKey={(row) => `${row.term} ${row.region}`}

@@ -1,5 +1,12 @@
 // Parts of bars: core's fields, named, coloured and told apart by stripes.
-import type { Cost, IterationParts, Provider, ServingMemory, StepParts, TrainingMemory } from "../../pkg/rackrate";
+import type {
+  Cost,
+  IterationParts,
+  Provider,
+  ServingMemory,
+  StepParts,
+  TrainingMemory,
+} from "../../pkg/rackrate";
 import type { Part } from "../charts/bars";
 import { strings } from "../strings";
 
@@ -55,7 +62,8 @@ const parts = <Key extends string>(
 
 export const stepParts = (of: StepParts): Part[] => parts(STEP, strings.stepParts, of);
 export const iterationParts = (of: IterationParts): Part[] => parts(ITERATION, strings.iterationParts, of);
-export const trainingMemory = (of: TrainingMemory): Part[] => parts(TRAINING_MEMORY, strings.trainingMemory, of);
+export const trainingMemory = (of: TrainingMemory): Part[] =>
+  parts(TRAINING_MEMORY, strings.trainingMemory, of);
 export const servingMemory = (of: ServingMemory): Part[] => parts(SERVING_MEMORY, strings.servingMemory, of);
 
 /** A cost's lines, one part each, in the cloud's colour; what is not compute is striped. */
@@ -67,9 +75,3 @@ export const costParts = (cost: Cost, provider: Provider | null): Part[] =>
     tone: `${provider ?? "none"} ${line.item}`,
     striped: line.item !== "compute",
   }));
-
-/** Parts that any of the bars has: what a legend must explain. */
-export const present = (bars: readonly { parts: readonly Part[] }[]): Part[] => {
-  const first = bars[0]?.parts ?? [];
-  return first.filter((_, i) => bars.some((bar) => (bar.parts[i]?.value ?? 0) > 0));
-};

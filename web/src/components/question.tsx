@@ -44,7 +44,7 @@ const Part = ({ name, children }: { name: "training" | "serving"; children: Comp
       <h2>
         {strings.parts[name]}
         <label class="switch">
-          <input type="checkbox" role="switch" checked={held !== null} onChange={toggle} />
+          <input type="checkbox" checked={held !== null} onChange={toggle} />
           <span class="sr-only">
             {strings.parts.include} {strings.parts[name]}
           </span>
@@ -78,8 +78,16 @@ const Training = () => {
           value={inSequences ? "sequences" : "tokens"}
           choose={(by) =>
             by === "sequences"
-              ? swap("training.global_batch", "training.global_batch_tokens", answer?.global_batch ?? example("training.global_batch"))
-              : swap("training.global_batch_tokens", "training.global_batch", example("training.global_batch_tokens"))
+              ? swap(
+                  "training.global_batch",
+                  "training.global_batch_tokens",
+                  answer?.global_batch ?? example("training.global_batch"),
+                )
+              : swap(
+                  "training.global_batch_tokens",
+                  "training.global_batch",
+                  example("training.global_batch_tokens"),
+                )
           }
         />
         <NumberField path={byGpus ? "training.gpus" : "training.deadline_days"} />
@@ -146,8 +154,7 @@ const Serving = () => {
   const people = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(
     (name) => `serving.traffic.${name}`,
   );
-  const toRate = () =>
-    set([rate, answer?.mean_requests_per_second ?? example(rate)], ...none(people));
+  const toRate = () => set([rate, answer?.mean_requests_per_second ?? example(rate)], ...none(people));
   const toUsers = () => set([rate, null], ...people.map((path): [string, Data] => [path, example(path)]));
   return (
     <>

@@ -12,18 +12,26 @@ const columns: Column<Refusal>[] = [
     value: (row) => row.provider,
     show: (row) => <Cloud of={row.provider} />,
   },
-  { key: "reason", label: strings.columns.reason, value: (row) => row.reason },
+  { key: "reason", long: true, label: strings.columns.reason, value: (row) => row.reason },
 ];
 
-export const Refused = ({ name, refused }: { name: string; refused: readonly Refusal[] }) =>
+export const Refused = ({
+  name,
+  caption,
+  refused,
+}: {
+  name: string;
+  caption: string;
+  refused: readonly Refusal[];
+}) =>
   refused.length === 0 ? null : (
     <details>
       <summary>
-        {strings.refused.title} <span class="count">{refused.length}</span>
+        {caption} <span class="count">{refused.length}</span>
       </summary>
       <Table
         name={name}
-        caption={strings.refused.caption}
+        caption={caption}
         columns={columns}
         rows={refused}
         rowKey={(row) => `${row.provider} ${row.shape}`}

@@ -6,11 +6,10 @@ import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenServing } from "./headline";
 import { CostLines, Terms } from "./money";
-import { costParts, iterationParts, present, servingMemory } from "./parts";
+import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Warned } from "./rich";
 import { type Column, Table } from "./table";
-import { Warned } from "./training";
 
 const columns = strings.columns;
 const words = strings.serving;
@@ -43,9 +42,13 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         <Table
           name="serving"
           caption={words.caption}
-          columns={table(term, (shape) => {
-            picked.value = shape;
-          }, current?.shape)}
+          columns={table(
+            term,
+            (shape) => {
+              picked.value = shape;
+            },
+            current?.shape,
+          )}
           rows={options}
           rowKey={(row) => `${row.provider} ${row.shape}`}
           current={(row) => row === current}
@@ -65,6 +68,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
                 current: option === current,
               }))}
               write={show.usdShort}
+              tick={show.usdBriefly}
               unit={{ key: "usd_per_month", label: columns.usd }}
             />
           )}
@@ -73,8 +77,9 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
             title={words.chartIteration}
             bars={bars}
             write={show.seconds}
+            tick={show.secondsBriefly}
             unit={{ key: "seconds", label: columns.seconds }}
-            legend={present(bars)}
+            legend
           />
         </div>
       )}
@@ -98,7 +103,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         />
       )}
       {current && <Detail option={current} />}
-      <Refused name="serving-refused" refused={serving.refused} />
+      <Refused name="serving-refused" caption={words.refused} refused={serving.refused} />
     </section>
   );
 };
@@ -112,7 +117,11 @@ const cut = (layout: ServingOption["point"]["layout"]): string =>
     .map((name) => `${name} ${show.count(layout[name])}`)
     .join(", ");
 
-const table = (term: Term, pick: (shape: string) => void, current: string | undefined): Column<ServingOption>[] => {
+const table = (
+  term: Term,
+  pick: (shape: string) => void,
+  current: string | undefined,
+): Column<ServingOption>[] => {
   const price = (row: ServingOption) => row.terms.find((one) => one.term === term)?.usd_per_gpu_hour ?? null;
   const number = (
     key: string,
@@ -127,15 +136,22 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       names: true,
       value: (row) => row.shape,
       show: (row) => (
-        <button type="button" class="pick" aria-pressed={row.shape === current} onClick={() => pick(row.shape)}>
+        <button
+          type="button"
+          class="pick"
+          aria-pressed={row.shape === current}
+          onClick={() => pick(row.shape)}
+        >
           {row.shape}
         </button>
       ),
     },
-    { key: "cloud", label: columns.cloud, value: (row) => row.provider, show: (row) => <Cloud of={row.provider} /> },
-    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
-    number("gpus", columns.gpus, (row) => row.gpus, show.count),
-    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
+    {
+      key: "cloud",
+      label: columns.cloud,
+      value: (row) => row.provider,
+      show: (row) => <Cloud of={row.provider} />,
+    },
     {
       key: "cost_usd_per_month",
       label: columns.costMonth,
@@ -143,6 +159,9 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       value: (row) => row.cost?.total_usd ?? null,
       show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
     },
+    number("gpus", columns.gpus, (row) => row.gpus, show.count),
+    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
+    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
     number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
@@ -152,14 +171,24 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       (row) => row.point.output_tokens_per_second_per_gpu,
       show.digits,
     ),
-    number("usd_per_million_input_tokens", columns.perMillionIn, (row) => row.usd_per_million_input_tokens, show.usd),
+    number(
+      "usd_per_million_input_tokens",
+      columns.perMillionIn,
+      (row) => row.usd_per_million_input_tokens,
+      show.usd,
+    ),
     number(
       "usd_per_million_output_tokens",
       columns.perMillionOut,
       (row) => row.usd_per_million_output_tokens,
       show.usd,
     ),
-    number("usd_per_thousand_requests", columns.perThousand, (row) => row.usd_per_thousand_requests, show.usd),
+    number(
+      "usd_per_thousand_requests",
+      columns.perThousand,
+      (row) => row.usd_per_thousand_requests,
+      show.usd,
+    ),
   ];
 };
 
@@ -169,7 +198,12 @@ const Detail = ({ option }: { option: ServingOption }) => {
   const times = [
     { key: "decode", label: detail.decode, of: point.decode },
     { key: "prefill", label: detail.prefill, of: point.prefill },
-  ].map(({ key, label, of }) => ({ key, label, end: show.seconds(of.total_seconds), parts: iterationParts(of) }));
+  ].map(({ key, label, of }) => ({
+    key,
+    label,
+    end: show.seconds(of.total_seconds),
+    parts: iterationParts(of),
+  }));
   return (
     <section class="detail-of" aria-labelledby="serving-detail">
       <h3 id="serving-detail">
@@ -220,29 +254,32 @@ const Detail = ({ option }: { option: ServingOption }) => {
               },
             ]}
             write={show.digits}
+            tick={show.few}
             unit={{ key: "gib", label: columns.gib }}
-            legend={present([{ parts: servingMemory(memory) }])}
+            legend
           />
           <charts.value.Bars
             name="serving-times"
             title={`${detail.decode}, ${detail.prefill.toLowerCase()}`}
             bars={times}
             write={show.seconds}
+            tick={show.secondsBriefly}
             unit={{ key: "seconds", label: columns.seconds }}
-            legend={present(times)}
+            legend
           />
         </div>
       )}
       {option.cost && (
-        <>
-          <h4>{detail.cost}</h4>
-          <CostLines name="serving-cost-lines" cost={option.cost} />
-        </>
+        <CostLines
+          name="serving-cost-lines"
+          caption={fill(detail.costServing, { shape: option.shape })}
+          lines={option.cost.lines}
+        />
       )}
       {option.terms.length > 1 && (
         <details>
           <summary>{detail.terms}</summary>
-          <Terms name="serving-terms" costs={option.terms} />
+          <Terms name="serving-terms" caption={detail.termsServing} costs={option.terms} />
         </details>
       )}
       <Warned of={option.warnings} />

@@ -2,6 +2,7 @@
 import type { Plan, Split } from "../../pkg/rackrate";
 import * as show from "../format";
 import { fill, strings } from "../strings";
+import { CostLines } from "./money";
 import { Cloud, PROVIDERS, Sentence } from "./rich";
 import { type Column, Table } from "./table";
 
@@ -13,6 +14,7 @@ export const Splits = ({ plan }: { plan: Plan }) => {
   if (splits.length === 0) return null;
   const trains = splits.some((split) => split.train_on !== null);
   const serves = splits.some((split) => split.serve_on !== null);
+  const moved = splits.find((split) => split.chosen)?.transfer_lines;
   const columns: Column<Split>[] = [
     ...(trains
       ? ([
@@ -48,20 +50,31 @@ export const Splits = ({ plan }: { plan: Plan }) => {
     ...(trains && serves ? [money("transfer_usd", words.transfer, (row) => row.transfer_usd)] : []),
     ...(serves ? [money("serving_usd_per_month", words.serving, (row) => row.serving_usd_per_month)] : []),
     money("total_usd", words.total, (row) => row.total_usd),
-    { key: "asked_for", label: words.asked, value: (row) => row.chosen, show: (row) => (row.chosen ? "●" : "") },
+    {
+      key: "asked_for",
+      label: words.asked,
+      value: (row) => row.chosen,
+      show: (row) => (row.chosen ? "●" : ""),
+    },
   ];
   return (
     <section class="card" aria-labelledby="splits">
       <h2 id="splits">{words.title}</h2>
       {trains && serves && <Matrix plan={plan} />}
-      <Table
-        name="splits"
-        caption={words.caption}
-        columns={columns}
-        rows={splits}
-        rowKey={keyOf}
-        current={(row) => row.chosen}
-      />
+      <details open={!(trains && serves)}>
+        <summary>{words.exact}</summary>
+        <Table
+          name="splits"
+          caption={words.caption}
+          columns={columns}
+          rows={splits}
+          rowKey={keyOf}
+          current={(row) => row.chosen}
+        />
+        {moved && moved.length > 0 && (
+          <CostLines name="transfer" caption={words.movedCaption} lines={moved} />
+        )}
+      </details>
     </section>
   );
 };
@@ -104,6 +117,9 @@ const Matrix = ({ plan }: { plan: Plan }) => {
               if (split === undefined) return <td key={serve}>{strings.none}</td>;
               return (
                 <td key={serve} aria-current={split.chosen ? "true" : undefined}>
+                  <span class="who" aria-hidden="true">
+                    <Cloud of={train} /> → <Cloud of={serve} />
+                  </span>
                   <span class="value">{show.usdShort(split.total_usd)}</span>
                   <span class="tags">
                     {split.chosen && <span class="tag">{words.asked}</span>}

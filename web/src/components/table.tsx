@@ -13,6 +13,8 @@ export interface Column<Row> {
   /** Shown; the value itself if not given. */
   show?: (row: Row) => ComponentChildren;
   numeric?: boolean;
+  /** Sentences, which may take several lines. */
+  long?: boolean;
   /** Row header: names the row. */
   names?: boolean;
 }
@@ -33,7 +35,8 @@ export const Table = <Row,>(props: TableProps<Row>) => {
   const { name, caption, columns, rows, rowKey, current, rowClass, quiet } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
   const by = columns.find((column) => column.key === order.value?.key);
-  const sorted = by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
+  const sorted =
+    by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
 
   const turn = (column: Column<Row>) => {
     const now = order.value;
@@ -62,10 +65,15 @@ export const Table = <Row,>(props: TableProps<Row>) => {
           <thead>
             <tr>
               {columns.map((column) => {
-                const sort = order.value?.key === column.key ? (order.value.down ? "descending" : "ascending") : "none";
+                const sort =
+                  order.value?.key === column.key ? (order.value.down ? "descending" : "ascending") : "none";
                 return (
                   <th key={column.key} scope="col" class={column.numeric ? "number" : ""} aria-sort={sort}>
-                    <button type="button" onClick={() => turn(column)} title={fill(strings.sort, { column: column.label })}>
+                    <button
+                      type="button"
+                      onClick={() => turn(column)}
+                      title={fill(strings.sort, { column: column.label })}
+                    >
                       {column.label}
                       <span class="arrow" aria-hidden="true" />
                     </button>
@@ -88,7 +96,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
                       {shown}
                     </th>
                   ) : (
-                    <td key={column.key} class={column.numeric ? "number" : ""}>
+                    <td key={column.key} class={column.numeric ? "number" : column.long ? "long" : ""}>
                       {shown ?? strings.none}
                     </td>
                   );

@@ -6,9 +6,9 @@ import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenTraining } from "./headline";
 import { CostLines, Terms } from "./money";
-import { costParts, present, stepParts, trainingMemory } from "./parts";
+import { costParts, stepParts, trainingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Warned } from "./rich";
 import { type Column, Table } from "./table";
 
 const columns = strings.columns;
@@ -43,9 +43,14 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
         <Table
           name="training"
           caption={words.caption}
-          columns={table(term, (shape) => {
-            picked.value = shape;
-          }, current?.shape)}
+          columns={table(
+            term,
+            (shape) => {
+              picked.value = shape;
+            },
+            current?.shape,
+            options.some((option) => !option.meets_deadline),
+          )}
           rows={options}
           rowKey={(row) => `${row.provider} ${row.shape}`}
           current={(row) => row === current}
@@ -67,6 +72,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
                 dim: !option.meets_deadline,
               }))}
               write={show.usdShort}
+              tick={show.usdBriefly}
               unit={{ key: "usd", label: columns.usd }}
             />
           )}
@@ -75,13 +81,14 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
             title={words.chartStep}
             bars={bars}
             write={show.seconds}
+            tick={show.secondsBriefly}
             unit={{ key: "seconds", label: columns.seconds }}
-            legend={present(bars)}
+            legend
           />
         </div>
       )}
       {current && <Detail option={current} />}
-      <Refused name="training-refused" refused={training.refused} />
+      <Refused name="training-refused" caption={words.refused} refused={training.refused} />
     </section>
   );
 };
@@ -89,7 +96,12 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
 const titleOf = (option: TrainingOption) =>
   `${option.provider ? `${strings.clouds[option.provider]} ` : ""}${option.shape}`;
 
-const table = (term: Term, pick: (shape: string) => void, current: string | undefined): Column<TrainingOption>[] => {
+const table = (
+  term: Term,
+  pick: (shape: string) => void,
+  current: string | undefined,
+  late: boolean,
+): Column<TrainingOption>[] => {
   const price = (row: TrainingOption) => row.terms.find((one) => one.term === term)?.usd_per_gpu_hour ?? null;
   return [
     {
@@ -98,27 +110,21 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       names: true,
       value: (row) => row.shape,
       show: (row) => (
-        <button type="button" class="pick" aria-pressed={row.shape === current} onClick={() => pick(row.shape)}>
+        <button
+          type="button"
+          class="pick"
+          aria-pressed={row.shape === current}
+          onClick={() => pick(row.shape)}
+        >
           {row.shape}
         </button>
       ),
     },
-    { key: "cloud", label: columns.cloud, value: (row) => row.provider, show: (row) => <Cloud of={row.provider} /> },
-    { key: "gpu", label: columns.gpu, value: (row) => row.step.gpu },
-    { key: "gpus", label: columns.gpus, numeric: true, value: (row) => row.gpus, show: (row) => show.count(row.gpus) },
     {
-      key: "days",
-      label: columns.days,
-      numeric: true,
-      value: (row) => row.days,
-      show: (row) => (
-        <>
-          {show.days(row.days)}
-          <span class="detail">
-            {show.range(row.days_interval.low, row.days_interval.high, show.days)}
-          </span>
-        </>
-      ),
+      key: "cloud",
+      label: columns.cloud,
+      value: (row) => row.provider,
+      show: (row) => <Cloud of={row.provider} />,
     },
     {
       key: "cost_usd",
@@ -127,6 +133,26 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       value: (row) => row.cost?.total_usd ?? null,
       show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
     },
+    {
+      key: "days",
+      label: columns.days,
+      numeric: true,
+      value: (row) => row.days,
+      show: (row) => (
+        <>
+          {show.days(row.days)}
+          <span class="detail">{show.range(row.days_interval.low, row.days_interval.high, show.days)}</span>
+        </>
+      ),
+    },
+    {
+      key: "gpus",
+      label: columns.gpus,
+      numeric: true,
+      value: (row) => row.gpus,
+      show: (row) => show.count(row.gpus),
+    },
+    { key: "gpu", label: columns.gpu, value: (row) => row.step.gpu },
     {
       key: "usd_per_gpu_hour",
       label: columns.perGpuHour,
@@ -148,13 +174,16 @@ const table = (term: Term, pick: (shape: string) => void, current: string | unde
       value: (row) => row.step.exposed_share,
       show: (row) => show.percent(row.step.exposed_share),
     },
-    {
-      key: "meets_deadline",
-      label: columns.deadline,
-      value: (row) => row.meets_deadline,
-      show: (row) => (row.meets_deadline ? columns.keeps : columns.misses),
-    },
+    ...(late ? [DEADLINE] : []),
   ];
+};
+
+/** Of interest only where some option misses it. */
+const DEADLINE: Column<TrainingOption> = {
+  key: "meets_deadline",
+  label: columns.deadline,
+  value: (row) => row.meets_deadline,
+  show: (row) => (row.meets_deadline ? columns.keeps : columns.misses),
 };
 
 const Detail = ({ option }: { option: TrainingOption }) => {
@@ -199,7 +228,9 @@ const Detail = ({ option }: { option: TrainingOption }) => {
               ],
               [
                 detail.interruptions,
-                fill(detail.everyHours, { time: show.seconds(losses.mean_hours_between_interruptions * 3600) }),
+                fill(detail.everyHours, {
+                  time: show.seconds(losses.mean_hours_between_interruptions * 3600),
+                }),
               ],
               [detail.lostCheckpoint, show.percent(losses.checkpoint_share)],
               [detail.lostRework, show.percent(losses.rework_share)],
@@ -225,8 +256,9 @@ const Detail = ({ option }: { option: TrainingOption }) => {
             },
           ]}
           write={show.digits}
+          tick={show.few}
           unit={{ key: "gib", label: columns.gib }}
-          legend={present([{ parts: trainingMemory(step.memory) }])}
+          legend
         />
       )}
       <h4>{detail.interconnect}</h4>
@@ -250,15 +282,16 @@ const Detail = ({ option }: { option: TrainingOption }) => {
         <p>{detail.noTraffic}</p>
       )}
       {option.cost && (
-        <>
-          <h4>{detail.cost}</h4>
-          <CostLines name="training-cost-lines" cost={option.cost} />
-        </>
+        <CostLines
+          name="training-cost-lines"
+          caption={fill(detail.costTraining, { shape: option.shape })}
+          lines={option.cost.lines}
+        />
       )}
       {option.terms.length > 1 && (
         <details>
           <summary>{detail.terms}</summary>
-          <Terms name="training-terms" costs={option.terms} />
+          <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
         </details>
       )}
       <Warned of={option.warnings} />
@@ -292,7 +325,13 @@ const TRAFFIC: Column<Traffic>[] = [
     value: (row) => row.algorithm,
     show: (row) => strings.algorithms[row.algorithm],
   },
-  { key: "ranks", label: columns.ranks, numeric: true, value: (row) => row.ranks, show: (row) => show.count(row.ranks) },
+  {
+    key: "ranks",
+    label: columns.ranks,
+    numeric: true,
+    value: (row) => row.ranks,
+    show: (row) => show.count(row.ranks),
+  },
   {
     key: "message_bytes",
     label: columns.message,
@@ -343,12 +382,3 @@ const TRAFFIC: Column<Traffic>[] = [
     show: (row) => show.seconds(row.exposed_seconds),
   },
 ];
-
-export const Warned = ({ of }: { of: readonly { code: string; about: string; message: string }[] }) =>
-  of.length === 0 ? null : (
-    <ul class="warned">
-      {of.map((warning) => (
-        <li key={`${warning.code} ${warning.about}`}>{warning.message}</li>
-      ))}
-    </ul>
-  );

@@ -1,0 +1,48 @@
+//! One operating point and one search, as a plan asks for them.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use rackrate::catalog::Catalog;
+use rackrate::inference::{
+    Arrivals, ServingLayout, ServingLoad, ServingModel, ServingSearchRequest, ServingTarget, search_serving,
+};
+use rackrate::model::Precision;
+
+fn inference(c: &mut Criterion) {
+    let Ok(catalog) = Catalog::embedded() else { return };
+    for (name, tp) in [("llama-3.3-70b", 8), ("deepseek-v3", 8)] {
+        let (Ok(preset), Ok(target)) =
+            (catalog.model("model", name), ServingTarget::of(catalog, None, Some("H200-SXM")))
+        else {
+            return;
+        };
+        let arch = &preset.architecture;
+        let Ok(model) = ServingModel::new(arch, &target.gpu, &target.topology, Precision::Fp8, None) else {
+            return;
+        };
+        let Ok(layout) = model.layout(ServingLayout { tp, pp: 1, ep: 1, dp: 1 }) else { return };
+        for (load, arrivals) in [("closed loop", Arrivals::Closed(64.0)), ("random", Arrivals::Poisson(2.0))]
+        {
+            let load_of = ServingLoad { input_tokens: 1000.0, output_tokens: 500.0, arrivals };
+            c.bench_function(&format!("serving point, {name}, {load}"), |b| {
+                b.iter(|| model.point(black_box(&layout), black_box(&load_of)));
+            });
+        }
+    }
+    for shape in ["BM.GPU.H200.8", "Standard_ND128isr_NDR_GB200_v6"] {
+        let request = serde_json::from_value::<ServingSearchRequest>(serde_json::json!({
+            "model": "deepseek-v3", "shape": shape, "input_tokens": 2000.0, "output_tokens": 300.0,
+            "slo": {"ttft_p95_seconds": 2.0, "tpot_p95_seconds": 0.05}, "precision": "fp8",
+        }));
+        let Ok(request) = request else { continue };
+        if search_serving(catalog, &request).is_ok() {
+            c.bench_function(&format!("serving search, deepseek-v3, {shape}"), |b| {
+                b.iter(|| search_serving(catalog, black_box(&request)));
+            });
+        }
+    }
+}
+
+criterion_group!(benches, inference);
+criterion_main!(benches);

@@ -1,0 +1,30 @@
+//! The pruned search finds what looking at everything finds.
+#![allow(clippy::unwrap_used)]
+
+use rackrate::catalog::Catalog;
+use rackrate::model::Precision;
+use rackrate::training::{Job, Task, search, step};
+
+#[test]
+fn the_first_of_many_is_the_best_of_one() {
+    // Keeping a thousand layouts leaves nothing to prune; keeping one prunes most.
+    let catalog = Catalog::embedded().unwrap();
+    for (model, gpu, gpus, batch) in [
+        ("llama-3.1-70b", "H100-SXM", 256, 512),
+        ("deepseek-v3", "GB200", 512, 2048),
+        ("llama-3.1-8b", "L40S", 4, 16),
+    ] {
+        let gpu = catalog.gpu("gpu", gpu).unwrap();
+        let per_node = if gpu.scale_up_domain > 16 { 4 } else { 8 };
+        let topology = catalog.topology_of_gpu(gpu, per_node, None).unwrap().topology;
+        let model = catalog.model("model", model).unwrap().architecture.clone();
+        let job = Job::new(model, gpu, topology, 4096, Precision::Bf16, Task::Pretrain).unwrap();
+        let all = search(&job, gpus, batch, 1000).unwrap();
+        let one = search(&job, gpus, batch, 1).unwrap();
+        assert_eq!((all.considered, all.fitting), (one.considered, one.fitting));
+        assert_eq!(all.best.first(), one.best.first());
+        let seconds: Vec<f64> =
+            all.best.iter().map(|layout| step(&job, layout, gpus).unwrap().step_seconds).collect();
+        assert!(seconds.is_sorted(), "best first");
+    }
+}

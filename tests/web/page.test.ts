@@ -1,0 +1,399 @@
+// The built page in a browser: what a person sees, types, shares and takes away.
+import { readFileSync } from "node:fs";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Plan, Scenario } from "../../web/pkg/rackrate.js";
+import * as core from "../../web/pkg/rackrate.js";
+import { count, usd, usdShort } from "../../web/src/format";
+import { fill, strings } from "../../web/src/strings";
+import { camel, cases, differences } from "./cases";
+import { browse, type Site, serve } from "./site";
+
+let site: Site;
+let browser: Browser;
+let context: BrowserContext | undefined;
+/** Requests and errors of the page that is open. */
+let requested: string[];
+let complaints: string[];
+
+beforeAll(async () => {
+  core.initSync({ module: readFileSync(new URL("../../web/pkg/rackrate_bg.wasm", import.meta.url)) });
+  site = await serve("/any/where/");
+  browser = await browse();
+});
+afterAll(async () => {
+  await browser?.close();
+  site?.close();
+});
+afterEach(async () => {
+  await context?.close();
+  context = undefined;
+  expect(complaints).toEqual([]);
+  expect(requested.filter((url) => !url.startsWith(site.address) && !url.startsWith("blob:"))).toEqual([]);
+});
+
+const open = async (fragment = "", options: BrowserContextOptions = {}): Promise<Page> => {
+  requested = [];
+  complaints = [];
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-US", ...options });
+  context.on("request", (request) => requested.push(request.url()));
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  await page.goto(`${site.address}${fragment}`);
+  await page.locator(".headline").waitFor();
+  return page;
+};
+
+const first = (): Scenario => core.scenarios()[0] as Scenario;
+const chosen = (plan: Plan) => plan.training?.options.find((one) => one.shape === plan.training?.chosen);
+const headline = (page: Page) => page.locator(".headline output");
+/** Waits until the headline tells core's own answer to `scenario`. */
+const tells = async (page: Page, scenario: unknown): Promise<void> => {
+  const plan = core.plan(scenario as Scenario);
+  const train = chosen(plan);
+  const serves = plan.serving?.options.find((one) => one.shape === plan.serving?.chosen);
+  const figures = [
+    train && `${count(train.gpus)} ${train.step.gpu}`,
+    train?.cost && usdShort(train.cost.total_usd),
+    serves && `${count(serves.gpus)} ${serves.point.gpu}`,
+    serves?.cost && usdShort(serves.cost.total_usd),
+  ].filter((figure) => typeof figure === "string");
+  expect(figures.length).toBeGreaterThan(0);
+  await expect
+    .poll(
+      async () => {
+        const text = (await headline(page).textContent()) ?? "";
+        return figures.every((figure) => text.includes(figure)) ? "told" : text;
+      },
+      { timeout: 15_000 },
+    )
+    .toBe("told");
+};
+const withTokens = (tokens: string | number) => {
+  const scenario = first();
+  return { ...scenario, training: { ...scenario.training, tokens } };
+};
+const fragment = (page: Page) => new URL(page.url()).hash;
+
+describe("on arrival", () => {
+  test("the first scenario is answered, from a path below the root", async () => {
+    const page = await open();
+    await tells(page, first());
+    expect(await headline(page).textContent()).toMatch(/Train on Azure.*serve from OCI/);
+    expect(fragment(page)).toBe("");
+  });
+
+  test.each(core_scenarios())("%s is answered", async (name) => {
+    const page = await open(`#v=1&s=${name}`);
+    const scenario = core.scenarios().find((one) => one.name === name);
+    await tells(page, scenario);
+    await page.getByRole("combobox", { name: strings.scenario }).waitFor();
+    expect(await page.getByRole("combobox", { name: strings.scenario }).inputValue()).toBe(name);
+  });
+
+  test("totals of every split are those of core", async () => {
+    const page = await open();
+    const text = (await page.locator(".matrix").textContent()) ?? "";
+    const { splits } = core.plan(first());
+    expect(splits.length).toBe(4);
+    for (const split of splits) expect(text).toContain(usdShort(split.total_usd));
+  });
+
+  test("each cost line shows quantity, unit price, source and date", async () => {
+    const page = await open();
+    const option = chosen(core.plan(first()));
+    const name = fill(strings.detail.costTraining, { shape: option?.shape ?? "" });
+    const text = (await page.getByRole("table", { name }).textContent()) ?? "";
+    const lines = option?.cost?.lines ?? [];
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) {
+      for (const part of [
+        line.what,
+        usd(line.unit_usd),
+        usd(line.usd),
+        line.source.source,
+        line.source.as_of,
+      ]) {
+        expect(text).toContain(part);
+      }
+    }
+  });
+});
+
+describe("asking", () => {
+  test("typing changes the answer and the link; the link restores both", async () => {
+    const page = await open();
+    await page.getByRole("textbox", { name: "Tokens", exact: true }).fill("2T");
+    await tells(page, withTokens("2T"));
+    expect(fragment(page)).toBe("#v=1&s=azure-trains-oci-serves&t.tokens=2T");
+    await page.reload();
+    await page.locator(".headline").waitFor();
+    await tells(page, withTokens(2e12));
+    expect(await page.getByRole("textbox", { name: "Tokens", exact: true }).inputValue()).toBe("2T");
+  });
+
+  test("typing fast ends with the answer to the last question", async () => {
+    const page = await open();
+    await page.getByRole("textbox", { name: "Tokens", exact: true }).fill("");
+    await page
+      .getByRole("textbox", { name: "Tokens", exact: true })
+      .pressSequentially("3.25T", { delay: 15 });
+    await tells(page, withTokens("3.25T"));
+    await expect.poll(() => page.locator(".stale").count()).toBe(0);
+  });
+
+  test("a link typed into the address bar is followed", async () => {
+    const page = await open();
+    await page.evaluate(() => {
+      location.hash = "v=1&s=azure-trains-oci-serves&t.tokens=4T";
+    });
+    await tells(page, withTokens("4T"));
+  });
+
+  test("units of inputs: percent and milliseconds", async () => {
+    const page = await open();
+    await page.getByLabel("OCI discount").fill("30");
+    await page.getByLabel("First token p95").fill("800");
+    const scenario = first();
+    const asked = {
+      ...scenario,
+      pricing: { ...scenario.pricing, oci_discount: 0.3 },
+      serving: { ...scenario.serving, slo: { ...scenario.serving?.slo, ttft_p95_seconds: 0.8 } },
+    };
+    await tells(page, asked);
+    expect(fragment(page)).toContain("p.oci_discount=0.3");
+    expect(fragment(page)).toContain("i.slo.ttft_p95_seconds=0.8");
+  });
+
+  test("a GPU count instead of a deadline, and back", async () => {
+    const page = await open();
+    await page.getByText("GPUs", { exact: true }).first().click();
+    await page.getByLabel("GPUs", { exact: true }).first().fill("16384");
+    const scenario = first();
+    await tells(page, { ...scenario, training: { ...scenario.training, deadline_days: null, gpus: 16384 } });
+    await page.getByText("Deadline", { exact: true }).last().click();
+    await tells(page, scenario);
+    expect(fragment(page)).toBe("#v=1&s=azure-trains-oci-serves");
+  });
+
+  test("a part may be left out", async () => {
+    const page = await open();
+    await page.getByLabel("Include Serving").uncheck();
+    await tells(page, { ...first(), serving: null });
+    expect(fragment(page)).toContain("i=null");
+    await page.getByLabel("Include Serving").check();
+    await tells(page, first());
+  });
+
+  test("choosing an option shows it in detail", async () => {
+    const page = await open();
+    const { training } = core.plan(first());
+    const other = training?.options.find((one) => one.shape !== training.chosen)?.shape ?? "";
+    await page
+      .locator("section", { has: page.locator("#ways-to-train") })
+      .getByRole("button", { name: other, exact: true })
+      .click();
+    await page.getByRole("heading", { name: `Training on ${other}` }).waitFor();
+  });
+});
+
+describe("bad input", () => {
+  test("attaches to its field, and the last answer stays, marked as old", async () => {
+    const page = await open();
+    const before = await headline(page).textContent();
+    const tokens = page.getByRole("textbox", { name: "Tokens", exact: true });
+    await tokens.fill("fast");
+    await page.locator(".field .wrong").waitFor();
+    expect(await tokens.getAttribute("aria-invalid")).toBe("true");
+    const described = (await tokens.getAttribute("aria-describedby")) ?? "";
+    expect(await page.locator(`#${described.split(" ").pop()}`).textContent()).toContain('"fast" given');
+    expect(await headline(page).textContent()).toBe(before);
+    expect(await page.locator(".stale").count()).toBe(1);
+    await tokens.fill("15.6T");
+    await page.locator(".field .wrong").waitFor({ state: "detached" });
+    await tells(page, first());
+  });
+
+  test("a misspelt name is put right with one press", async () => {
+    const page = await open();
+    await page.getByLabel("Model").first().fill("lama-3.1-405b");
+    await page.getByRole("button", { name: "Use llama-3.1-405b" }).click();
+    await tells(page, first());
+  });
+
+  test("a link with a key that does not exist says so", async () => {
+    const page = await openBroken("#v=1&s=serve-70b&i.input_tokns=5");
+    const alert = page.getByRole("alert");
+    await alert.waitFor();
+    expect(await alert.textContent()).toContain("input_tokens");
+  });
+
+  test("a link from another version is said to be one, and the page works", async () => {
+    const page = await open("#v=9&s=serve-70b");
+    expect(await page.locator(".notice").textContent()).toContain("another version");
+    await tells(page, first());
+  });
+});
+
+describe("taking it away", () => {
+  test("the scenario as JSON, opened again, is the same question", async () => {
+    const page = await open("#v=1&s=azure-trains-oci-serves&t.tokens=2T");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: strings.actions.json }).click(),
+    ]);
+    const path = await download.path();
+    const saved = JSON.parse(readFileSync(path, "utf8"));
+    expect(differences(core.plan(saved), core.plan(withTokens("2T") as Scenario))).toEqual([]);
+    await page.getByRole("combobox", { name: strings.scenario }).selectOption("serve-70b");
+    await tells(
+      page,
+      core.scenarios().find((one) => one.name === "serve-70b"),
+    );
+    await page.locator('input[type="file"]').setInputFiles(path);
+    await tells(page, withTokens("2T"));
+    // With no built-in scenario to start from, the link says it all.
+    await page.reload();
+    await page.locator(".headline").waitFor();
+    await tells(page, withTokens("2T"));
+  });
+
+  test("CSV holds the rows as they stand, in raw numbers", async () => {
+    const page = await open();
+    const section = page.locator("section", { has: page.locator("#ways-to-train") });
+    const table = section.getByRole("table", { name: strings.training.caption });
+    const header = table.getByRole("columnheader", { name: "Days" });
+    await header.getByRole("button").click();
+    expect(await header.getAttribute("aria-sort")).toBe("ascending");
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      section.getByRole("button", { name: `${strings.actions.csv} ${strings.training.caption}` }).click(),
+    ]);
+    const [top = "", ...rows] = readFileSync(await download.path(), "utf8")
+      .trimEnd()
+      .split("\r\n");
+    const column = top.split(",").indexOf("days");
+    const days = rows.map((row) => Number(row.split(",")[column]));
+    const options = core.plan(first()).training?.options ?? [];
+    expect(days).toEqual(options.map((option) => option.days).sort((a, b) => a - b));
+    const shown = await table.getByRole("rowheader").allTextContents();
+    expect(rows.map((row) => row.split(",")[0])).toEqual(shown);
+  });
+
+  test("the link and the Python code reach the clipboard", async () => {
+    const page = await open("", { permissions: ["clipboard-read", "clipboard-write"] });
+    await page.getByRole("textbox", { name: "Tokens", exact: true }).fill("2T");
+    await tells(page, withTokens("2T"));
+    await page.getByRole("button", { name: strings.actions.link }).click();
+    await page.getByText(strings.actions.copied).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(page.url());
+    await page.getByRole("button", { name: strings.actions.python }).click();
+    await expect
+      .poll(() => page.evaluate(() => navigator.clipboard.readText()))
+      .toMatch(/^import rackrate\n\nplan = rackrate\.plan\(\{[\s\S]*"tokens": "2T"/);
+  });
+});
+
+describe("for everybody", () => {
+  const axe = readFileSync(new URL("../../web/node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+  type Axe = { run: () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+
+  describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
+    test.each([
+      ["wide", 1440, 900],
+      ["narrow", 320, 800],
+    ])("axe finds nothing, %s", async (_, width, height) => {
+      const page = await open("", { colorScheme, viewport: { width, height }, reducedMotion: "reduce" });
+      await page.locator("figure svg").first().waitFor();
+      if (width < 1000) await page.getByRole("button", { name: strings.changeQuestion }).click();
+      for (const details of await page.locator("details").all()) {
+        await details.evaluate((element: HTMLDetailsElement) => {
+          element.open = true;
+        });
+      }
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => (window as unknown as { axe: Axe }).axe.run());
+      expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+    });
+  });
+
+  test("a theme chosen is remembered", async () => {
+    const page = await open("", { colorScheme: "light" });
+    const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const light = await ground();
+    await page.getByText(strings.theme.dark, { exact: true }).click();
+    expect(await ground()).not.toBe(light);
+    const dark = await ground();
+    await page.reload();
+    await page.locator(".headline").waitFor();
+    expect(await ground()).toBe(dark);
+  });
+
+  test("by keyboard: from the skip link to the answer, through a chart's bars, to its table", async () => {
+    const page = await open();
+    await page.locator("figure svg").first().waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("answer");
+    const figure = page.getByRole("figure", { name: strings.training.chartCost });
+    const bars = figure.getByRole("img");
+    await bars.first().focus();
+    await page.keyboard.press("ArrowDown");
+    expect(await bars.nth(1).evaluate((bar) => bar === document.activeElement)).toBe(true);
+    expect(await figure.locator(".tip").count()).toBe(1);
+    await page.keyboard.press("t");
+    await figure.getByRole("table").waitFor();
+  });
+});
+
+describe("the page’s worker", () => {
+  test("answers every shared case as core does, bit for bit", async () => {
+    const page = await open();
+    const [worker] = page.workers();
+    if (worker === undefined) throw new Error("the page has no worker");
+    const asked = cases.map(({ call, request }, id) => ({ id, call: camel(call), given: [request] }));
+    const answered = await page.evaluate(
+      async ([url, questions]) => {
+        const own = new Worker(url, { type: "module" });
+        const answers: Record<number, { answer?: unknown; refusal?: unknown }> = {};
+        await new Promise<void>((done, fail) => {
+          own.onerror = (event) => fail(new Error(event.message));
+          own.onmessage = ({ data }) => {
+            answers[data.id] = data;
+            if (Object.keys(answers).length === questions.length) done();
+          };
+          for (const question of questions) own.postMessage(question);
+        });
+        own.terminate();
+        return JSON.stringify(answers);
+      },
+      [worker.url(), asked] as const,
+    );
+    const answers = JSON.parse(answered) as Record<number, { answer?: unknown; refusal?: unknown }>;
+    for (const [id, one] of cases.entries()) {
+      const { answer, refusal } = answers[id] ?? {};
+      const wrong = one.error ? differences(refusal, one.error) : differences(answer, one.answer);
+      expect(wrong, one.name).toEqual([]);
+    }
+  });
+});
+
+/** Names of the built-in scenarios, from their files: tests are listed before the module is loaded. */
+function core_scenarios(): string[] {
+  return cases
+    .filter((one) => one.name.startsWith("plan-"))
+    .map((one) => one.name.replace(/^plan-|\.json$/g, ""));
+}
+
+async function openBroken(address: string): Promise<Page> {
+  requested = [];
+  complaints = [];
+  context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${site.address}${address}`);
+  return page;
+}

@@ -1,0 +1,37 @@
+import { describe, expect, test } from "vitest";
+import * as show from "./format";
+
+describe("numbers as people read them", () => {
+  test.each<[string, string]>([
+    [show.usdShort(59_412_008), "$59.4M"],
+    [show.usdShort(61.918), "$61.92"],
+    [show.usdShort(-0), "$0"],
+    [show.usdShort(null), "–"],
+    [show.usd(12.29), "$12.29"],
+    [show.usd(0.00871), "$0.00871"],
+    [show.usd(193_378_906.6), "$193,378,907"],
+    [show.count(12288), "12,288"],
+    [show.percent(0.4142), "41.4%"],
+    [show.percent(0.44), "44.0%"],
+    [show.days(82), "82.0"],
+    [show.days(106.7), "107"],
+    [show.digits(42.123), "42.1"],
+    [show.digits(0.0421), "0.0421"],
+    [show.digits(4210.4), "4,210"],
+    [show.few(12), "12"],
+    [show.seconds(7), "7.00\u00a0s"],
+    [show.seconds(0.0381), "38.1\u00a0ms"],
+    [show.seconds(0.00092), "920\u00a0µs"],
+    [show.seconds(649.4), "10.8\u00a0min"],
+    [show.seconds(33_948), "9.43\u00a0h"],
+    [show.seconds(0), "0\u00a0s"],
+    [show.secondsBriefly(2), "2\u00a0s"],
+    [show.bytes(811_706_777_600), "812\u00a0GB"],
+    [show.bytes(999_600), "1.00\u00a0MB"],
+    [show.bytes(0), "0\u00a0B"],
+    [show.flop(3.94e25), "39.4\u00a0YFLOP"],
+    [show.range(65.6, 107.2, show.days), "65.6 to 107"],
+  ])("%s", (given, wanted) => {
+    expect(given).toBe(wanted);
+  });
+});
