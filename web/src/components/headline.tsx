@@ -61,7 +61,14 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           </Figure>
         )}
         {train && (
-          <Figure name={words.trainingRun} value={show.usdShort(train.cost?.total_usd)}>
+          <Figure
+            name={words.trainingRun}
+            value={
+              train.cost
+                ? show.usdShort(train.cost.total_usd)
+                : fill(words.days, { days: show.days(train.days) })
+            }
+          >
             {fill(words.interval, {
               range: show.range(train.days_interval.low, train.days_interval.high, show.days),
             })}
@@ -70,7 +77,14 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           </Figure>
         )}
         {serve && (
-          <Figure name={words.serving} value={show.usdShort(serve.cost?.total_usd)}>
+          <Figure
+            name={words.serving}
+            value={
+              serve.cost
+                ? show.usdShort(serve.cost.total_usd)
+                : fill(words.gpus, { count: show.count(serve.gpus), gpu: serve.point.gpu })
+            }
+          >
             {serve.usd_per_million_output_tokens === null
               ? words.noPrice
               : fill(words.perMillion, {

@@ -35,7 +35,6 @@ export const Refused = ({
         columns={columns}
         rows={refused}
         rowKey={(row) => `${row.provider} ${row.shape}`}
-        quiet
       />
     </details>
   );

@@ -42,6 +42,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         <Table
           name="serving"
           caption={words.caption}
+          captioned={false}
           columns={table(
             term,
             (shape) => {
@@ -207,7 +208,7 @@ const Detail = ({ option }: { option: ServingOption }) => {
   return (
     <section class="detail-of" aria-labelledby="serving-detail">
       <h3 id="serving-detail">
-        <Cloud of={option.provider} /> {fill(words.detail, { shape: option.shape })}
+        {option.provider && <Cloud of={option.provider} />} {fill(words.detail, { shape: option.shape })}
       </h3>
       <div class="pair">
         <Facts
