@@ -7,6 +7,17 @@ use crate::quantity::Interval;
 
 const TABLE: &str = include_str!("../data/residuals.csv");
 
+const MEASURED: &str = include_str!("../data/measured_gpus.csv");
+
+/// Published measurements of this kind on a GPU that the constants were fitted to; 0 where there is none.
+pub fn measurements(kind: &str, gpu: &str) -> u32 {
+    let found = MEASURED.lines().find_map(|line| {
+        let mut cells = line.split(',');
+        ((cells.next(), cells.next()) == (Some(kind), Some(gpu))).then(|| cells.next())?
+    });
+    found.and_then(|cell| cell.parse().ok()).unwrap_or(0)
+}
+
 /// The interval around an estimate of this kind ("training", "inference") and quantity ("step_seconds"), from the
 /// quantiles of measured / predicted. Without measurements the interval is the estimate itself with coverage 0.
 pub fn interval(kind: &str, quantity: &str, value: f64) -> Interval {

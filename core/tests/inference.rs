@@ -1,4 +1,5 @@
 //! Serving through the public door: known points, refusals with their fields, fleets and the search.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use rackrate::Error;
 use rackrate::catalog::Catalog;
@@ -176,7 +177,7 @@ fn predictions_lie_near_published_measurements() {
     let report = validate(catalog(), ValidationKind::Inference, table, Some("load")).unwrap();
     let median = |quantity: &str, load: &str| {
         let found =
-            report.summary.iter().find(|s| s.quantity == quantity && s.group.as_deref() == Some(load));
+            report.summary.groups.iter().find(|s| s.quantity == quantity && s.group.as_deref() == Some(load));
         let found = found.unwrap();
         assert!(found.answered >= 10, "{quantity} {load}: {} answered", found.answered);
         found.median_absolute_relative_error.unwrap()

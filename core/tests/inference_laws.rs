@@ -1,4 +1,5 @@
 //! Laws of serving that hold for every model, GPU and load, checked through the public door.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use rackrate::catalog::{Catalog, Gpu};

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import inspect
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from rackrate import _core, _files
 from rackrate._answer import Answer, Rows
@@ -28,6 +30,9 @@ from rackrate._types import (
     ValidationReport,
 )
 
+Asked = ParamSpec("Asked")
+Told = TypeVar("Told")
+
 Model = str | os.PathLike[str] | Mapping[str, Any] | Answer
 """A preset's name, an architecture as a dict, or the path or content of a Hugging Face ``config.json``."""
 
@@ -38,6 +43,26 @@ def given(**arguments: object) -> dict[str, object]:
     if "model" in kept:
         kept["model"] = _files.model(kept["model"])
     return kept
+
+
+def refusing(core: Callable[[object], object]) -> Callable[[Callable[Asked, Told]], Callable[Asked, Told]]:
+    """Let the core refuse a call whose keywords are misspelt or missing: it knows the nearest, and says so."""
+
+    def decorate(function: Callable[Asked, Told]) -> Callable[Asked, Told]:
+        parameters = inspect.signature(function).parameters
+        names = list(parameters)
+        needed = {name for name, one in parameters.items() if one.default is inspect.Parameter.empty}
+
+        @functools.wraps(function)
+        def call(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
+            named = {*names[: len(args)], *kwargs}
+            if not needed <= named <= parameters.keys():
+                core(given(**dict(zip(names, args, strict=False)), **kwargs))
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
 
 
 def plan(scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None, **changes: object) -> Plan:
@@ -73,6 +98,7 @@ def question(scenario: object, changes: Mapping[str, object]) -> object:
     return scenario
 
 
+@refusing(_core.training_step)
 def training_step(
     *,
     model: Model,
@@ -113,6 +139,7 @@ def training_step(
     return TrainingStep._read(_core.training_step(request))
 
 
+@refusing(_core.search_layouts)
 def search_layouts(
     *,
     model: Model,
@@ -155,6 +182,7 @@ def search_layouts(
     return LayoutSearch._read(_core.search_layouts(request))
 
 
+@refusing(_core.serving_point)
 def serving_point(
     *,
     model: Model,
@@ -203,6 +231,7 @@ def serving_point(
     return ServingPoint._read(_core.serving_point(request))
 
 
+@refusing(_core.search_serving)
 def search_serving(
     *,
     model: Model,
@@ -245,6 +274,7 @@ def search_serving(
     return ServingSearch._read(_core.search_serving(request))
 
 
+@refusing(_core.collective)
 def collective(
     op: CollectiveOp,
     bytes: float,  # noqa: A002 (the promised name; nothing here needs the type)

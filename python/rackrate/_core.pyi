@@ -2,6 +2,20 @@
 
 from typing import Any, Final
 
+__all__ = [
+    "VERSION",
+    "catalog",
+    "collective",
+    "plan",
+    "scenario",
+    "scenarios",
+    "search_layouts",
+    "search_serving",
+    "serving_point",
+    "training_step",
+    "validate",
+]
+
 VERSION: Final[str]
 
 def plan(request: object, /) -> dict[str, Any]: ...

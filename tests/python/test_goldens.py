@@ -32,7 +32,7 @@ def arguments(case: dict[str, Any]) -> dict[str, Any]:
 
 def same(given: Any, expected: Any) -> bool:
     """Whether two values are equal in kind and to the last bit: 1 is not 1.0, 0.0 is not -0.0."""
-    return json.dumps(given) == json.dumps(expected)
+    return json.dumps(given, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
 
 def verdict(case: dict[str, Any]) -> str | None:
@@ -46,8 +46,8 @@ def verdict(case: dict[str, Any]) -> str | None:
 def difference(given: Any, expected: Any, path: str = "") -> str:
     """Name the first place where two values differ."""
     if isinstance(given, dict) and isinstance(expected, dict):
-        if list(given) != list(expected):
-            return f"{path or 'top'}: fields {list(given)} given, {list(expected)} expected"
+        if set(given) != set(expected):
+            return f"{path or 'top'}: fields {sorted(given)} given, {sorted(expected)} expected"
         for key in expected:
             if not same(given[key], expected[key]):
                 return difference(given[key], expected[key], f"{path}.{key}".lstrip("."))

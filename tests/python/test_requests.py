@@ -103,3 +103,12 @@ def test_a_model_by_configuration(tmp_path: Path) -> None:
         step = rr.training_step(**{**STEP, "model": model})
         assert step.step_seconds == named.step_seconds
         assert step.memory == named.memory
+
+
+def test_a_misspelt_or_missing_keyword_is_refused_by_the_core() -> None:
+    with pytest.raises(rr.RackrateError) as caught:
+        rr.training_step(**STEP, sequence_lenght=8192)
+    assert (caught.value.code, caught.value.hint) == ("unknown_field", "sequence_length")
+    with pytest.raises(rr.RackrateError) as caught:
+        rr.collective("all_reduce")  # type: ignore[call-arg]
+    assert (caught.value.code, caught.value.field) == ("missing_field", "bytes")

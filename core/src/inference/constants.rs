@@ -9,8 +9,8 @@ const TABLE: &str = include_str!("../../data/inference_constants.csv");
 pub struct EngineConstants {
     /// Host work of an iteration that does not hide behind the GPU, seconds.
     pub iteration_s: f64,
-    /// Share of a kernel's fixed time in a benchmark loop that is left in a captured graph, where the next kernel's
-    /// start overlaps the end of the one before.
+    /// Fixed time of the kernels of a layer inside an engine over their fixed time in a benchmark loop: starts that
+    /// overlap in a captured graph lower it, small kernels that are not counted one by one raise it.
     pub fixed_share: f64,
     /// Host work of an iteration for each sequence in the batch, seconds.
     pub sequence_s: f64,

@@ -211,7 +211,7 @@ impl<'a> ServingModel<'a> {
         parts
     }
 
-    /// Seconds of a matrix product, with the share of its fixed time that is left in a captured graph.
+    /// Seconds of a matrix product with its fixed time inside an engine.
     fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.grouped_gemm(1.0, m, n, k, precision)
     }
@@ -221,7 +221,7 @@ impl<'a> ServingModel<'a> {
             - self.hidden_share() * self.device.gemm_fixed_seconds()
     }
 
-    /// Share of a kernel's fixed time that overlaps its neighbours.
+    /// Share of a kernel's fixed time that an engine saves; negative where it adds.
     fn hidden_share(&self) -> f64 {
         1.0 - self.engine.fixed_share
     }

@@ -282,6 +282,7 @@ struct Stream<'a> {
     capacity: f64,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct StateParts {
     ttft: f64,
     ttft_p95: f64,

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
+use crate::residuals::measurements;
 use crate::training::{GoodputLosses, Job, MOST_GPUS, TrainingStep, search, step};
 
 /// A cloud's place to train, or a bare GPU.
@@ -276,6 +277,11 @@ impl Whole<'_> {
         let mut warnings: Vec<Warning> =
             place.assumed.iter().map(|text| warning("assumed", &shape, text.clone())).collect();
         warnings.extend(past_limit(catalog, &shape, gpus));
+        if measurements("training", &place.gpu.name) == 0 {
+            let text =
+                format!("no published training step with {}: its efficiency is assumed", place.gpu.name);
+            warnings.push(warning("unmeasured_gpu", &shape, text));
+        }
         let rate = self.rate(&mut warnings, &shape);
         let cost =
             rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &run.losses));

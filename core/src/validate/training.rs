@@ -43,7 +43,7 @@ pub fn rows(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Vec<Valida
     for line in table.lines() {
         let id = line.need("id")?.to_owned();
         let weight = line.number("weight", 0.0, 1e9)?.unwrap_or(1.0);
-        let group = by.and_then(|column| line.text(column)).map(str::to_owned);
+        let group = by.map(|column| line.text(column).unwrap_or("").to_owned());
         let seconds = line.number("step_time_s", 0.0, 1e9)?;
         let memory = line.number("peak_mem_gib", 0.0, 1e6)?;
         let answer = predicted(catalog, &line);
