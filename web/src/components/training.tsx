@@ -89,7 +89,12 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
         </div>
       )}
       {current && <Detail option={current} />}
-      <Refused name="training-refused" caption={words.refused} refused={training.refused} />
+      <Refused
+        name="training-refused"
+        caption={words.refused}
+        refused={training.refused}
+        open={options.length === 0}
+      />
     </section>
   );
 };
