@@ -238,6 +238,15 @@ describe("bad input", () => {
   });
 });
 
+describe("where it cannot work", () => {
+  test("without the wasm module the page says what to try", async () => {
+    const page = await openBroken("", "**/*.wasm");
+    const alert = page.getByRole("alert");
+    await alert.waitFor();
+    expect(await alert.textContent()).toContain(strings.failedHelp);
+  });
+});
+
 describe("taking it away", () => {
   test("the scenario as JSON, opened again, is the same question", async () => {
     const page = await open("#v=1&s=azure-trains-oci-serves&t.tokens=2T");
@@ -389,10 +398,12 @@ function core_scenarios(): string[] {
     .map((one) => one.name.replace(/^plan-|\.json$/g, ""));
 }
 
-async function openBroken(address: string): Promise<Page> {
+/** A page that has no answer to wait for; `without` what its host does not deliver. */
+async function openBroken(address: string, without?: string): Promise<Page> {
   requested = [];
   complaints = [];
   context = await browser.newContext();
+  if (without !== undefined) await context.route(without, (route) => route.abort());
   const page = await context.newPage();
   await page.goto(`${site.address}${address}`);
   return page;

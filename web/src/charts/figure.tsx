@@ -38,7 +38,7 @@ export const Figure = <Row,>({ name, title, columns, rows, rowKey, children }: F
         </button>
       </figcaption>
       {asTable.value ? (
-        <Table name={name} caption={title} columns={columns} rows={rows} rowKey={rowKey} quiet />
+        <Table name={name} caption={title} columns={columns} rows={rows} rowKey={rowKey} />
       ) : (
         children
       )}

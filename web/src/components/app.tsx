@@ -229,7 +229,6 @@ const Answer = ({ plan }: { plan: Plan }) => (
             columns={SOURCES}
             rows={plan.sources}
             rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
-            quiet
           />
         </details>
       </section>

@@ -52,46 +52,62 @@ export const Headline = ({ plan }: { plan: Plan }) => {
         <Sentence words={sentences.join(" ")} gaps={gaps} />
       </output>
       {train && !train.meets_deadline && <p class="late">{words.late}</p>}
-      <dl class="figures">
-        {split && (
-          <Figure name={words.total} value={show.usdShort(split.total_usd)}>
-            {scenario.serving
-              ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
-              : words.totalTraining}
-          </Figure>
-        )}
-        {train && (
-          <Figure name={words.trainingRun} value={show.usdShort(train.cost?.total_usd)}>
-            {fill(words.interval, {
-              range: show.range(train.days_interval.low, train.days_interval.high, show.days),
-            })}
-            {", "}
-            {fill(words.mfu, { mfu: show.percent(train.step.mfu) })}
-          </Figure>
-        )}
-        {serve && (
-          <Figure name={words.serving} value={show.usdShort(serve.cost?.total_usd)}>
-            {serve.usd_per_million_output_tokens === null
-              ? words.noPrice
-              : fill(words.perMillion, {
-                  input: show.usd(serve.usd_per_million_input_tokens),
-                  output: show.usd(serve.usd_per_million_output_tokens),
-                })}
-          </Figure>
-        )}
-        {split && train && serve && (
-          <Figure name={words.transfer} value={show.usdShort(split.transfer_usd)}>
-            {split.transfer_hours > 0
-              ? fill(words.transferDetail, {
-                  size: show.bytes(split.transfer_gb * 1e9),
-                  time: show.seconds(split.transfer_hours * 3600),
-                })
-              : words.noTransfer}
-          </Figure>
-        )}
-      </dl>
+      {(train || serve) && (
+        <dl class="figures">
+          {split && (
+            <Figure name={words.total} value={show.usdShort(split.total_usd)}>
+              {scenario.serving
+                ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
+                : words.totalTraining}
+            </Figure>
+          )}
+          {train && (
+            <Figure
+              name={words.trainingRun}
+              value={
+                train.cost
+                  ? show.usdShort(train.cost.total_usd)
+                  : fill(words.days, { days: show.days(train.days) })
+              }
+            >
+              {fill(words.interval, {
+                range: show.range(train.days_interval.low, train.days_interval.high, show.days),
+              })}
+              {", "}
+              {fill(words.mfu, { mfu: show.percent(train.step.mfu) })}
+            </Figure>
+          )}
+          {serve && (
+            <Figure
+              name={words.serving}
+              value={
+                serve.cost
+                  ? show.usdShort(serve.cost.total_usd)
+                  : fill(words.gpus, { count: show.count(serve.gpus), gpu: serve.point.gpu })
+              }
+            >
+              {serve.usd_per_million_output_tokens === null
+                ? words.noPrice
+                : fill(words.perMillion, {
+                    input: show.usd(serve.usd_per_million_input_tokens),
+                    output: show.usd(serve.usd_per_million_output_tokens),
+                  })}
+            </Figure>
+          )}
+          {split && train && serve && (
+            <Figure name={words.transfer} value={show.usdShort(split.transfer_usd)}>
+              {split.transfer_hours > 0
+                ? fill(words.transferDetail, {
+                    size: show.bytes(split.transfer_gb * 1e9),
+                    time: show.seconds(split.transfer_hours * 3600),
+                  })
+                : words.noTransfer}
+            </Figure>
+          )}
+        </dl>
+      )}
       <div class="aside">
-        <Basis train={train} serve={serve} />
+        {(train || serve) && <Basis train={train} serve={serve} />}
         {plan.warnings.length > 0 && (
           <details class="basis">
             <summary>

@@ -72,7 +72,6 @@ export const CostLines = ({ name, caption, lines }: CostLinesProps) => (
     columns={LINES}
     rows={lines}
     rowKey={(row) => `${row.item} ${row.what} ${row.unit} ${row.unit_usd} ${row.quantity}`}
-    quiet
   />
 );
 
@@ -115,6 +114,5 @@ export const Terms = ({ name, caption, costs }: TermsProps) => (
     columns={terms}
     rows={costs}
     rowKey={(row) => `${row.term} ${row.region}`}
-    quiet
   />
 );

@@ -15,17 +15,17 @@ const columns: Column<Refusal>[] = [
   { key: "reason", long: true, label: strings.columns.reason, value: (row) => row.reason },
 ];
 
-export const Refused = ({
-  name,
-  caption,
-  refused,
-}: {
+interface RefusedProps {
   name: string;
   caption: string;
   refused: readonly Refusal[];
-}) =>
+  /** Shown at once, where there is nothing else to show. */
+  open: boolean;
+}
+
+export const Refused = ({ name, caption, refused, open }: RefusedProps) =>
   refused.length === 0 ? null : (
-    <details>
+    <details open={open}>
       <summary>
         {caption} <span class="count">{refused.length}</span>
       </summary>
@@ -35,7 +35,6 @@ export const Refused = ({
         columns={columns}
         rows={refused}
         rowKey={(row) => `${row.provider} ${row.shape}`}
-        quiet
       />
     </details>
   );

@@ -19,8 +19,14 @@ export const Sentence = ({ words, gaps }: { words: string; gaps: Record<string, 
 );
 
 /** Names and values, side by side. */
-export const Facts = ({ of }: { of: readonly (readonly [string, ComponentChildren])[] }) => (
-  <dl class="facts">
+interface FactsProps {
+  of: readonly (readonly [string, ComponentChildren])[];
+  /** Side by side rather than one below the other. */
+  across?: boolean;
+}
+
+export const Facts = ({ of, across }: FactsProps) => (
+  <dl class={across ? "facts across" : "facts"}>
     {of.map(([name, value]) => (
       <div key={name}>
         <dt>{name}</dt>

@@ -42,6 +42,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         <Table
           name="serving"
           caption={words.caption}
+          captioned={false}
           columns={table(
             term,
             (shape) => {
@@ -103,7 +104,12 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
         />
       )}
       {current && <Detail option={current} />}
-      <Refused name="serving-refused" caption={words.refused} refused={serving.refused} />
+      <Refused
+        name="serving-refused"
+        caption={words.refused}
+        refused={serving.refused}
+        open={options.length === 0}
+      />
     </section>
   );
 };
@@ -159,18 +165,6 @@ const table = (
       value: (row) => row.cost?.total_usd ?? null,
       show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
     },
-    number("gpus", columns.gpus, (row) => row.gpus, show.count),
-    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
-    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
-    number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
-    number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
-    number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
-    number(
-      "output_tokens_per_second_per_gpu",
-      columns.output,
-      (row) => row.point.output_tokens_per_second_per_gpu,
-      show.digits,
-    ),
     number(
       "usd_per_million_input_tokens",
       columns.perMillionIn,
@@ -183,6 +177,18 @@ const table = (
       (row) => row.usd_per_million_output_tokens,
       show.usd,
     ),
+    number("gpus", columns.gpus, (row) => row.gpus, show.count),
+    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
+    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
+    number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
+    number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
+    number(
+      "output_tokens_per_second_per_gpu",
+      columns.output,
+      (row) => row.point.output_tokens_per_second_per_gpu,
+      show.digits,
+    ),
+    number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
     number(
       "usd_per_thousand_requests",
       columns.perThousand,
@@ -207,7 +213,7 @@ const Detail = ({ option }: { option: ServingOption }) => {
   return (
     <section class="detail-of" aria-labelledby="serving-detail">
       <h3 id="serving-detail">
-        <Cloud of={option.provider} /> {fill(words.detail, { shape: option.shape })}
+        {option.provider && <Cloud of={option.provider} />} {fill(words.detail, { shape: option.shape })}
       </h3>
       <div class="pair">
         <Facts

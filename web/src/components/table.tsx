@@ -28,11 +28,12 @@ interface TableProps<Row> {
   /** Stands out, and announces itself as chosen. */
   current?: (row: Row) => boolean;
   rowClass?: (row: Row) => string;
-  quiet?: boolean;
+  /** Whether the caption is seen; where a heading stands right above, it is only read out. */
+  captioned?: boolean;
 }
 
 export const Table = <Row,>(props: TableProps<Row>) => {
-  const { name, caption, columns, rows, rowKey, current, rowClass, quiet } = props;
+  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
   const by = columns.find((column) => column.key === order.value?.key);
   const sorted =
@@ -56,12 +57,12 @@ export const Table = <Row,>(props: TableProps<Row>) => {
     );
 
   return (
-    <div class={quiet ? "table quiet" : "table"}>
+    <div class="table">
       {/* Scrolls sideways on a narrow screen, so it must be reachable by keyboard. */}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region takes the focus to be scrolled */}
       <section class="scroll" aria-label={caption} tabIndex={0}>
         <table>
-          <caption>{caption}</caption>
+          <caption class={captioned ? "" : "sr-only"}>{caption}</caption>
           <thead>
             <tr>
               {columns.map((column) => {

@@ -43,6 +43,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
         <Table
           name="training"
           caption={words.caption}
+          captioned={false}
           columns={table(
             term,
             (shape) => {
@@ -88,7 +89,12 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
         </div>
       )}
       {current && <Detail option={current} />}
-      <Refused name="training-refused" caption={words.refused} refused={training.refused} />
+      <Refused
+        name="training-refused"
+        caption={words.refused}
+        refused={training.refused}
+        open={options.length === 0}
+      />
     </section>
   );
 };
@@ -192,7 +198,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
   return (
     <section class="detail-of" aria-labelledby="training-detail">
       <h3 id="training-detail">
-        <Cloud of={option.provider} /> {fill(words.detail, { shape: option.shape })}
+        {option.provider && <Cloud of={option.provider} />} {fill(words.detail, { shape: option.shape })}
       </h3>
       <div class="pair">
         <div>
@@ -263,6 +269,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
       )}
       <h4>{detail.interconnect}</h4>
       <Facts
+        across
         of={[
           [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
           [detail.fabricBytes, show.bytes(step.fabric_bytes)],
@@ -276,7 +283,6 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           columns={TRAFFIC}
           rows={step.traffic}
           rowKey={(row) => row.dimension}
-          quiet
         />
       ) : (
         <p>{detail.noTraffic}</p>
