@@ -15,6 +15,8 @@ pub struct Target<'a> {
     pub topology: Topology,
     /// What had to be assumed, in words.
     pub assumed: Vec<String>,
+    /// Why nodes cannot exchange data; none if they can.
+    pub no_network: Option<String>,
 }
 
 impl Catalog {
@@ -33,19 +35,26 @@ impl Catalog {
         match (shape, gpu) {
             (Some(name), None) => {
                 let shape = self.shape("shape", name)?;
-                let assumed = self.scale_out_note(shape).into_iter().collect();
                 Ok(Target {
                     gpu: self.gpu("shape.gpu", &shape.gpu)?,
                     shape: Some(shape),
                     topology: self.topology(shape)?,
-                    assumed,
+                    assumed: Vec::new(),
+                    no_network: self.scale_out_note(shape),
                 })
             }
             (None, Some(name)) => {
                 let gpu = self.gpu("gpu", name)?;
                 let usual = if gpu.scale_up_domain > 16 { 4 } else { 8 };
                 let links = self.topology_of_gpu(gpu, gpus_per_node.unwrap_or(usual), None)?;
-                Ok(Target { gpu, shape: None, topology: links.topology, assumed: links.assumed })
+                let mut assumed = links.assumed;
+                if gpus_per_node.is_none() {
+                    assumed.push(format!("a node is taken to hold {usual} {}", gpu.name));
+                }
+                let joined = links.topology.scale_out_bytes_per_s > 0.0;
+                let no_network =
+                    (!joined).then(|| format!("no network between nodes of {} is known", gpu.name));
+                Ok(Target { gpu, shape: None, topology: links.topology, assumed, no_network })
             }
             (None, None) => Err(Error::MissingField {
                 field: "shape".to_owned(),

@@ -87,33 +87,10 @@ impl ServingTarget {
     /// # Errors
     /// Both or neither given, or an unknown name.
     pub fn of(catalog: &Catalog, shape: Option<&str>, gpu: Option<&str>) -> Result<Self, Error> {
-        match (shape, gpu) {
-            (Some(name), None) => {
-                let shape = catalog.shape("shape", name)?;
-                Ok(Self {
-                    gpu: catalog.gpu("shape", &shape.gpu)?.clone(),
-                    topology: catalog.topology(shape)?,
-                    warnings: Vec::new(),
-                })
-            }
-            (None, Some(name)) => {
-                let gpu = catalog.gpu("gpu", name)?;
-                // Servers hold 8; trays of a rack-scale domain hold 4.
-                let per_node = if gpu.scale_up_domain > 16 { 4 } else { 8 };
-                let links = catalog.topology_of_gpu(gpu, per_node, None)?;
-                let warnings =
-                    links.assumed.into_iter().map(|m| warning("assumed_links", &gpu.name, m)).collect();
-                Ok(Self { gpu: gpu.clone(), topology: links.topology, warnings })
-            }
-            (Some(_), Some(_)) => Err(Error::Conflict {
-                field: "gpu".to_owned(),
-                message: "given together with shape; give one of the two".to_owned(),
-            }),
-            (None, None) => Err(Error::MissingField {
-                field: "shape".to_owned(),
-                expected: "a cloud's shape, or gpu".to_owned(),
-            }),
-        }
+        let target = catalog.target(shape, gpu, None)?;
+        let warnings =
+            target.assumed.into_iter().map(|m| warning("assumed_links", &target.gpu.name, m)).collect();
+        Ok(Self { gpu: target.gpu.clone(), topology: target.topology, warnings })
     }
 }
 

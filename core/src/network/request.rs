@@ -25,7 +25,7 @@ pub struct CollectiveRequest {
     pub gpu: Option<String>,
     /// Nodes.
     pub nodes: u32,
-    /// GPUs of each node that take part: all of the shape's if not given; needed with `gpu`.
+    /// GPUs of each node that take part: all of the shape's, or with `gpu` the usual 8 (4 on rack-scale parts), if not given.
     #[serde(default)]
     pub gpus_per_node: Option<u32>,
 }
@@ -78,7 +78,7 @@ pub struct CollectivePoint {
 ///
 /// # Errors
 /// With the field's path: neither or both of `shape` and `gpu`, an unknown name, `bytes` outside 1 to 1e15, `nodes`
-/// outside 1 to 100,000, `gpus_per_node` missing with `gpu` or more than the node has, fewer than two GPUs in all, or
+/// outside 1 to 100,000, `gpus_per_node` more than the node has, fewer than two GPUs in all, or
 /// several nodes (or racks) without an RDMA network of known rate between them.
 pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<CollectiveAnswer, Error> {
     let bytes = check_range("bytes", request.bytes, 1.0, 1e15)?;
@@ -147,34 +147,14 @@ fn links(
     catalog: &Catalog,
     request: &CollectiveRequest,
 ) -> Result<(Topology, u32, String, Vec<String>), Error> {
-    match (&request.shape, &request.gpu) {
-        (Some(name), None) => {
-            let shape = catalog.shape("shape", name)?;
-            let used = request.gpus_per_node.unwrap_or(shape.gpus_per_node);
-            check_range("gpus_per_node", f64::from(used), 1.0, f64::from(shape.gpus_per_node))?;
-            let topology = catalog.topology(shape)?.with_gpus_per_node(used);
-            Ok((topology, used, catalog.scale_out_note(shape).unwrap_or_default(), Vec::new()))
-        }
-        (None, Some(name)) => {
-            let gpu = catalog.gpu("gpu", name)?;
-            let Some(used) = request.gpus_per_node else {
-                return Err(Error::MissingField {
-                    field: "gpus_per_node".to_owned(),
-                    expected: "with gpu, say how many a node holds".to_owned(),
-                });
-            };
-            let known = catalog.topology_of_gpu(gpu, used, None)?;
-            Ok((known.topology, used, known.assumed.join("; "), known.assumed))
-        }
-        (Some(_), Some(_)) => Err(Error::Conflict {
-            field: "gpu".to_owned(),
-            message: "shape and gpu are both given; give one, a shape names its GPU".to_owned(),
-        }),
-        (None, None) => Err(Error::MissingField {
-            field: "shape".to_owned(),
-            expected: "the name of a shape, or of a gpu".to_owned(),
-        }),
+    let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), request.gpus_per_node)?;
+    let topology = target.topology;
+    let used = request.gpus_per_node.unwrap_or(topology.gpus_per_node);
+    if let Some(shape) = target.shape {
+        check_range("gpus_per_node", f64::from(used), 1.0, f64::from(shape.gpus_per_node))?;
     }
+    let why = target.no_network.unwrap_or_default();
+    Ok((topology.with_gpus_per_node(used), used, why, target.assumed))
 }
 
 #[cfg(test)]
@@ -220,10 +200,6 @@ mod tests {
         assert_eq!(
             field(r#"{"op": "all_reduce", "bytes": 1, "shape": "BM.GPU.H100.8", "nodes": 0}"#),
             "nodes"
-        );
-        assert_eq!(
-            field(r#"{"op": "all_reduce", "bytes": 1, "gpu": "H100-SXM", "nodes": 2}"#),
-            "gpus_per_node"
         );
         assert_eq!(
             field(
