@@ -17,3 +17,8 @@ pub mod training;
 pub mod validate;
 
 pub use error::Error;
+
+/// The README's example in Rust runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExamples;

@@ -3,9 +3,9 @@
 
 mod kernel_measured;
 
-use kernel_measured::{gpu, gpus};
+use kernel_measured::gpus;
 use proptest::prelude::*;
-use rackrate::catalog::{Gpu, GpuArchitecture};
+use rackrate::catalog::Gpu;
 use rackrate::kernel::{AttentionShape, Device, ExpertShape, Family, KernelConstants};
 use rackrate::model::Precision;
 
@@ -22,12 +22,9 @@ fn device(gpu: &Gpu) -> Device {
     Device::new(gpu).unwrap()
 }
 
-/// Every GPU of the measurements, and one of each generation without any.
+/// Every GPU of the catalogue.
 fn any_gpu() -> impl Strategy<Value = Gpu> {
-    let mut all = gpus();
-    all.push(gpu("V100", GpuArchitecture::Volta, [125.0, 0.0, 0.0], 0.9, 6.0, 80));
-    all.push(gpu("T4", GpuArchitecture::Turing, [65.0, 0.0, 0.0], 0.32, 4.0, 40));
-    all.push(gpu("B60", GpuArchitecture::Xe2, [98.3, 0.0, 0.0], 0.456, 18.0, 20));
+    let all = gpus();
     proptest::sample::select(all)
 }
 

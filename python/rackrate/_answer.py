@@ -91,6 +91,8 @@ class Answer:
         return _render.fields(self)
 
     def __repr__(self) -> str:
+        if type(self).__name__ == "Plan":
+            return _render.plan_line(cast("Plan", self))
         return _render.line(self)
 
     def _repr_html_(self) -> str:
@@ -98,7 +100,7 @@ class Answer:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002 (Jupyter's)
         bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        chart = _render.chart(self) if type(self).__name__ == "Plan" else None
+        chart = _render.chart(cast("Plan", self)) if type(self).__name__ == "Plan" else None
         return bundle if chart is None else {**bundle, "application/vnd.vegalite.v5+json": chart}
 
     def __eq__(self, other: object) -> bool:

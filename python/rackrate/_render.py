@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rackrate._answer import Answer, Rows
     from rackrate._summary import Section, Table
+    from rackrate._types import Plan
 
 # Shown first in one line, where the answer has them.
 FIRST: Final = (
@@ -41,6 +42,12 @@ def line(answer: Answer) -> str:
     told += [f"{name}={value!r}" for name, value in answer._items() if is_list(value)]
     more = " …" if len(row) > SHOWN else ""
     return f"<{type(answer).__name__} {' '.join(told)}{more}>"
+
+
+def plan_line(plan: Plan) -> str:
+    """Give a plan as one line: its decision."""
+    told = " | ".join(line.rstrip(".") for line in _summary.headline(plan))
+    return f"<Plan {short(plan.scenario.name)}: {told or 'nothing asked'}>"
 
 
 def is_list(value: object) -> TypeGuard[Rows[Any]]:
@@ -75,7 +82,7 @@ def html(sections: Iterable[Section]) -> str:
 def html_table(table: Table) -> str:
     """Give a table as HTML; a long one says how many rows it leaves out."""
     head = "".join(
-        f'<th scope="col" style="{CELL};text-align:{side(column.number)}">{escape(column.title)}'
+        f'<th scope="col" style="{CELL};{side(column.number)}">{escape(column.title)}'
         + (f" <small>{escape(column.unit)}</small></th>" if column.unit else "</th>")
         for column in table.columns
     )
@@ -89,15 +96,15 @@ def html_row(row: tuple[str, ...], table: Table, *, marked: bool) -> str:
     """Give one row; the one that the scenario leads to is bold."""
     weight = ";font-weight:bold" if marked else ""
     cells = [
-        f'<td style="{CELL};text-align:{side(column.number)}{weight}">{escape(cell)}</td>'
+        f'<td style="{CELL};{side(column.number)}{weight}">{escape(cell)}</td>'
         for cell, column in zip(row, table.columns, strict=True)
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
 
 def side(number: bool) -> str:  # noqa: FBT001 (a word for a flag)
-    """Give the side that cells are set to."""
-    return "right" if number else "left"
+    """Give the side that cells are set to; numbers stay on one line."""
+    return "text-align:right;white-space:nowrap" if number else "text-align:left"
 
 
 def fields(answer: Answer) -> list[Section]:
@@ -115,7 +122,7 @@ def fields(answer: Answer) -> list[Section]:
     return sections
 
 
-def chart(plan: Any) -> dict[str, Any] | None:
+def chart(plan: Plan) -> dict[str, Any] | None:
     """Give a Vega-Lite chart of what each option costs, or none where no option has a price."""
     bars = [
         {"job": job, "option": f"{_summary.where(option)} × {option.gpus:,}", "usd": option.cost.total_usd}

@@ -69,7 +69,8 @@ class Section:
 
 def of_plan(plan: Plan) -> list[Section]:
     """Summarise a plan: headline, ranked options, what the chosen ones are made of, splits, warnings."""
-    sections = [Section(plan.scenario.name, headline(plan))]
+    about = (plan.scenario.description,) if plan.scenario.description else ()
+    sections = [Section(plan.scenario.name, (*about, *headline(plan)))]
     if plan.training:
         sections += of_training(plan.training)
     if plan.serving:
@@ -84,7 +85,7 @@ def of_plan(plan: Plan) -> list[Section]:
 
 def headline(plan: Plan) -> tuple[str, ...]:
     """Say the decision in a few lines."""
-    lines = [plan.scenario.description] if plan.scenario.description else []
+    lines = []
     training = chosen_of(plan.training)
     if training:
         cost = f" · {dollars(training.cost.total_usd)} USD" if training.cost else " · no price known"

@@ -2239,7 +2239,7 @@ class ServingSearch(Answer):
             nearest=None if given["nearest"] is None else ServingPoint._read(given["nearest"]),
         )
 
-ValidationKind: TypeAlias = Literal["collectives", "training", "inference"]
+ValidationKind: TypeAlias = Literal["collectives", "inference", "training"]
 """What a table of measurements is about."""
 
 

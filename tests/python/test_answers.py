@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 import pickle
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -61,24 +62,22 @@ def test_the_main_job(plan: rr.types.Plan) -> None:
     assert plan.sources
 
 
-def answers() -> list[Any]:
-    return [
-        rr.plan("serve-70b"),
-        rr.training_step(**STEP),
-        rr.search_layouts(**SEARCH),
-        rr.serving_point(**POINT),
-        rr.search_serving(**SERVE),
-        rr.collective("all_gather", 1e6, gpu="H100-SXM", nodes=1, gpus_per_node=8),
-        rr.catalog(),
-    ]
+ASKED: dict[str, Callable[[], Any]] = {
+    "plan": lambda: rr.plan("serve-70b"),
+    "training_step": lambda: rr.training_step(**STEP),
+    "search_layouts": lambda: rr.search_layouts(**SEARCH),
+    "serving_point": lambda: rr.serving_point(**POINT),
+    "search_serving": lambda: rr.search_serving(**SERVE),
+    "collective": lambda: rr.collective("all_gather", 1e6, gpu="H100-SXM", nodes=1, gpus_per_node=8),
+    "catalog": rr.catalog,
+}
 
-
-ANSWERS = pytest.mark.parametrize("at", range(7))
+ANSWERS = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
 
 
 @ANSWERS
-def test_every_answer_leaves_by_every_door(at: int) -> None:
-    answer = answers()[at]
+def test_every_answer_leaves_by_every_door(ask: Callable[[], Any]) -> None:
+    answer = ask()
     assert json.loads(json.dumps(answer.to_dict(), allow_nan=False)) == answer.to_dict()
     records = answer.records()
     for frame in (answer.to_pandas(), answer.to_polars()):
@@ -89,9 +88,9 @@ def test_every_answer_leaves_by_every_door(at: int) -> None:
 
 
 @ANSWERS
-def test_every_answer_is_frozen_hashable_and_travels(at: int) -> None:
-    answer = answers()[at]
-    again = answers()[at]
+def test_every_answer_is_frozen_hashable_and_travels(ask: Callable[[], Any]) -> None:
+    answer = ask()
+    again = ask()
     field = dataclasses.fields(answer)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(answer, field, None)
@@ -107,8 +106,8 @@ def test_every_answer_is_frozen_hashable_and_travels(at: int) -> None:
 
 
 @ANSWERS
-def test_every_answer_is_one_honest_line(at: int) -> None:
-    answer = answers()[at]
+def test_every_answer_is_one_honest_line(ask: Callable[[], Any]) -> None:
+    answer = ask()
     line = repr(answer)
     assert "\n" not in line
     assert line.startswith(f"<{type(answer).__name__}")
@@ -139,8 +138,8 @@ class Cells(HTMLParser):
 
 
 @ANSWERS
-def test_every_answer_is_a_table_in_a_notebook(at: int) -> None:
-    answer = answers()[at]
+def test_every_answer_is_a_table_in_a_notebook(ask: Callable[[], Any]) -> None:
+    answer = ask()
     cells = Cells()
     cells.feed(answer._repr_html_())
     assert not cells.open

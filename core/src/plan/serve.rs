@@ -10,6 +10,7 @@ use crate::cost::{Cost, CostItem, Pricing, terms};
 use crate::error::Error;
 use crate::inference::{Fleet, ServingPoint, ServingSearch, ServingSearchRequest, fleet, search_serving};
 use crate::quantity::HOUR;
+use crate::training::MOST_GPUS;
 
 /// Ways to serve, cheapest first.
 pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result<ServingPlan, Error> {
@@ -61,12 +62,21 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             Some(shape) => shape.gpus_per_node,
             None => catalog.target(None, job.gpu.as_deref(), None)?.topology.gpus_per_node,
         };
+        let fleet = match fleet(&point, peak, job.spare_share, per_node) {
+            Ok(fleet) if fleet.gpus <= MOST_GPUS => fleet,
+            // A replica that barely runs within the targets.
+            _ => {
+                let reason = format!(
+                    "would take more than {MOST_GPUS} GPUs: a replica of {} meets the targets at {:.3} requests per second \
+                     only",
+                    point.gpus, point.requests_per_second
+                );
+                plan.refused.push(Refusal { provider, shape: name, reason });
+                continue;
+            }
+        };
         let whole = Whole { catalog, job, pricing, shape, mean, name };
-        plan.options.push(whole.option(
-            point.clone(),
-            fleet(&point, peak, job.spare_share, per_node)?,
-            found,
-        ));
+        plan.options.push(whole.option(point, fleet, found));
     }
     plan.options.sort_by(|a, b| {
         let usd = |option: &ServingOption| option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);

@@ -256,7 +256,7 @@ impl Whole<'_> {
         let reach = if topology.scale_out_bytes_per_s > 0.0 { MOST_GPUS } else { topology.scale_up_domain };
         let mut counts: Vec<u32> = (1..=63u32)
             .step_by(2)
-            .filter(|odd| layers % odd == 0)
+            .filter(|odd| layers.is_multiple_of(*odd))
             .flat_map(|odd| (0..21).map(move |power| odd << power))
             .filter(|n| *n <= reach && n % topology.gpus_per_node == 0)
             .collect();

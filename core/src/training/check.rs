@@ -131,7 +131,7 @@ fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {
 }
 
 fn divides(field: &str, given: u32, whole: u64, what: &str) -> Result<(), Error> {
-    if given > 0 && whole % u64::from(given) == 0 {
+    if given > 0 && whole.is_multiple_of(u64::from(given)) {
         return Ok(());
     }
     Err(Error::Indivisible {
@@ -144,7 +144,7 @@ fn divides(field: &str, given: u32, whole: u64, what: &str) -> Result<(), Error>
 
 /// Divisors of `whole` up to `most`.
 fn divisors(whole: u64, most: u64) -> Vec<u64> {
-    (1..=most.min(whole)).filter(|d| whole % d == 0).collect()
+    (1..=most.min(whole)).filter(|d| whole.is_multiple_of(*d)).collect()
 }
 
 fn multiples_near(given: u64, unit: u64) -> Vec<u64> {

@@ -162,7 +162,10 @@ impl Ranked {
 
 /// Divisors of `whole` up to `most` that are 1, 2, 4… times a part that is not a power of two only if `whole` needs it.
 fn candidates(most: u32, whole: u32) -> impl Iterator<Item = u32> {
-    (0..16).map(|power| 1u32 << power).take_while(move |&n| n <= most).filter(move |&n| whole % n == 0)
+    (0..16)
+        .map(|power| 1u32 << power)
+        .take_while(move |&n| n <= most)
+        .filter(move |&n| whole.is_multiple_of(n))
 }
 
 /// Sequences are cut so that every rank keeps at least 2,048 tokens: shorter parts only add exchange.
@@ -178,13 +181,13 @@ fn expert_ways(job: &Job, gpus: u32) -> Vec<u32> {
 /// Pipelines of every divisor of the layers, and of powers of two.
 fn pipeline_ways(job: &Job, most: u32) -> impl Iterator<Item = u32> {
     let layers = job.architecture.layers;
-    (1..=most.min(layers).min(64)).filter(move |&pp| pp.is_power_of_two() || layers % pp == 0)
+    (1..=most.min(layers).min(64)).filter(move |&pp| pp.is_power_of_two() || layers.is_multiple_of(pp))
 }
 
 fn virtual_ways(job: &Job, pp: u32) -> impl Iterator<Item = u32> {
     let per_stage = job.architecture.layers.div_ceil(pp);
     let most = if pp > 1 { per_stage } else { 1 };
-    (1..=most).filter(move |&vp| per_stage % vp == 0)
+    (1..=most).filter(move |&vp| per_stage.is_multiple_of(vp))
 }
 
 /// Gathering weights for every micro-batch of a pipeline does not pay: ZeRO 3 goes without pipeline stages.

@@ -1,7 +1,7 @@
 //! Published kernel measurements beside what the model says: read by the fit and by the tests.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use rackrate::catalog::{Confidence, Gpu, GpuArchitecture, Source};
+use rackrate::catalog::{Catalog, Gpu, GpuArchitecture};
 use rackrate::kernel::{AttentionShape, Device, ExpertShape};
 use rackrate::model::Precision;
 
@@ -188,67 +188,9 @@ impl Row {
     }
 }
 
-/// GPUs of the table: name, architecture, 16-bit, 8-bit and 4-bit TFLOP/s, TB/s, cache, multiprocessors.
+/// Every GPU of the catalogue.
 pub fn gpus() -> Vec<Gpu> {
-    use GpuArchitecture::{Ada, Ampere, Blackwell, BlackwellUltra, Cdna3, Cdna4, Hopper};
-    [
-        ("A100-80GB-SXM", Ampere, 312.0, 0.0, 0.0, 2.039, 40.0, 108),
-        ("A100-80GB-PCIe", Ampere, 312.0, 0.0, 0.0, 1.935, 40.0, 108),
-        ("H100-SXM", Hopper, 989.0, 1979.0, 0.0, 3.35, 50.0, 132),
-        ("H200-SXM", Hopper, 989.0, 1979.0, 0.0, 4.8, 50.0, 132),
-        ("H800-SXM", Hopper, 989.0, 1979.0, 0.0, 3.35, 50.0, 132),
-        ("B200-SXM", Blackwell, 2250.0, 4500.0, 9000.0, 7.7, 126.0, 148),
-        ("GB200", Blackwell, 2500.0, 5000.0, 10_000.0, 8.0, 126.0, 152),
-        ("B300-SXM", BlackwellUltra, 2250.0, 4500.0, 14_000.0, 7.75, 126.0, 148),
-        ("GB300", BlackwellUltra, 2500.0, 5000.0, 15_000.0, 8.0, 126.0, 152),
-        ("RTX-PRO-6000-BSE", Blackwell, 467.8, 935.6, 1871.2, 1.792, 128.0, 188),
-        ("L40S", Ada, 362.05, 733.0, 0.0, 0.864, 96.0, 142),
-        ("MI300X", Cdna3, 1307.4, 2614.9, 0.0, 5.3, 32.0, 304),
-        ("MI325X", Cdna3, 1307.4, 2614.9, 0.0, 6.0, 32.0, 304),
-        ("MI355X", Cdna4, 2516.6, 5033.2, 10_066.3, 8.0, 32.0, 256),
-    ]
-    .into_iter()
-    .map(|(name, architecture, half, fp8, fp4, bandwidth, cache, sm_count)| {
-        gpu(name, architecture, [half, fp8, fp4], bandwidth, cache, sm_count)
-    })
-    .collect()
-}
-
-/// A GPU with what the kernels read; the rest does not matter here.
-pub fn gpu(
-    name: &str,
-    architecture: GpuArchitecture,
-    [half, fp8, fp4]: [f64; 3],
-    bandwidth: f64,
-    cache: f64,
-    sm_count: u32,
-) -> Gpu {
-    Gpu {
-        name: name.to_owned(),
-        vendor: String::new(),
-        architecture,
-        bf16_tflops: Some(half),
-        fp16_tflops: half,
-        fp8_tflops: Some(fp8).filter(|&rate| rate > 0.0),
-        fp4_tflops: Some(fp4).filter(|&rate| rate > 0.0),
-        int8_tops: None,
-        fp32_tflops: half / 16.0,
-        memory_gib: 80.0,
-        memory_tb_per_s: bandwidth,
-        l2_mib: Some(cache),
-        sm_count,
-        scale_up_gb_per_s: 450.0,
-        scale_up_domain: 8,
-        scale_up_link: String::new(),
-        tdp_watts: 700.0,
-        aliases: Vec::new(),
-        source: Source {
-            source: String::new(),
-            as_of: String::new(),
-            confidence: Confidence::Unverified,
-            note: String::new(),
-        },
-    }
+    Catalog::embedded().expect("the embedded catalogue").gpus.clone()
 }
 
 /// Median and 90th percentile of |predicted / measured − 1|, and the geometric mean of predicted / measured.
