@@ -17,7 +17,7 @@ use crate::validate::{ValidationKind, ValidationReport};
 /// # Errors
 /// As [`crate::plan::plan`].
 pub fn plan(scenario: &Value) -> Result<Plan, Error> {
-    crate::plan::plan(Catalog::embedded()?, &read(scenario)?)
+    crate::plan::plan(Catalog::embedded()?, &asked(scenario)?)
 }
 
 /// Time, memory and traffic of one explicit training layout: a [`crate::training::TrainingStepRequest`].
@@ -25,7 +25,7 @@ pub fn plan(scenario: &Value) -> Result<Plan, Error> {
 /// # Errors
 /// As [`crate::training::training_step`].
 pub fn training_step(request: &Value) -> Result<TrainingStep, Error> {
-    crate::training::training_step(Catalog::embedded()?, &read(request)?)
+    crate::training::training_step(Catalog::embedded()?, &asked(request)?)
 }
 
 /// The best training layouts: a [`crate::training::LayoutSearchRequest`].
@@ -33,7 +33,7 @@ pub fn training_step(request: &Value) -> Result<TrainingStep, Error> {
 /// # Errors
 /// As [`crate::training::search_layouts`].
 pub fn search_layouts(request: &Value) -> Result<LayoutSearch, Error> {
-    crate::training::search_layouts(Catalog::embedded()?, &read(request)?)
+    crate::training::search_layouts(Catalog::embedded()?, &asked(request)?)
 }
 
 /// Latency, throughput and memory of one explicit operating point: a [`crate::inference::ServingPointRequest`].
@@ -41,7 +41,7 @@ pub fn search_layouts(request: &Value) -> Result<LayoutSearch, Error> {
 /// # Errors
 /// As [`crate::inference::serving_point`].
 pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
-    crate::inference::serving_point(Catalog::embedded()?, &read(request)?)
+    crate::inference::serving_point(Catalog::embedded()?, &asked(request)?)
 }
 
 /// The best way to serve, and the frontier: a [`crate::inference::ServingSearchRequest`].
@@ -49,7 +49,7 @@ pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
 /// # Errors
 /// As [`crate::inference::search_serving`].
 pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
-    crate::inference::search_serving(Catalog::embedded()?, &read(request)?)
+    crate::inference::search_serving(Catalog::embedded()?, &asked(request)?)
 }
 
 /// Time and bandwidth of one collective: a [`crate::network::CollectiveRequest`].
@@ -57,7 +57,7 @@ pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
 /// # Errors
 /// As [`crate::network::collective`].
 pub fn collective(request: &Value) -> Result<CollectiveAnswer, Error> {
-    crate::network::collective(Catalog::embedded()?, &read(request)?)
+    crate::network::collective(Catalog::embedded()?, &asked(request)?)
 }
 
 /// Everything known, with sources.
@@ -92,4 +92,9 @@ pub fn scenarios() -> Result<Vec<Scenario>, Error> {
 /// An unknown name, with the nearest one that there is.
 pub fn scenario(name: &str) -> Result<Scenario, Error> {
     crate::plan::built_in_named(name)
+}
+
+/// The typed request; an error about all of it is an error of the field `request`.
+fn asked<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    read(value).map_err(|error| if error.field().is_empty() { error.within("request") } else { error })
 }

@@ -84,7 +84,8 @@ fn split(
     let usd = |cost: Option<&crate::cost::Cost>| cost.map_or(0.0, |cost| cost.total_usd);
     let training_usd = usd(train.and_then(|o| o.cost.as_ref()));
     let serving_usd_per_month = usd(serve.and_then(|o| o.cost.as_ref()));
-    let transfer_usd = moved.lines.iter().map(|line| line.usd).sum();
+    // From 0: the empty sum of floats is −0.
+    let transfer_usd = moved.lines.iter().map(|line| line.usd).fold(0.0, |a, b| a + b);
     let months = scenario.serving.as_ref().map_or(0.0, |job| job.months);
     Split {
         train_on: train.and_then(|o| o.provider),

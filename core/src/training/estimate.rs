@@ -92,7 +92,8 @@ fn report(
     let per_gpu = tokens / seconds / f64::from(gpus);
     let model_flop = per_gpu * job.sizes.model_flop_per_token;
     let traffic = traffic(job, cut, layers, estimate);
-    let sum = |bytes: fn(&Traffic) -> f64| traffic.iter().map(bytes).sum();
+    // From 0: the empty sum of floats is −0.
+    let sum = |bytes: fn(&Traffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
     // Recompute adds a forward pass, a third of the model FLOP.
     let recomputed = if layout.recompute == Recompute::Full { 4.0 / 3.0 } else { 1.0 };
     TrainingStep {
