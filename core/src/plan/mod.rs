@@ -13,7 +13,7 @@ pub use built_in::{built_in, built_in_named};
 pub use report::{
     FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };
-pub use scenario::{Scenario, ServingJob, Traffic, TrainingJob};
+pub use scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 
 use crate::catalog::Catalog;
 use crate::error::Error;

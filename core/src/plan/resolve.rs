@@ -1,6 +1,6 @@
 //! From the words of a scenario to numbers: what is missing or contradictory is refused here.
 
-use super::scenario::{Scenario, ServingJob, Traffic, TrainingJob};
+use super::scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 use crate::catalog::{Catalog, Provider, Shape};
 use crate::error::{Error, check_range};
 use crate::training::MOST_GPUS;
@@ -147,7 +147,7 @@ fn shareable(wanted: f64) -> u32 {
 ///
 /// # Errors
 /// Neither or both ways of giving them, or an absurd number; paths below `traffic`.
-pub fn requests_per_second(traffic: &Traffic) -> Result<(f64, f64), Error> {
+pub fn requests_per_second(traffic: &ServiceTraffic) -> Result<(f64, f64), Error> {
     let users = [
         ("traffic.monthly_active_users", traffic.monthly_active_users, 1e11),
         ("traffic.daily_active_share", traffic.daily_active_share, 1.0),

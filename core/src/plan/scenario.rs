@@ -112,7 +112,7 @@ pub struct ServingJob {
     #[serde(default)]
     pub kv_precision: Option<Precision>,
     /// How much is asked.
-    pub traffic: Traffic,
+    pub traffic: ServiceTraffic,
     /// Mean tokens of a prompt.
     pub input_tokens: f64,
     /// Mean tokens of an answer.
@@ -148,7 +148,7 @@ fn twelve() -> f64 {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
-pub struct Traffic {
+pub struct ServiceTraffic {
     /// Mean requests per second; either this or the users.
     #[serde(default)]
     pub requests_per_second: Option<f64>,

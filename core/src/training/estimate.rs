@@ -6,7 +6,8 @@ use super::job::Job;
 use super::layer::Volume;
 use super::layout::{Layout, Recompute};
 use super::report::{
-    Dimension, LayoutSearch, LayoutSearchRequest, StepParts, Traffic, TrainingStep, TrainingStepRequest,
+    Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
+    TrainingStepRequest,
 };
 use super::search::search;
 use super::step::{Cut, Estimate, Layers, estimate};
@@ -93,7 +94,7 @@ fn report(
     let model_flop = per_gpu * job.sizes.model_flop_per_token;
     let traffic = traffic(job, cut, layers, estimate);
     // From 0: the empty sum of floats is −0.
-    let sum = |bytes: fn(&Traffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
+    let sum = |bytes: fn(&DimensionTraffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
     // Recompute adds a forward pass, a third of the model FLOP.
     let recomputed = if layout.recompute == Recompute::Full { 4.0 / 3.0 } else { 1.0 };
     TrainingStep {
@@ -143,7 +144,7 @@ fn bound_by(parts: &StepParts) -> &'static str {
 }
 
 /// Traffic of one GPU by dimension; dimensions without traffic are left out.
-fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Traffic> {
+fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<DimensionTraffic> {
     let m = cut.pipeline.micro_batches;
     let share = cut.stage_layers / job.sizes.layers().max(1.0);
     let (dense, expert) = (job.sizes.dense_layers * share * m, job.sizes.moe_layers * share * m);
@@ -152,7 +153,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Tr
         let shown = if b.messages > 0.0 { b } else { a };
         let messages = a.messages * dense + b.messages * expert;
         let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
-        (messages > 0.0).then(|| Traffic {
+        (messages > 0.0).then(|| DimensionTraffic {
             dimension,
             op,
             algorithm: algorithm(job, op, shown.message_bytes, ranks),
@@ -169,7 +170,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Tr
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
     let parts = &estimate.parts;
-    let mut out: Vec<Traffic> = [
+    let mut out: Vec<DimensionTraffic> = [
         per_layer(
             Dimension::Tensor,
             tensor_op,
@@ -197,7 +198,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Tr
     .collect();
     if let Some(Some((time, bytes))) = pipeline_message(job, cut) {
         let messages = 2.0 * cut.pipeline.virtual_stages * m;
-        out.push(Traffic {
+        out.push(DimensionTraffic {
             dimension: Dimension::Pipeline,
             op: CollectiveOp::SendRecv,
             algorithm: time.algorithm,
@@ -219,7 +220,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Tr
             _ => CollectiveOp::AllGather,
         };
         let group = Group { ranks: cut.dp.saturating_mul(layer.cp), stride: layer.tp };
-        out.push(Traffic {
+        out.push(DimensionTraffic {
             dimension: Dimension::Data,
             op,
             algorithm: algorithm(job, op, data.message_bytes, group),

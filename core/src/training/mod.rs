@@ -20,7 +20,7 @@ pub use estimate::{search_layouts, step, training_step};
 pub use job::{Job, Sizes};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
 pub use report::{
-    Dimension, LayoutSearch, LayoutSearchRequest, StepParts, Traffic, TrainingMemory, TrainingStep,
+    Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory, TrainingStep,
     TrainingStepRequest,
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};

@@ -115,7 +115,7 @@ pub struct TrainingStep {
     /// Memory of the fullest GPU.
     pub memory: TrainingMemory,
     /// Traffic of one GPU by parallel dimension.
-    pub traffic: Vec<Traffic>,
+    pub traffic: Vec<DimensionTraffic>,
     /// Bytes per step that one GPU sends over the scale-up link.
     pub scale_up_bytes: f64,
     /// Bytes per step that one GPU sends into the fabric.
@@ -184,7 +184,7 @@ pub struct TrainingMemory {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct Traffic {
+pub struct DimensionTraffic {
     /// The parallel dimension.
     pub dimension: Dimension,
     /// The collective it uses most.

@@ -1,6 +1,6 @@
 // Ways to train, ranked; one of them in detail.
 import { useSignal } from "@preact/signals";
-import type { Plan, Term, Traffic, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
+import type { Plan, Term, DimensionTraffic, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import * as show from "../format";
 import { fill, strings } from "../strings";
@@ -316,7 +316,7 @@ const cut = (layout: TrainingOption["step"]["layout"]): string =>
     fill(detail.recompute, { kind: strings.recomputes[layout.recompute ?? "none"].toLowerCase() }),
   ].join(", ");
 
-const TRAFFIC: Column<Traffic>[] = [
+const TRAFFIC: Column<DimensionTraffic>[] = [
   {
     key: "dimension",
     label: columns.dimension,
