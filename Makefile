@@ -81,7 +81,8 @@ lint: ## Check format, lints, types and documentation, nothing to be rewritten
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(say) "Page: format, lints, types"
+	@$(say) "Page: format, lints, types (those of the wasm module come from building it)"
+	@npm --prefix web run --silent wasm
 	@npm --prefix web run --silent lint
 	@$(say) "Rust: lints on all targets and features"
 	@cargo clippy --workspace --all-targets --all-features --locked --quiet -- --deny warnings
