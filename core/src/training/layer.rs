@@ -348,9 +348,11 @@ impl<'a> Rank<'a> {
         block.forward.kernels += 1.0;
         block.backward.kernels += 1.0;
         block.selective += activation;
-        // Kept: what enters the activation function, and what leaves it unless done again.
-        block.kept += elements * up * HALF + self.kept_input(elements);
-        block.kept_selective += elements * up * HALF;
+        // Kept: what enters the activation function, and what leaves it unless done again. The block recipe keeps the
+        // former in 8 bits too (arXiv 2412.19437, section 3.3.3).
+        let kept = if self.job.precision == Precision::Fp8Blockwise { 1.0 } else { HALF };
+        block.kept += elements * up * kept + self.kept_input(elements);
+        block.kept_selective += elements * up * kept;
     }
 
     fn dense_block(&self) -> Block {

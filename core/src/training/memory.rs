@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::layer::LayerWork;
-use super::layout::{Recompute, Task};
+use super::layout::{PipelineSchedule, Recompute, Task};
 use super::report::TrainingMemory;
 use super::step::Cut;
 use crate::quantity::GIB;
@@ -71,8 +71,11 @@ pub fn memory(
     let gathered = if cut.zero >= 3 { 2.0 * layer * WEIGHT } else { 0.0 };
     // Frozen weights need no 16-bit copy beside the one that products read.
     let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
-    let weights = split(3, weight) + gathered;
-    let gradients = trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
+    // DualPipe runs the pipeline from both ends: each rank holds two stages (arXiv 2412.19437, table 2).
+    let copies = if cut.pipeline.schedule == PipelineSchedule::DualPipe && cut.pp > 1.0 { 2.0 } else { 1.0 };
+    let weights = copies * split(3, weight) + gathered;
+    let gradients =
+        copies * trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
     let optimizer = trained * split(1, OPTIMIZER);
 
     let mode = match cut.recompute {

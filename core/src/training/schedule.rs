@@ -30,8 +30,8 @@ impl Pipeline {
     /// Seconds that a rank waits while the pipeline fills and drains; `mean` is the mean over stages.
     ///
     /// 1F1B: (p − 1)(F + B) / v (Narayanan 2021, arXiv 2104.04473, section 2.2). Zero bubble: (p − 1)(F + B − 2W) with
-    /// B here without W (ZB-H1, arXiv 2401.10241, table 1 with one more third of memory than none). DualPipe:
-    /// (p/2 − 1)(F + B + Bi − 3W) with F and B run side by side (DeepSeek-V3, arXiv 2412.19437, table 2).
+    /// B the whole backward pass (ZB-H1, arXiv 2401.10241, as DeepSeek-V3's table 2 writes it). DualPipe:
+    /// (p/2 − 1)(F&B + B − 3W), F&B the two run side by side, taken as F + B (DeepSeek-V3, arXiv 2412.19437, table 2).
     pub fn bubble_seconds(&self, mean: &StageTime) -> f64 {
         let waiting = (self.stages - 1.0).max(0.0);
         let StageTime { forward, backward, weight_gradient } = *mean;
@@ -41,9 +41,8 @@ impl Pipeline {
                 waiting * (forward + backward - 2.0 * weight_gradient).max(0.0) / self.virtual_stages
             }
             PipelineSchedule::DualPipe => {
-                let input_gradient = backward - weight_gradient;
                 (self.stages / 2.0 - 1.0).max(0.0)
-                    * (forward + backward + input_gradient - 3.0 * weight_gradient).max(0.0)
+                    * (forward + 2.0 * backward - 3.0 * weight_gradient).max(0.0)
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::exchange::{DataExchange, data_exchange};
 use super::job::Job;
 use super::layer::{LayerCut, LayerWork, Pass, dense_layer, expert_layer, logits};
-use super::layout::{Layout, Recompute, Task};
+use super::layout::{Layout, PipelineSchedule, Recompute, Task};
 use super::memory::{RankParameters, memory};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
@@ -200,9 +200,9 @@ impl LayerSeconds {
     fn of(job: &Job, cut: &Cut, work: &LayerWork) -> Self {
         let c = &job.constants;
         let (f, b) = (&work.forward, &work.backward);
-        // DualPipe runs one micro-batch's exchange under another's computation.
+        // DualPipe runs one micro-batch's exchange under another's computation, which its copy kernels slow.
         let expert_exposed = match cut.pipeline.schedule {
-            super::layout::PipelineSchedule::DualPipe if cut.pp > 1.0 => 0.0,
+            PipelineSchedule::DualPipe if cut.pp > 1.0 => c.contention,
             _ => c.expert_exposed,
         };
         let forward_waits = f.tensor * c.tensor_exposed + f.context + f.expert * expert_exposed;
