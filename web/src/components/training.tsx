@@ -1,6 +1,6 @@
 // Ways to train, ranked; one of them in detail.
 import { useSignal } from "@preact/signals";
-import type { Plan, Term, DimensionTraffic, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
+import type { DimensionTraffic, Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import * as show from "../format";
 import { fill, strings } from "../strings";
