@@ -38,3 +38,10 @@ pub struct Warning {
     /// One sentence.
     pub message: String,
 }
+
+impl Warning {
+    /// A warning about something.
+    pub fn new(code: &str, about: &str, message: String) -> Self {
+        Self { code: code.to_owned(), about: about.to_owned(), message }
+    }
+}

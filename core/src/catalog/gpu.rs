@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Source;
 use super::table::Row;
 use crate::error::Error;
-use crate::network::ScaleUpKind;
+use super::ScaleUpKind;
 
 /// A GPU's datasheet. Rates are dense, never with sparsity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::{Catalog, Gpu, Shape};
 use crate::error::Error;
-use crate::network::Topology;
+use super::Topology;
 
 /// A GPU with the links that it sees.
 #[derive(Debug, Clone)]

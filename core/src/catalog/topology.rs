@@ -2,7 +2,7 @@
 
 use super::{Catalog, FabricKind, Gpu, Provider, Shape};
 use crate::error::{Error, check_range};
-use crate::network::{ScaleUpKind, Topology};
+use super::{ScaleUpKind, Topology};
 
 /// A topology of which only the GPU was known, with what had to be assumed.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,9 @@
 //! The price of a GPU-hour.
 
-use super::report::{Pricing, TermCost};
-use crate::catalog::{Catalog, Price, Provider, Shape, Source, Term};
+use super::report::{CostItem, CostLine, Pricing, TermCost};
+use crate::catalog::{Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use crate::error::{Error, check_range};
+use crate::quantity::Warning;
 
 /// A price of compute as it is paid: list price less the negotiated discount.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,7 @@ impl Pricing {
     /// # Errors
     /// `OutOfRange` or `UnknownName`, with paths below `pricing`.
     pub fn check(&self, catalog: &Catalog) -> Result<(), Error> {
-        check_range("pricing.hours_per_month", self.hours_per_month, 1.0, 744.0)?;
+        check_range("pricing.hours_per_month", self.hours_per_month, 672.0, 744.0)?;
         check_range("pricing.azure_discount", self.azure_discount, 0.0, 0.99)?;
         check_range("pricing.oci_discount", self.oci_discount, 0.0, 0.99)?;
         if let Some(region) = &self.azure_region {
@@ -87,4 +88,65 @@ pub fn terms(catalog: &Catalog, shape: &Shape, pricing: &Pricing, gpu_hours: f64
             source: rate.source,
         })
         .collect()
+}
+
+/// The rate that ranks: the user's own, the chosen term's, or pay-as-you-go with a warning.
+pub fn chosen_rate(
+    catalog: &Catalog,
+    shape: Option<&Shape>,
+    own: Option<f64>,
+    pricing: &Pricing,
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Option<Rate> {
+    if let Some(usd) = own {
+        return Some(Rate {
+            term: pricing.term,
+            region: "given".to_owned(),
+            usd_per_gpu_hour: usd,
+            source: Source {
+                source: "given in the scenario".to_owned(),
+                as_of: String::new(),
+                confidence: Confidence::User,
+                note: String::new(),
+            },
+        });
+    }
+    let Some(shape) = shape else {
+        warnings.push(Warning::new(
+            "price_missing",
+            name,
+            "a bare GPU has no price: name a shape that a cloud rents, or give usd_per_gpu_hour".to_owned(),
+        ));
+        return None;
+    };
+    if let Some(found) = rate(catalog, shape, pricing.term, pricing) {
+        return Some(found);
+    }
+    let fallback = rate(catalog, shape, Term::Payg, pricing);
+    warnings.push(Warning::new(
+        "price_missing",
+        name,
+        match (&fallback, pricing.term == Term::Payg) {
+            (Some(_), _) => "no price for the chosen term is known: ranked pay-as-you-go".to_owned(),
+            (None, true) => {
+                "no price is known: it is ranked last; give usd_per_gpu_hour for a cost".to_owned()
+            }
+            (None, false) => "no price is known for this term or pay-as-you-go: it is ranked last".to_owned(),
+        },
+    ));
+    fallback
+}
+
+/// The line for so many GPU-hours.
+pub fn compute_line(item: CostItem, shape: &str, rate: &Rate, hours: f64) -> CostLine {
+    CostLine {
+        item,
+        what: format!("{shape} in {}", rate.region),
+        quantity: hours,
+        unit: "GPU-hour".to_owned(),
+        unit_usd: rate.usd_per_gpu_hour,
+        usd: hours * rate.usd_per_gpu_hour,
+        source: rate.source.clone(),
+    }
 }

@@ -89,7 +89,7 @@ impl ServingTarget {
     pub fn of(catalog: &Catalog, shape: Option<&str>, gpu: Option<&str>) -> Result<Self, Error> {
         let target = catalog.target(shape, gpu, None)?;
         let warnings =
-            target.assumed.into_iter().map(|m| warning("assumed_links", &target.gpu.name, m)).collect();
+            target.assumed.into_iter().map(|m| Warning::new("assumed_links", &target.gpu.name, m)).collect();
         Ok(Self { gpu: target.gpu.clone(), topology: target.topology, warnings })
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn answer(
     let total = requests * (load.input_tokens + load.output_tokens);
     let mut warnings = target.warnings.clone();
     if !state.memory.fits {
-        warnings.push(warning(
+        warnings.push(Warning::new(
             "does_not_fit",
             "memory",
             format!(
@@ -136,7 +136,7 @@ pub(super) fn answer(
         ));
     }
     if state.saturated {
-        warnings.push(warning(
+        warnings.push(Warning::new(
             "saturated",
             "request_rate",
             format!(
@@ -147,7 +147,7 @@ pub(super) fn answer(
         ));
     }
     if state.waiting {
-        warnings.push(warning(
+        warnings.push(Warning::new(
             "requests_wait",
             "concurrency",
             format!(
@@ -164,7 +164,7 @@ pub(super) fn answer(
         ));
     }
     if l.tp > 1 && f64::from(l.tp) > f64::from(target.topology.scale_up_domain) {
-        warnings.push(warning(
+        warnings.push(Warning::new(
             "tensor_parallel_across_nodes",
             "layout.tp",
             format!("{} tensor ranks leave the scale-up domain of {}", l.tp, target.topology.scale_up_domain),
@@ -244,6 +244,3 @@ fn largest(parts: &IterationParts) -> &'static str {
     .map_or("", |(_, name)| name)
 }
 
-fn warning(code: &str, about: &str, message: String) -> Warning {
-    Warning { code: code.to_owned(), about: about.to_owned(), message }
-}

@@ -3,10 +3,8 @@
 use super::scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 use crate::catalog::{Catalog, Provider, Shape};
 use crate::error::{Error, check_range};
+use crate::quantity::DAY;
 use crate::training::MOST_GPUS;
-
-/// Seconds in a day.
-const DAY: f64 = 86_400.0;
 
 /// Refuses a scenario that no plan can be made for.
 pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {

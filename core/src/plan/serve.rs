@@ -3,13 +3,12 @@
 use super::report::{Refusal, ServingOption, ServingPlan};
 use super::resolve::{candidates, requests_per_second};
 use super::scenario::ServingJob;
-use super::train::{chosen_rate, compute_line, warning};
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Shape};
-use crate::cost::{Cost, CostItem, Pricing, terms};
+use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, terms};
 use crate::error::Error;
 use crate::inference::{Fleet, ServingPoint, ServingSearch, ServingSearchRequest, fleet, search_serving};
-use crate::quantity::HOUR;
+use crate::quantity::{HOUR, Warning};
 use crate::training::MOST_GPUS;
 
 /// Ways to serve, cheapest first.
@@ -122,7 +121,7 @@ impl Whole<'_> {
         let Self { catalog, job, pricing, shape, mean, name } = self;
         let mut warnings = Vec::new();
         for text in &point.warnings {
-            warnings.push(warning(&text.code, &name, text.message.clone()));
+            warnings.push(Warning::new(&text.code, &name, text.message.clone()));
         }
         warnings.extend(past_limit(catalog, &name, fleet.gpus));
         let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;

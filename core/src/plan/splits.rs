@@ -3,7 +3,6 @@
 use super::report::{Plan, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan};
 use super::resolve::PROVIDERS;
 use super::scenario::Scenario;
-use super::train::warning;
 use crate::catalog::{Catalog, Provider};
 use crate::cost::{Move, move_between};
 use crate::error::Error;
@@ -53,7 +52,7 @@ pub fn splits(
             };
             for what in &moved.unpriced {
                 let text = format!("the price of {what} is not known and not in the totals");
-                let unpriced = warning("price_missing", "transfer", text);
+                let unpriced = Warning::new("price_missing", "transfer", text);
                 if !warnings.contains(&unpriced) {
                     warnings.push(unpriced);
                 }

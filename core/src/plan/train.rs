@@ -4,8 +4,8 @@ use super::report::{Refusal, TrainingOption, TrainingPlan};
 use super::resolve::{candidates, global_batch};
 use super::scenario::TrainingJob;
 use super::warnings::past_limit;
-use crate::catalog::{Catalog, Gpu, Shape, Term};
-use crate::cost::{Cost, CostItem, CostLine, Pricing, Rate, object_storage, rate, terms};
+use crate::catalog::{Catalog, Gpu, Shape};
+use crate::cost::{Cost, CostItem, Pricing, Rate, chosen_rate, compute_line, object_storage, terms};
 use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
@@ -275,12 +275,12 @@ impl Whole<'_> {
         let trained_hours = f64::from(nodes) * f64::from(per_node) * hours;
         let spare_hours = f64::from(spare_nodes) * f64::from(per_node) * hours;
         let mut warnings: Vec<Warning> =
-            place.assumed.iter().map(|text| warning("assumed", &shape, text.clone())).collect();
+            place.assumed.iter().map(|text| Warning::new("assumed", &shape, text.clone())).collect();
         warnings.extend(past_limit(catalog, &shape, gpus));
         if measurements("training", &place.gpu.name) == 0 {
             let text =
                 format!("no published training step with {}: its efficiency is assumed", place.gpu.name);
-            warnings.push(warning("unmeasured_gpu", &shape, text));
+            warnings.push(Warning::new("unmeasured_gpu", &shape, text));
         }
         let rate = self.rate(&mut warnings, &shape);
         let cost =
@@ -340,70 +340,4 @@ impl Whole<'_> {
         lines.extend(storage);
         Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
     }
-}
-
-/// The rate that ranks: the user's own, the chosen term's, or pay-as-you-go with a warning.
-pub fn chosen_rate(
-    catalog: &Catalog,
-    shape: Option<&Shape>,
-    own: Option<f64>,
-    pricing: &Pricing,
-    name: &str,
-    warnings: &mut Vec<Warning>,
-) -> Option<Rate> {
-    if let Some(usd) = own {
-        return Some(Rate {
-            term: pricing.term,
-            region: "given".to_owned(),
-            usd_per_gpu_hour: usd,
-            source: crate::catalog::Source {
-                source: "given in the scenario".to_owned(),
-                as_of: String::new(),
-                confidence: crate::catalog::Confidence::User,
-                note: String::new(),
-            },
-        });
-    }
-    let Some(shape) = shape else {
-        warnings.push(warning(
-            "price_missing",
-            name,
-            "no cloud here rents this GPU: give usd_per_gpu_hour for a cost".to_owned(),
-        ));
-        return None;
-    };
-    if let Some(found) = rate(catalog, shape, pricing.term, pricing) {
-        return Some(found);
-    }
-    let fallback = rate(catalog, shape, Term::Payg, pricing);
-    warnings.push(warning(
-        "price_missing",
-        name,
-        match (&fallback, pricing.term == Term::Payg) {
-            (Some(_), _) => "no price for the chosen term is known: ranked pay-as-you-go".to_owned(),
-            (None, true) => {
-                "no price is known: it is ranked last; give usd_per_gpu_hour for a cost".to_owned()
-            }
-            (None, false) => "no price is known for this term or pay-as-you-go: it is ranked last".to_owned(),
-        },
-    ));
-    fallback
-}
-
-/// The line for so many GPU-hours.
-pub fn compute_line(item: CostItem, shape: &str, rate: &Rate, hours: f64) -> CostLine {
-    CostLine {
-        item,
-        what: format!("{shape} in {}", rate.region),
-        quantity: hours,
-        unit: "GPU-hour".to_owned(),
-        unit_usd: rate.usd_per_gpu_hour,
-        usd: hours * rate.usd_per_gpu_hour,
-        source: rate.source.clone(),
-    }
-}
-
-/// A warning about something.
-pub fn warning(code: &str, about: &str, message: String) -> Warning {
-    Warning { code: code.to_owned(), about: about.to_owned(), message }
 }

@@ -2,7 +2,6 @@
 
 use super::report::{FigureSource, Plan, ServingPlan, Split, TrainingPlan};
 use super::scenario::Scenario;
-use super::train::warning;
 use crate::catalog::{Catalog, LimitClaim, Source};
 use crate::error::Error;
 use crate::quantity::Warning;
@@ -23,14 +22,14 @@ pub fn about(
     if let (Some(plan), Some(job)) = (training, &scenario.training) {
         let chosen = plan.options.iter().find(|option| Some(&option.shape) == plan.chosen.as_ref());
         match chosen {
-            None => warnings.push(warning(
+            None => warnings.push(Warning::new(
                 "nothing_fits",
                 "training",
                 "no shape of the chosen cloud can do this training; see the reasons".to_owned(),
             )),
             Some(option) => {
                 if option.gpus > LARGEST_MEASURED_RUN {
-                    warnings.push(warning(
+                    warnings.push(Warning::new(
                         "past_measured_scale",
                         &option.shape,
                         format!(
@@ -40,7 +39,7 @@ pub fn about(
                     ));
                 }
                 if !option.meets_deadline {
-                    warnings.push(warning(
+                    warnings.push(Warning::new(
                         "deadline_missed",
                         "training.deadline_days",
                         format!("takes {:.1} days", option.days),
@@ -52,7 +51,7 @@ pub fn about(
         let asked = job.global_batch_tokens;
         let taken = f64::from(plan.global_batch) * f64::from(job.sequence_length);
         if let Some(asked) = asked.filter(|asked| (asked - taken).abs() > 0.5) {
-            warnings.push(warning(
+            warnings.push(Warning::new(
                 "global_batch_rounded",
                 "training.global_batch_tokens",
                 format!("{asked} tokens are taken as {} sequences, {taken} tokens", plan.global_batch),
@@ -62,7 +61,7 @@ pub fn about(
     if let Some(plan) = serving {
         let chosen = plan.options.iter().find(|option| Some(&option.shape) == plan.chosen.as_ref());
         match chosen {
-            None => warnings.push(warning(
+            None => warnings.push(Warning::new(
                 "nothing_fits",
                 "serving",
                 "no shape of the chosen cloud can serve this within the targets; see the reasons".to_owned(),
@@ -84,7 +83,7 @@ pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> 
         .filter_map(|limit| limit.max_gpus)
         .max()?;
     (gpus > limit).then(|| {
-        warning(
+        Warning::new(
             "past_published_limit",
             shape,
             format!("{gpus} GPUs: the largest published cluster of this shape has {limit}"),
@@ -148,7 +147,7 @@ pub fn stale(
     for figure in sources.iter().filter(|figure| figure.figure.starts_with("price of ")) {
         let Some(then) = day_number(&figure.source.as_of) else { continue };
         if today - then > OLD_AFTER_DAYS {
-            warnings.push(warning(
+            warnings.push(Warning::new(
                 "price_old",
                 figure.figure.trim_start_matches("price of "),
                 format!("its price is {} days old ({})", today - then, figure.source.as_of),
