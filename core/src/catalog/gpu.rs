@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ScaleUpKind;
 use super::Source;
 use super::table::Row;
 use crate::error::Error;
-use super::ScaleUpKind;
 
 /// A GPU's datasheet. Rates are dense, never with sparsity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! What an estimate runs on: a shape that a cloud rents, or a bare GPU in its usual nodes.
 
+use super::Topology;
 use super::{Catalog, Gpu, Shape};
 use crate::error::Error;
-use super::Topology;
 
 /// A GPU with the links that it sees.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! The links that a shape's GPUs see, for the network model.
 
 use super::{Catalog, FabricKind, Gpu, Provider, Shape};
-use crate::error::{Error, check_range};
 use super::{ScaleUpKind, Topology};
+use crate::error::{Error, check_range};
 
 /// A topology of which only the GPU was known, with what had to be assumed.
 #[derive(Debug, Clone, PartialEq)]

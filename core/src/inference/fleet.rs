@@ -36,7 +36,7 @@ pub fn fleet(
     spare_share: f64,
     gpus_per_node: u32,
 ) -> Result<Fleet, Error> {
-    check_range("traffic.peak_requests_per_second", peak_requests_per_second, f64::MIN_POSITIVE, 1e9)?;
+    check_range("traffic.peak_requests_per_second", peak_requests_per_second, 1e-12, 1e9)?;
     check_range("spare_share", spare_share, 0.0, 10.0)?;
     check_range("gpus_per_node", f64::from(gpus_per_node), 1.0, 1024.0)?;
     let copies = f64::from(point.replicas.max(1));

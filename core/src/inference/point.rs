@@ -243,4 +243,3 @@ fn largest(parts: &IterationParts) -> &'static str {
     .max_by(|a, b| a.0.total_cmp(&b.0))
     .map_or("", |(_, name)| name)
 }
-

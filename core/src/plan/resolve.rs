@@ -27,6 +27,7 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
 
 fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
     check_range("tokens", job.tokens, 1.0, 1e18)?;
+    check_range("sequence_length", f64::from(job.sequence_length), 1.0, 16_777_216.0)?;
     global_batch(job)?;
     match (job.gpus, job.deadline_days) {
         (None, None) => {
@@ -68,7 +69,7 @@ fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
         check_range("dataset_tb", tb, 0.0, 1e9)?;
     }
     job.reliability.check()?;
-    check_target(catalog, job.gpu.as_deref(), &job.shapes)
+    check_target(catalog, job.gpu.as_deref(), &job.shapes, job.cloud)
 }
 
 fn check_serving(catalog: &Catalog, job: &ServingJob) -> Result<(), Error> {
@@ -80,23 +81,48 @@ fn check_serving(catalog: &Catalog, job: &ServingJob) -> Result<(), Error> {
     if let Some(usd) = job.usd_per_gpu_hour {
         check_range("usd_per_gpu_hour", usd, 1e-6, 1e6)?;
     }
-    check_target(catalog, job.gpu.as_deref(), &job.shapes)
+    check_target(catalog, job.gpu.as_deref(), &job.shapes, job.cloud)
 }
 
-fn check_target(catalog: &Catalog, gpu: Option<&str>, shapes: &[String]) -> Result<(), Error> {
+fn check_target(
+    catalog: &Catalog,
+    gpu: Option<&str>,
+    shapes: &[String],
+    cloud: Option<Provider>,
+) -> Result<(), Error> {
     if let Some(name) = gpu {
         catalog.gpu("gpu", name)?;
-        if !shapes.is_empty() {
-            return Err(Error::Conflict {
-                field: "gpu".to_owned(),
-                message: "a bare GPU belongs to no shape: give gpu or shapes, not both".to_owned(),
-            });
-        }
+        let other = if !shapes.is_empty() {
+            "shapes"
+        } else if cloud.is_some() {
+            "cloud"
+        } else {
+            return Ok(());
+        };
+        return Err(Error::Conflict {
+            field: "gpu".to_owned(),
+            message: format!("a bare GPU belongs to no shape and no cloud: give gpu or {other}, not both"),
+        });
     }
+    let mut named: Vec<&str> = Vec::new();
+    let mut in_cloud = shapes.is_empty();
     for (i, name) in shapes.iter().enumerate() {
-        catalog.shape(&format!("shapes[{i}]"), name)?;
+        let field = format!("shapes[{i}]");
+        let shape = catalog.shape(&field, name)?;
+        if named.contains(&shape.name.as_str()) {
+            return Err(Error::Conflict { field, message: format!("{} is named twice", shape.name) });
+        }
+        named.push(&shape.name);
+        in_cloud |= cloud.is_none_or(|cloud| cloud == shape.provider);
     }
-    Ok(())
+    if in_cloud {
+        return Ok(());
+    }
+    Err(Error::Conflict {
+        field: "cloud".to_owned(),
+        message: "none of the named shapes is this cloud's: name one of its shapes, or leave cloud out"
+            .to_owned(),
+    })
 }
 
 /// Sequences in an optimiser step.
@@ -166,7 +192,7 @@ pub fn requests_per_second(traffic: &ServiceTraffic) -> Result<(f64, f64), Error
                 field: field.to_owned(),
                 expected: "give requests_per_second, or users with their daily share and requests".to_owned(),
             })?;
-            product *= check_range(field, value, f64::MIN_POSITIVE, most)?;
+            product *= check_range(field, value, 1e-9, most)?;
         }
         product / DAY
     };

@@ -26,9 +26,12 @@ pub fn splits(
     let serves = |cloud| {
         serving.map(|plan| plan.options.iter().find(|o| o.provider == Some(cloud) && o.cost.is_some()))
     };
-    let parameters = match &scenario.training {
-        Some(job) => catalog.resolve_model("training.model", &job.model)?.parameters(),
-        None => 0.0,
+    let (parameters, trained) = match &scenario.training {
+        Some(job) => {
+            let parameters = catalog.resolve_model("training.model", &job.model)?.parameters();
+            (parameters, parameters * job.task.trained_share())
+        }
+        None => (0.0, 0.0),
     };
     let mut out: Vec<Split> = Vec::new();
     for train_on in PROVIDERS {
@@ -45,9 +48,8 @@ pub fn splits(
                 Move { gb: 0.0, hours: 0.0, lines: Vec::new(), unpriced: Vec::new() }
             } else {
                 let choice = &scenario.transfer;
-                let bytes = parameters
-                    * (RELEASED_BYTES * f64::from(choice.weight_releases)
-                        + CHECKPOINT_BYTES_PER_PARAMETER * f64::from(choice.checkpoints));
+                let bytes = RELEASED_BYTES * parameters * f64::from(choice.weight_releases)
+                    + CHECKPOINT_BYTES_PER_PARAMETER * trained * f64::from(choice.checkpoints);
                 move_between(catalog, train_on, bytes, choice)
             };
             for what in &moved.unpriced {

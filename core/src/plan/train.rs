@@ -11,7 +11,7 @@ use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::residuals::measurements;
-use crate::training::{GoodputLosses, Job, MOST_GPUS, TrainingStep, search, step};
+use crate::training::{GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, step};
 
 /// A cloud's place to train, or a bare GPU.
 struct Place<'a> {
@@ -38,7 +38,7 @@ pub fn options(catalog: &Catalog, job: &TrainingJob, pricing: &Pricing) -> Resul
     let mut plan = TrainingPlan {
         steps,
         global_batch: batch,
-        model_flop: model.training_flop_per_token(f64::from(job.sequence_length)) * job.tokens,
+        model_flop: model_flop_per_token(&model, f64::from(job.sequence_length), job.task) * job.tokens,
         chosen: None,
         options: Vec::new(),
         refused: Vec::new(),
@@ -183,7 +183,12 @@ impl Whole<'_> {
         let frontend = self.place.shape.and_then(|shape| shape.frontend_gbit_per_s);
         let rate =
             reliability.checkpoint_gb_per_s_per_node.or(frontend.map(|gbit| gbit / 8.0)).unwrap_or(5.0);
-        let (goodput, losses) = reliability.goodput(self.model.parameters(), f64::from(gpus), nodes, rate)?;
+        let (goodput, losses) = reliability.goodput(
+            self.model.parameters() * self.job.task.trained_share(),
+            f64::from(gpus),
+            nodes,
+            rate,
+        )?;
         let days = self.steps * step.step_seconds / goodput / DAY;
         Some(Run { step, goodput, losses, days })
     }

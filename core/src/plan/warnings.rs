@@ -163,7 +163,13 @@ fn day_number(text: &str) -> Option<i64> {
     let mut parts = text.trim_end_matches('?').split('-');
     let year: i64 = parts.next()?.parse().ok().filter(|y| (1900..3000).contains(y))?;
     let month: i64 = parts.next().map_or(Some(1), |m| m.parse().ok()).filter(|m| (1..=12).contains(m))?;
-    let day: i64 = parts.next().map_or(Some(1), |d| d.parse().ok()).filter(|d| (1..=31).contains(d))?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let day: i64 = parts.next().map_or(Some(1), |d| d.parse().ok()).filter(|d| (1..=last).contains(d))?;
     if parts.next().is_some() {
         return None;
     }
@@ -192,5 +198,7 @@ mod tests {
         assert_eq!(days("2024-09", "2024-10-01"), 30);
         assert_eq!(day_number("last week"), None);
         assert_eq!(day_number("2026-13-01"), None);
+        assert_eq!(day_number("2026-02-29"), None);
+        assert!(day_number("2024-02-29").is_some());
     }
 }

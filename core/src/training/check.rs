@@ -70,6 +70,22 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
         });
     }
     let micro_batches = u64::from(layout.global_batch) / samples;
+    check_sequence(job, layout)?;
+    if layout.shard_group.is_some() && layout.zero == 0 {
+        return Err(Error::Conflict {
+            field: "layout.shard_group".to_owned(),
+            message: "zero = 0 shards nothing: give zero of 1 to 3, or leave shard_group out".to_owned(),
+        });
+    }
+    if layout.schedule == PipelineSchedule::DualPipe && (layout.pp == 1 || layout.vp > 1) {
+        return Err(Error::Conflict {
+            field: "layout.schedule".to_owned(),
+            message: format!(
+                "dual_pipe runs pp stages from both ends, without virtual ones: pp = {} and vp = {} given",
+                layout.pp, layout.vp
+            ),
+        });
+    }
     if layout.vp > 1 && layout.pp == 1 {
         return Err(Error::Conflict {
             field: "layout.vp".to_owned(),
@@ -98,6 +114,29 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
         });
     }
     Ok(dp)
+}
+
+/// The sequence is cut into whole parts: two for each context parallel rank (one from each end, so that the causal
+/// triangle is shared evenly), and those along the tensor parallel ranks.
+fn check_sequence(job: &Job, layout: &Layout) -> Result<(), Error> {
+    let sequence = job.sequence as u64;
+    if layout.cp > 1 && sequence % (2 * u64::from(layout.cp)) != 0 {
+        return Err(Error::Indivisible {
+            field: "layout.cp".to_owned(),
+            given: u64::from(layout.cp),
+            of: format!("{sequence} tokens in two parts for each rank"),
+            allowed: divisors(sequence / 2, 64),
+        });
+    }
+    if layout.tp > 1 && layout.sequence_parallel {
+        divides(
+            "layout.tp",
+            layout.tp,
+            sequence / u64::from(layout.cp),
+            "tokens of a rank's part of the sequence",
+        )?;
+    }
+    Ok(())
 }
 
 fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {

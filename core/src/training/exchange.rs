@@ -2,7 +2,6 @@
 //! pipeline stages.
 
 use super::job::Job;
-use super::layout::Task;
 use super::memory::{GRADIENT, RankParameters};
 use super::schedule::StageTime;
 use super::step::Cut;
@@ -68,7 +67,7 @@ pub fn data_exchange(
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
     let expert_ranks =
         if layer.ep > 1 { (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1) } else { dense_ranks };
-    let trained = if job.task == Task::Lora { 0.01 } else { 1.0 };
+    let trained = job.task.trained_share();
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
     let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
     let mut total = DataExchange::default();

@@ -96,11 +96,7 @@ impl Job {
         let device = Device::new(gpu)?;
         let sequence = f64::from(sequence_length);
         let mut sizes = Sizes::of(&architecture, sequence);
-        if task == Task::Lora {
-            // Frozen weights need no weight gradients: 4 of the 6 FLOP per parameter; attention counts in full.
-            let attention = sizes.model_flop_per_token - 6.0 * architecture.matrix_parameters_per_token();
-            sizes.model_flop_per_token = 4.0 * architecture.matrix_parameters_per_token() + attention;
-        }
+        sizes.model_flop_per_token = model_flop_per_token(&architecture, sequence, task);
         Ok(Self {
             sizes,
             peak: device.peak_flop_per_s("precision", precision)?,
@@ -129,6 +125,16 @@ impl Job {
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.
     pub fn casts(&self) -> bool {
         !matches!(self.precision, Precision::Bf16 | Precision::Fp16)
+    }
+}
+
+/// Model FLOP of one token, forward and backward, attention causal. Frozen weights need no weight gradients: 4 of the 6
+/// FLOP per parameter; attention counts in full.
+pub fn model_flop_per_token(model: &Architecture, sequence: f64, task: Task) -> f64 {
+    let all = model.training_flop_per_token(sequence);
+    match task {
+        Task::Pretrain | Task::FineTune => all,
+        Task::Lora => all - 2.0 * model.matrix_parameters_per_token(),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn memory(
     let rank = RankParameters::of(job, cut);
     let parameters = rank.dense + rank.embedding;
     let (shards, expert_shards) = (cut.shards, cut.expert_shards);
-    let trained = if job.task == Task::Lora { 0.01 } else { 1.0 };
+    let trained = job.task.trained_share();
     let split = |stage: u8, bytes: f64| -> f64 {
         let ways = |n: f64| if cut.zero >= stage { n } else { 1.0 };
         bytes * (parameters / ways(shards) + rank.experts / ways(expert_shards))

@@ -17,7 +17,7 @@ mod step;
 pub use check::MOST_GPUS;
 pub use constants::TrainingConstants;
 pub use estimate::{search_layouts, step, training_step};
-pub use job::{Job, Sizes};
+pub use job::{Job, Sizes, model_flop_per_token};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
 pub use report::{
     Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory, TrainingStep,

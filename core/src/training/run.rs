@@ -63,7 +63,7 @@ pub struct GoodputLosses {
     pub restart_share: f64,
 }
 
-/// Bytes of a checkpoint: 16-bit weights, 32-bit master weights and two moments for every parameter.
+/// Bytes of a checkpoint: 16-bit weights, 32-bit master weights and two moments for every trained parameter.
 pub const CHECKPOINT_BYTES_PER_PARAMETER: f64 = 14.0;
 
 /// Seconds between interruptions of a job below which no run makes headway.
@@ -86,7 +86,7 @@ impl Reliability {
         Ok(())
     }
 
-    /// Share of wall-clock time that trains, and where the rest goes.
+    /// Share of wall-clock time that trains, and where the rest goes; `parameters` are the trained ones.
     ///
     /// Checkpoints every τ = √(2 δ M) seconds (Young 1974, doi 10.1145/361147.361115), δ the seconds to write one and M
     /// the seconds between interruptions of the job; each interruption loses half an interval and the restart. None if

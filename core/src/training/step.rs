@@ -289,7 +289,7 @@ impl LayerSeconds {
 /// Adam on the rank's shard: 32-bit gradient, master weight and two moments read, the last three and the 16-bit weight
 /// written: 30 bytes a parameter; and all gradients read once for their norm.
 fn optimizer_seconds(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
-    let trained = if job.task == Task::Lora { 0.01 } else { 1.0 };
+    let trained = job.task.trained_share();
     let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
     let shard = (rank.dense + rank.embedding) / ways(cut.shards) + rank.experts / ways(cut.expert_shards);
     let gradients = if cut.zero >= 2 { shard } else { rank.total() };
