@@ -90,7 +90,8 @@ npm_packages() {
 find_chromium() {
     local name
     for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable chrome; do
-        [ -n "$name" ] && command -v "$name" && return
+        # A path, not the name: a function of this script has the same.
+        [ -n "$name" ] && type -P "$name" && return
     done
     return 1
 }

@@ -175,3 +175,28 @@ fn the_answer_does_not_depend_on_the_order_of_shapes() {
     scenario.serving.as_mut().unwrap().shapes = names.iter().rev().cloned().collect();
     assert_eq!(forward, answer(&scenario).serving.unwrap().options);
 }
+
+#[test]
+fn the_deadline_is_kept_with_the_fewest_gpu_hours() {
+    let mut scenario = scenario("azure-trains-oci-serves");
+    scenario.serving = None;
+    let job = scenario.training.as_mut().unwrap();
+    job.model = "llama-3.1-70b".into();
+    job.shapes = vec!["BM.GPU.GB300.4".to_owned()];
+    job.cloud = None;
+    let found = &answer(&scenario).training.unwrap().options[0];
+    // Every number of nodes that a power of two times a divisor of 80 layers gives, one by one.
+    let job = scenario.training.as_mut().unwrap();
+    job.deadline_days = None;
+    let mut least = f64::INFINITY;
+    for odd in [1, 5] {
+        for power in 2..18 {
+            scenario.training.as_mut().unwrap().gpus = Some(odd << power);
+            let plan = answer(&scenario).training.unwrap();
+            for option in plan.options.iter().filter(|option| option.days <= 90.0) {
+                least = least.min(option.gpu_hours);
+            }
+        }
+    }
+    assert!(near(found.gpu_hours, least), "{} against {least}", found.gpu_hours);
+}

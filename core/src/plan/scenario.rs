@@ -67,8 +67,8 @@ pub struct TrainingJob {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
-    /// Days until it must be done, failures and pauses included; the fewest GPUs that keep it are sought. Either this
-    /// or `gpus`.
+    /// Days until it must be done, failures and pauses included; the number of GPUs that keeps it with the fewest
+    /// GPU-hours is sought. Either this or `gpus`.
     #[serde(default)]
     pub deadline_days: Option<f64>,
     /// GPUs to use.

@@ -1,4 +1,4 @@
-//! Ways to train: for each shape the fewest GPUs that keep the deadline, or the number asked for.
+//! Ways to train: for each shape the cheapest number of GPUs that keeps the deadline, or the number asked for.
 
 use super::report::{Refusal, TrainingOption, TrainingPlan};
 use super::resolve::{candidates, global_batch};
@@ -11,7 +11,9 @@ use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::residuals::measurements;
-use crate::training::{GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, step};
+use crate::training::{
+    GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within, step,
+};
 
 /// A cloud's place to train, or a bare GPU.
 struct Place<'a> {
@@ -178,81 +180,73 @@ impl Whole<'_> {
     }
 
     fn wall_clock(&self, step: TrainingStep, gpus: u32) -> Option<Run> {
+        let (goodput, losses) = self.goodput(gpus)?;
+        let days = self.steps * step.step_seconds / goodput / DAY;
+        Some(Run { step, goodput, losses, days })
+    }
+
+    /// Share of the wall clock that trains on so many GPUs; none where they are interrupted faster than the job recovers.
+    fn goodput(&self, gpus: u32) -> Option<(f64, GoodputLosses)> {
         let nodes = f64::from(gpus.div_ceil(self.place.topology.gpus_per_node));
         let reliability = &self.job.reliability;
         let frontend = self.place.shape.and_then(|shape| shape.frontend_gbit_per_s);
         let rate =
             reliability.checkpoint_gb_per_s_per_node.or(frontend.map(|gbit| gbit / 8.0)).unwrap_or(5.0);
-        let (goodput, losses) = reliability.goodput(
-            self.model.parameters() * self.job.task.trained_share(),
-            f64::from(gpus),
-            nodes,
-            rate,
-        )?;
-        let days = self.steps * step.step_seconds / goodput / DAY;
-        Some(Run { step, goodput, losses, days })
+        let trained = self.model.parameters() * self.job.task.trained_share();
+        reliability.goodput(trained, f64::from(gpus), nodes, rate)
     }
 
-    /// The fewest GPUs that keep the deadline.
+    /// The run that keeps the deadline with the fewest GPU-hours paid for, spare nodes included: at one price of a
+    /// GPU-hour, the cheapest.
     ///
-    /// Numbers of GPUs are tried that a layout can divide: powers of two times an odd divisor of the layers, in whole
-    /// nodes. From a guess the next try follows from the ratio of days to deadline, until neighbours disagree.
+    /// Every number of GPUs is tried that a layout can divide (powers of two times an odd divisor of the layers, in whole
+    /// nodes), from the one that the dense peak would need. A step is searched only below what keeps the deadline and
+    /// beats the best so far, so that most layouts fall to the search's floor.
     fn within(&self, work: &Job, deadline: f64) -> Result<Run, Failure> {
+        let least = work.sizes.model_flop_per_token * self.job.tokens / (work.peak * deadline * DAY);
         let counts = self.counts();
-        let flop = work.sizes.model_flop_per_token * self.job.tokens;
-        let index =
-            |gpus: f64| counts.partition_point(|&n| f64::from(n) < gpus).min(counts.len().saturating_sub(1));
-        // A typical utilisation to start from; it decides how many tries are made, not what is found.
-        let mut at = index(flop / (0.35 * work.peak * deadline * DAY));
-        let (mut too_few, mut enough): (Option<usize>, Option<(usize, Run)>) = (None, None);
+        let mut best: Option<(f64, Run)> = None;
+        for &gpus in counts.iter().filter(|&&gpus| f64::from(gpus) >= least) {
+            let Some((goodput, _)) = self.goodput(gpus) else { continue };
+            let paid = f64::from(gpus) * (1.0 + self.job.reliability.spare_share);
+            let days = best.as_ref().map_or(deadline, |(gpu_days, _)| deadline.min(gpu_days / paid));
+            let limit = days * DAY * goodput / self.steps;
+            let found = search_within(work, gpus, self.batch, 1, limit)?;
+            let Some(layout) = found.best.first() else { continue };
+            let Some(run) = self.wall_clock(step(work, layout, gpus)?, gpus) else { continue };
+            if run.days <= deadline && best.as_ref().is_none_or(|(gpu_days, _)| paid * run.days < *gpu_days) {
+                best = Some((paid * run.days, run));
+            }
+        }
+        match best {
+            Some((_, run)) => Ok(run),
+            None => Err(Failure::Shape(self.nearest(work, &counts, deadline)?)),
+        }
+    }
+
+    /// Why nothing keeps the deadline: the fastest run there is, or what stands in the way of any.
+    fn nearest(&self, work: &Job, counts: &[u32], deadline: f64) -> Result<String, Failure> {
+        let mut fastest: Option<Run> = None;
         let mut reason = None;
-        for _ in 0..2 * counts.len() {
-            let Some(&gpus) = counts.get(at) else { break };
-            let next = match self.on(work, gpus) {
-                Ok(run) if run.days <= deadline => {
-                    let below = index(f64::from(gpus) * run.days / deadline).min(at.saturating_sub(1));
-                    enough = Some((at, run));
-                    below.max(too_few.map_or(0, |i| i + 1))
-                }
-                Ok(run) => {
-                    too_few = Some(at);
-                    reason = Some(format!(
-                        "{gpus} GPUs take {:.0} days, the deadline is {deadline} days, and more GPUs do not divide the \
-                         batch of {} sequences",
-                        run.days, self.batch
-                    ));
-                    index(f64::from(gpus) * run.days / deadline).max(at + 1)
-                }
+        for &gpus in counts.iter().filter(|gpus| gpus.is_power_of_two()) {
+            match self.on(work, gpus) {
+                Ok(run) if fastest.as_ref().is_none_or(|best| run.days < best.days) => fastest = Some(run),
+                Ok(_) => {}
+                // The largest cluster that has layouts says most.
                 Err(Failure::Shape(why)) => {
-                    // Too little memory, or more ranks than the batch has sequences.
-                    reason = reason.or(Some(why));
-                    if enough.is_some()
-                        || too_few.is_none_or(|i| i < at) && enough.is_none() && self.batch_bound(gpus)
-                    {
-                        break;
-                    }
-                    too_few = Some(at);
-                    at + 1
+                    reason = reason.filter(|_| why.starts_with("no layout")).or(Some(why))
                 }
                 Err(question) => return Err(question),
-            };
-            let done = enough.as_ref().is_some_and(|(i, _)| *i == 0 || too_few == Some(*i - 1));
-            if done || next >= counts.len() {
-                break;
             }
-            at = match &enough {
-                Some((i, _)) => next.min(i - 1),
-                None => next,
-            };
         }
-        enough
-            .map(|(_, run)| run)
-            .ok_or_else(|| Failure::Shape(reason.unwrap_or_else(|| self.no_layout(MOST_GPUS))))
-    }
-
-    fn batch_bound(&self, gpus: u32) -> bool {
-        // Every data parallel rank needs a sequence; a rank takes at most 64 × 64 GPUs.
-        u64::from(gpus) > u64::from(self.batch) * 4096
+        Ok(match fastest {
+            Some(run) => format!(
+                "misses the deadline of {deadline} days: the fastest of the clusters looked at has {} GPUs and takes {:.0} \
+                 days, failures included",
+                run.step.gpus, run.days
+            ),
+            None => reason.unwrap_or_else(|| self.no_layout(counts.last().copied().unwrap_or(1))),
+        })
     }
 
     fn counts(&self) -> Vec<u32> {

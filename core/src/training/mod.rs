@@ -24,4 +24,4 @@ pub use report::{
     TrainingStepRequest,
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
-pub use search::{Found, search};
+pub use search::{Found, search, search_within};

@@ -27,6 +27,21 @@ pub struct Found {
 /// # Errors
 /// `OutOfRange` for absurd counts of GPUs or sequences.
 pub fn search(job: &Job, gpus: u32, global_batch: u32, best: usize) -> Result<Found, Error> {
+    search_within(job, gpus, global_batch, best, f64::INFINITY)
+}
+
+/// [`search`] among the steps of at most `seconds`; with a finite limit only what may lie under it is looked at and
+/// counted.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_within(
+    job: &Job,
+    gpus: u32,
+    global_batch: u32,
+    best: usize,
+    seconds: f64,
+) -> Result<Found, Error> {
     check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
     check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
     check_range("best", best as f64, 1.0, 1000.0)?;
@@ -34,7 +49,7 @@ pub fn search(job: &Job, gpus: u32, global_batch: u32, best: usize) -> Result<Fo
     if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
         return Ok(Found::default());
     }
-    let mut ranked = Ranked { keep: best, ..Ranked::default() };
+    let mut ranked = Ranked { keep: best, limit: seconds, ..Ranked::default() };
     for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
         for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
             for ep in expert_ways(job, gpus) {
@@ -76,8 +91,15 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
         shard_group: None,
     };
     let mut layers = None;
-    for pp in pipeline_ways(job, gpus / (layer.tp * layer.cp)) {
-        for vp in virtual_ways(job, pp) {
+    let ranks = gpus / (layer.tp * layer.cp);
+    for pp in pipeline_ways(job, ranks) {
+        // What most layouts fail, before an error is put into words for each.
+        let samples = u64::from(ranks / pp) * u64::from(layer.micro_batch);
+        if ranks % pp != 0 || u64::from(global_batch) % samples != 0 {
+            continue;
+        }
+        let rounds = u64::from(global_batch) / samples % u64::from(pp) == 0;
+        for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
             let layout = Layout { pp, vp, ..base };
             let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
             let layers = match &layers {
@@ -88,6 +110,9 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
                 },
             };
             let floor = seconds_at_least(&Cut::new(job, &layout, dp), layers);
+            if ranked.limit.is_finite() && ranked.beaten(floor) {
+                continue;
+            }
             for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
                 let mut fitted = false;
                 for zero in zero_stages(pp) {
@@ -131,6 +156,8 @@ fn seconds_at_least(cut: &Cut, layers: &Layers) -> f64 {
 #[derive(Default)]
 struct Ranked {
     keep: usize,
+    /// Steps longer than this do not count.
+    limit: f64,
     best: Vec<(f64, Layout)>,
     leanest: Option<(f64, Layout)>,
     considered: u64,
@@ -147,7 +174,9 @@ impl Ranked {
 
     /// Whether a layout that takes at least so many seconds cannot be among the best.
     fn beaten(&self, seconds: f64) -> bool {
-        self.best.len() == self.keep && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds)
+        seconds > self.limit
+            || self.best.len() == self.keep
+                && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds)
     }
 
     fn offer(&mut self, layout: &Layout, seconds: f64) {
