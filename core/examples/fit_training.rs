@@ -8,7 +8,7 @@
 //! constants and the residual quantiles of the left-out predictions are written to `core/data`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rackrate::catalog::Catalog;
@@ -99,14 +99,38 @@ fn main() {
     let errors: Vec<(f64, f64)> =
         left_out.iter().map(|(p, row)| ((p / row.seconds - 1.0).abs(), row.weight)).collect();
     print_errors("source left out", &errors);
-    let ratios: Vec<(f64, f64)> = left_out.iter().map(|(p, row)| (row.seconds / p, row.weight)).collect();
-    let (low, high) = (quantile(&ratios, 0.1), quantile(&ratios, 0.9));
-    println!("measured / predicted, left out: 10 % {low:.3}, 90 % {high:.3}");
+    // A GPU that no fit has seen: each in turn, from the first estimates.
+    let gpus: BTreeSet<&str> = rows.iter().map(|row| row.case.job.gpu.as_str()).collect();
+    let mut unseen = Vec::new();
+    for gpu in gpus {
+        let (members, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.case.job.gpu == gpu);
+        let constants = fit(&others, start, 6);
+        unseen.extend(members.into_iter().map(|row| (predict(&row.case, &constants), row)));
+    }
+    let errors: Vec<(f64, f64)> =
+        unseen.iter().map(|(p, row)| ((p / row.seconds - 1.0).abs(), row.weight)).collect();
+    print_errors("GPU left out", &errors);
+
+    let experts = |row: &Row| row.case.job.architecture.moe.is_some();
+    let (sparse, dense): (Vec<_>, Vec<_>) = left_out.into_iter().partition(|(_, row)| experts(row));
+    let quantiles = [
+        residuals("step time of dense models", &dense),
+        residuals("step time of models with experts", &sparse),
+        residuals("step time on a GPU that no fit has seen", &unseen),
+    ];
     if write {
         write_constants(&fitted);
-        write_residuals(low, high, ratios.len());
+        write_residuals(&quantiles);
         write_measured(&rows);
     }
+}
+
+/// A line of the table of residuals: the 10 % and 90 % quantiles of measured / predicted.
+fn residuals(name: &str, predictions: &[(f64, &Row)]) -> String {
+    let ratios: Vec<(f64, f64)> = predictions.iter().map(|(p, row)| (row.seconds / p, row.weight)).collect();
+    let (low, high) = (quantile(&ratios, 0.1), quantile(&ratios, 0.9));
+    println!("{name}: measured / predicted {low:.3} to {high:.3}, {} rows", ratios.len());
+    format!("training,{name},{low:.3},{high:.3},0.8,{}", ratios.len())
 }
 
 fn rows(csv: &str) -> Vec<Row> {
@@ -264,11 +288,10 @@ fn write_measured(rows: &[Row]) {
     std::fs::write(path, text).expect("core/data is writable");
 }
 
-fn write_residuals(low: f64, high: f64, rows: usize) {
+fn write_residuals(lines: &[String]) {
     let path = "core/data/residuals.csv";
     let old = std::fs::read_to_string(path).expect("the table of residuals");
-    let mut text: String =
-        old.lines().filter(|l| !l.starts_with("training,")).map(|l| format!("{l}\n")).collect();
-    let _ = writeln!(text, "training,step_seconds,{low:.3},{high:.3},0.8,{rows}");
+    let others = old.lines().filter(|line| !line.starts_with("training,")).map(str::to_owned);
+    let text: String = others.chain(lines.iter().cloned()).map(|line| format!("{line}\n")).collect();
     std::fs::write(path, text).expect("core/data is writable");
 }

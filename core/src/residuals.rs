@@ -34,7 +34,9 @@ pub fn interval(kind: &str, quantity: &str, value: f64) -> Interval {
             low: value * low,
             high: value * high,
             coverage,
-            basis: format!("residuals of {rows} published measurements, sources left out in turn"),
+            basis: format!(
+                "{quantity}: residuals of {rows} published measurements, each predicted without its own source or GPU"
+            ),
         },
         None => {
             Interval { low: value, high: value, coverage: 0.0, basis: "no published measurement".to_owned() }

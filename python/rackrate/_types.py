@@ -1314,6 +1314,29 @@ class TrainingMemory(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Warning(Answer):
+    """Something that the reader of an answer should know.
+
+    Attributes:
+        code: Stable name, such as `past_published_limit` or `price_missing`.
+        about: What it is about: a field's path, a shape, a figure.
+        message: One sentence.
+    """
+
+    code: str
+    about: str
+    message: str
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Warning:
+        return cls(
+            code=given["code"],
+            about=given["about"],
+            message=given["message"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class TrainingStep(Answer):
     """Time, memory and traffic of one optimiser step.
 
@@ -1335,6 +1358,8 @@ class TrainingStep(Answer):
         fabric_bytes: Bytes per step that one GPU sends into the fabric.
         exposed_share: Share of the step in which communication is waited for, 0 to 1.
         bound_by: The largest part, in words.
+        warnings: What the reader should know: what was assumed of a bare GPU, efficiencies that
+            nobody measured.
     """
 
     layout: Layout
@@ -1354,6 +1379,7 @@ class TrainingStep(Answer):
     fabric_bytes: float
     exposed_share: float
     bound_by: str
+    warnings: Rows[Warning]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TrainingStep:
@@ -1375,6 +1401,7 @@ class TrainingStep(Answer):
             fabric_bytes=given["fabric_bytes"],
             exposed_share=given["exposed_share"],
             bound_by=given["bound_by"],
+            warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
 
 
@@ -1630,8 +1657,8 @@ class TrainingJob(Answer):
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
         task: What is trained.
-        deadline_days: Days until it must be done, failures and pauses included; the fewest GPUs that
-            keep it are sought. Either this or `gpus`.
+        deadline_days: Days until it must be done, failures and pauses included; the number of GPUs
+            that keeps it with the fewest GPU-hours is sought. Either this or `gpus`.
         gpus: GPUs to use.
         layout: An explicit layout; the best one is sought if not given.
         cloud: The cloud that is meant to train; every cloud is priced either way. The cheapest if not
@@ -1819,29 +1846,6 @@ class ServingMemory(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Warning(Answer):
-    """Something that the reader of an answer should know.
-
-    Attributes:
-        code: Stable name, such as `past_published_limit` or `price_missing`.
-        about: What it is about: a field's path, a shape, a figure.
-        message: One sentence.
-    """
-
-    code: str
-    about: str
-    message: str
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Warning:
-        return cls(
-            code=given["code"],
-            about=given["about"],
-            message=given["message"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ServingPoint(Answer):
     """Latency, throughput and memory of one operating point.
 
@@ -1931,6 +1935,8 @@ class TermCost(Answer):
         region: Region with the price.
         usd_per_gpu_hour: USD per GPU-hour.
         usd: USD for the run, or for a month of serving.
+        commitment_usd: USD of the whole commitment that the term asks for, used or not; none where it
+            asks for none.
         source: Where the price is from.
     """
 
@@ -1938,6 +1944,7 @@ class TermCost(Answer):
     region: str
     usd_per_gpu_hour: float
     usd: float
+    commitment_usd: float | None
     source: Source
 
     @classmethod
@@ -1947,6 +1954,7 @@ class TermCost(Answer):
             region=given["region"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
             usd=given["usd"],
+            commitment_usd=given["commitment_usd"],
             source=Source._read(given["source"]),
         )
 

@@ -75,14 +75,21 @@ pub fn rate(catalog: &Catalog, shape: &Shape, term: Term, pricing: &Pricing) -> 
         .map(|price| pricing.paid(price))
 }
 
-/// Cost of so many GPU-hours at every term that has a price.
-pub fn terms(catalog: &Catalog, shape: &Shape, pricing: &Pricing, gpu_hours: f64) -> Vec<TermCost> {
+/// Cost of so many GPU-hours on so many GPUs at every term that has a price.
+pub fn terms(
+    catalog: &Catalog,
+    shape: &Shape,
+    pricing: &Pricing,
+    gpus: f64,
+    gpu_hours: f64,
+) -> Vec<TermCost> {
     Term::ALL
         .into_iter()
         .filter_map(|term| rate(catalog, shape, term, pricing))
         .map(|rate| TermCost {
             term: rate.term,
             usd: rate.usd_per_gpu_hour * gpu_hours,
+            commitment_usd: rate.term.committed_hours().map(|hours| rate.usd_per_gpu_hour * gpus * hours),
             region: rate.region,
             usd_per_gpu_hour: rate.usd_per_gpu_hour,
             source: rate.source,
@@ -124,18 +131,47 @@ pub fn chosen_rate(
         return Some(found);
     }
     let fallback = rate(catalog, shape, Term::Payg, pricing);
+    let here = match (&pricing.azure_region, shape.provider) {
+        (Some(region), Provider::Azure) => format!(" in {region}"),
+        _ => String::new(),
+    };
     warnings.push(Warning::new(
         "price_missing",
         name,
         match (&fallback, pricing.term == Term::Payg) {
-            (Some(_), _) => "no price for the chosen term is known: ranked pay-as-you-go".to_owned(),
+            (Some(_), _) => format!("no price for the chosen term is known{here}: ranked pay-as-you-go"),
             (None, true) => {
-                "no price is known: it is ranked last; give usd_per_gpu_hour for a cost".to_owned()
+                format!("no price is known{here}: it is ranked last; give usd_per_gpu_hour for a cost")
             }
-            (None, false) => "no price is known for this term or pay-as-you-go: it is ranked last".to_owned(),
+            (None, false) => {
+                format!("no price is known{here} for this term or pay-as-you-go: it is ranked last")
+            }
         },
     ));
     fallback
+}
+
+/// What the term of a rate asks for beyond its price: a commitment longer than the use, or nodes that may be taken back.
+pub fn term_warnings(rate: &Rate, gpus: f64, hours_used: f64, about: &str) -> Vec<Warning> {
+    let mut out = Vec::new();
+    if let Some(hours) = rate.term.committed_hours().filter(|hours| *hours > hours_used) {
+        let usd = rate.usd_per_gpu_hour * gpus * hours;
+        out.push(Warning::new(
+            "commitment_exceeds_use",
+            about,
+            format!(
+                "the term commits to {hours:.0} hours, {hours_used:.0} are used and counted: all of it costs {usd:.0} USD"
+            ),
+        ));
+    }
+    if rate.term.interruptible() {
+        out.push(Warning::new(
+            "interruptible",
+            about,
+            "the provider may take these nodes back: neither time nor cost counts how often".to_owned(),
+        ));
+    }
+    out
 }
 
 /// The line for so many GPU-hours.

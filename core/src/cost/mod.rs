@@ -5,7 +5,7 @@ mod report;
 mod storage;
 mod transfer;
 
-pub use compute::{Rate, chosen_rate, compute_line, rate, terms};
+pub use compute::{Rate, chosen_rate, compute_line, rate, term_warnings, terms};
 pub use report::{Cost, CostItem, CostLine, Pricing, TermCost, TransferChoice, TransferPath};
 pub use storage::object_storage;
 pub use transfer::{Move, move_between};

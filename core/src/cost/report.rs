@@ -131,6 +131,8 @@ pub struct TermCost {
     pub usd_per_gpu_hour: f64,
     /// USD for the run, or for a month of serving.
     pub usd: f64,
+    /// USD of the whole commitment that the term asks for, used or not; none where it asks for none.
+    pub commitment_usd: Option<f64>,
     /// Where the price is from.
     pub source: Source,
 }

@@ -23,8 +23,15 @@ impl TransferChoice {
     ///
     /// # Errors
     /// `OutOfRange`, with paths below `transfer`.
-    pub fn check(&self) -> Result<(), Error> {
-        check_range("transfer.gbit_per_s", self.gbit_per_s, 1e-3, 1e6)?;
+    pub fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        let most = match self.path {
+            TransferPath::Internet => 1e6,
+            // The widest circuit that any pair of regions has.
+            TransferPath::Interconnect => {
+                catalog.pairs.iter().flat_map(|pair| &pair.gbit_per_s).fold(0.0, |a: f64, b| a.max(*b))
+            }
+        };
+        check_range("transfer.gbit_per_s", self.gbit_per_s, 1e-3, most)?;
         check_range("transfer.weight_releases", f64::from(self.weight_releases), 0.0, 1e6)?;
         check_range("transfer.checkpoints", f64::from(self.checkpoints), 0.0, 1e6)?;
         Ok(())
@@ -94,7 +101,7 @@ fn interconnect(catalog: &Catalog, hours: f64, gbit: f64, unpriced: &mut Vec<Str
             None => unpriced.push(format!("a {what} of {gbit} Gb/s")),
         }
     }
-    unpriced.push("the ExpressRoute circuit on Azure's side".to_owned());
+    unpriced.push("the ExpressRoute circuit on Azure's side and its metered data".to_owned());
     lines
 }
 

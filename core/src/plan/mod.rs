@@ -47,7 +47,11 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
     let mut warnings = Vec::new();
     let splits = splits::splits(catalog, scenario, training.as_ref(), serving.as_ref(), &mut warnings)?;
     warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
+    warnings::about_question(catalog, scenario, &mut warnings);
     let sources = warnings::sources(catalog, training.as_ref(), serving.as_ref(), &splits)?;
-    warnings::stale(scenario, &sources, &mut warnings)?;
-    Ok(Plan { scenario: scenario.clone(), training, serving, splits, warnings, sources })
+    let mut plan =
+        Plan { scenario: scenario.clone(), training, serving, splits, warnings: Vec::new(), sources };
+    warnings::stale(scenario, &plan, &mut warnings)?;
+    plan.warnings = warnings;
+    Ok(plan)
 }

@@ -15,7 +15,7 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
         });
     }
     scenario.pricing.check(catalog)?;
-    scenario.transfer.check()?;
+    scenario.transfer.check(catalog)?;
     if let Some(job) = &scenario.training {
         check_training(catalog, job).map_err(|error| error.within("training"))?;
     }

@@ -5,9 +5,12 @@ use super::resolve::{candidates, requests_per_second};
 use super::scenario::ServingJob;
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Shape};
-use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, terms};
+use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, term_warnings, terms};
 use crate::error::Error;
-use crate::inference::{Fleet, ServingPoint, ServingSearch, ServingSearchRequest, fleet, search_serving};
+use crate::inference::{
+    Fleet, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, fleet, search_serving,
+    serving_point,
+};
 use crate::quantity::{HOUR, Warning};
 use crate::training::MOST_GPUS;
 
@@ -53,29 +56,23 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             }
             Err(error) => return Err(error),
         };
-        let Some(point) = found.best.clone() else {
-            plan.refused.push(Refusal { provider, shape: name, reason: why_not(job, &found) });
-            continue;
-        };
         let per_node = match shape {
             Some(shape) => shape.gpus_per_node,
             None => catalog.target(None, job.gpu.as_deref(), None)?.topology.gpus_per_node,
         };
-        let fleet = match fleet(&point, peak, job.spare_share, per_node) {
-            Ok(fleet) if fleet.gpus <= MOST_GPUS => fleet,
-            // A replica that barely runs within the targets.
-            _ => {
-                let reason = format!(
-                    "would take more than {MOST_GPUS} GPUs: a replica of {} meets the targets at {:.3} requests per second \
-                     only",
-                    point.gpus, point.requests_per_second
-                );
-                plan.refused.push(Refusal { provider, shape: name, reason });
-                continue;
+        let size = Sizing { catalog, request: &request, peak, spare_share: job.spare_share, per_node };
+        match size.sized(&found)? {
+            Some((point, fleet)) if fleet.gpus <= MOST_GPUS => {
+                let whole = Whole { catalog, job, pricing, shape, mean, name };
+                plan.options.push(whole.option(point, fleet, found));
             }
-        };
-        let whole = Whole { catalog, job, pricing, shape, mean, name };
-        plan.options.push(whole.option(point, fleet, found));
+            Some((_, fleet)) => {
+                let reason =
+                    format!("would take {} GPUs, more than the {MOST_GPUS} that are priced", fleet.gpus);
+                plan.refused.push(Refusal { provider, shape: name, reason });
+            }
+            None => plan.refused.push(Refusal { provider, shape: name, reason: why_not(job, &found) }),
+        }
     }
     plan.options.sort_by(|a, b| {
         let usd = |option: &ServingOption| option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);
@@ -106,6 +103,64 @@ fn why_not(job: &ServingJob, found: &ServingSearch) -> String {
     }
 }
 
+/// Fleets of so many replicas leave little to gain from smaller ones: rounding up costs at most an eighth.
+const MANY_REPLICAS: u32 = 8;
+
+/// How many replicas of which size carry the peak.
+struct Sizing<'a> {
+    catalog: &'a Catalog,
+    request: &'a ServingSearchRequest,
+    peak: f64,
+    spare_share: f64,
+    per_node: u32,
+}
+
+impl Sizing<'_> {
+    /// One replica at the load that it gets at the peak, and the fleet; none if no replica meets the targets.
+    ///
+    /// The replica with the highest throughput per GPU wins a large fleet. Where few replicas carry the peak, smaller ones
+    /// are looked at too: they leave less idle.
+    fn sized(&self, found: &ServingSearch) -> Result<Option<(ServingPoint, Fleet)>, Error> {
+        let Some(best) = &found.best else { return Ok(None) };
+        let Ok(mut least) = self.fleet(best) else {
+            // More GPUs than a number holds: a replica that barely runs within the targets.
+            let none = Fleet { replicas: u32::MAX, spare_replicas: 0, gpus: u32::MAX, nodes: u32::MAX };
+            return Ok(Some((best.clone(), none)));
+        };
+        let mut chosen = best.clone();
+        let mut size = 1;
+        while least.replicas <= MANY_REPLICAS && size < best.gpus {
+            let smaller = ServingSearchRequest { max_replica_gpus: Some(size), ..self.request.clone() };
+            if let Some(point) = search_serving(self.catalog, &smaller)?.best {
+                if let Ok(fleet) = self.fleet(&point) {
+                    if fleet.gpus < least.gpus {
+                        (chosen, least) = (point, fleet);
+                    }
+                }
+            }
+            size *= 2;
+        }
+        let at_peak = ServingPointRequest {
+            model: self.request.model.clone(),
+            shape: self.request.shape.clone(),
+            gpu: self.request.gpu.clone(),
+            gpus: chosen.gpus,
+            layout: chosen.layout,
+            input_tokens: self.request.input_tokens,
+            output_tokens: self.request.output_tokens,
+            concurrency: None,
+            request_rate: Some(self.peak / f64::from(least.replicas)),
+            precision: self.request.precision,
+            kv_precision: self.request.kv_precision,
+        };
+        Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
+    }
+
+    fn fleet(&self, point: &ServingPoint) -> Result<Fleet, Error> {
+        fleet(point, self.peak, self.spare_share, self.per_node)
+    }
+}
+
 /// The question put to one shape.
 struct Whole<'a> {
     catalog: &'a Catalog,
@@ -126,6 +181,10 @@ impl Whole<'_> {
         warnings.extend(past_limit(catalog, &name, fleet.gpus));
         let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;
         let rate = chosen_rate(catalog, shape, job.usd_per_gpu_hour, pricing, &name, &mut warnings);
+        if let Some(rate) = &rate {
+            let used = job.months * pricing.hours_per_month;
+            warnings.extend(term_warnings(rate, f64::from(fleet.gpus), used, &name));
+        }
         let cost = rate.map(|rate| {
             // Spare replicas are shown apart; nodes that fill up whole count with the serving ones.
             let spare = f64::from(fleet.spare_replicas) / f64::from(fleet.replicas + fleet.spare_replicas);
@@ -148,7 +207,9 @@ impl Whole<'_> {
             spare_replicas: fleet.spare_replicas,
             gpus: fleet.gpus,
             nodes: fleet.nodes,
-            terms: shape.map(|s| terms(catalog, s, pricing, gpu_hours)).unwrap_or_default(),
+            terms: shape
+                .map(|s| terms(catalog, s, pricing, f64::from(fleet.gpus), gpu_hours))
+                .unwrap_or_default(),
             usd_per_million_input_tokens: per_million(prefill_share, job.input_tokens),
             usd_per_million_output_tokens: per_million(1.0 - prefill_share, job.output_tokens),
             usd_per_thousand_requests: usd.map(|usd| usd / requests * 1e3),

@@ -5,12 +5,13 @@ use super::resolve::{candidates, global_batch};
 use super::scenario::TrainingJob;
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Gpu, Shape};
-use crate::cost::{Cost, CostItem, Pricing, Rate, chosen_rate, compute_line, object_storage, terms};
+use crate::cost::{
+    Cost, CostItem, Pricing, Rate, chosen_rate, compute_line, object_storage, term_warnings, terms,
+};
 use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
-use crate::residuals::measurements;
 use crate::training::{
     GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within, step,
 };
@@ -276,12 +277,18 @@ impl Whole<'_> {
         let mut warnings: Vec<Warning> =
             place.assumed.iter().map(|text| Warning::new("assumed", &shape, text.clone())).collect();
         warnings.extend(past_limit(catalog, &shape, gpus));
-        if measurements("training", &place.gpu.name) == 0 {
+        warnings.extend(run.step.warnings.iter().cloned());
+        let paid_gpus = f64::from(nodes + spare_nodes) * f64::from(per_node);
+        let domain = place.topology.scale_up_domain;
+        if domain > per_node && gpus % domain != 0 {
             let text =
-                format!("no published training step with {}: its efficiency is assumed", place.gpu.name);
-            warnings.push(Warning::new("unmeasured_gpu", &shape, text));
+                format!("{gpus} GPUs fill {:.1} racks of {domain}", f64::from(gpus) / f64::from(domain));
+            warnings.push(Warning::new("partial_rack", &shape, text));
         }
         let rate = self.rate(&mut warnings, &shape);
+        if let Some(rate) = &rate {
+            warnings.extend(term_warnings(rate, paid_gpus, hours, &shape));
+        }
         let cost =
             rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &run.losses));
         let ratio = |end: f64| run.days * end / run.step.step_seconds;
@@ -303,7 +310,7 @@ impl Whole<'_> {
             cost,
             terms: place
                 .shape
-                .map(|s| terms(catalog, s, pricing, trained_hours + spare_hours))
+                .map(|s| terms(catalog, s, pricing, paid_gpus, trained_hours + spare_hours))
                 .unwrap_or_default(),
             warnings,
             step: run.step,

@@ -4,6 +4,7 @@ use super::report::{FigureSource, Plan, ServingPlan, Split, TrainingPlan};
 use super::scenario::Scenario;
 use crate::catalog::{Catalog, LimitClaim, Source};
 use crate::error::Error;
+use crate::model::ModelRef;
 use crate::quantity::Warning;
 
 /// Largest training run with a published step time in the validation data: Llama 3 on 16,384 H100 (arXiv 2407.21783).
@@ -71,6 +72,59 @@ pub fn about(
     }
 }
 
+/// Warnings about the question itself: lengths past the model's context, other weights served than trained, a region
+/// whose tariffs are not known.
+pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec<Warning>) {
+    let context = |model: &ModelRef| match model {
+        ModelRef::Name(name) => catalog.model("model", name).ok().and_then(|preset| preset.max_positions),
+        ModelRef::Described(_) => None,
+    };
+    let lengths = [
+        scenario
+            .training
+            .as_ref()
+            .map(|job| ("training.sequence_length", &job.model, f64::from(job.sequence_length))),
+        scenario
+            .serving
+            .as_ref()
+            .map(|job| ("serving.input_tokens", &job.model, job.input_tokens + job.output_tokens)),
+    ];
+    for (field, model, tokens) in lengths.into_iter().flatten() {
+        if let Some(most) = context(model).map(f64::from).filter(|most| tokens > *most) {
+            let text = format!("{tokens} tokens: the model's own context ends at {most}");
+            warnings.push(Warning::new("past_model_context", field, text));
+        }
+    }
+    if let (Some(train), Some(serve)) = (&scenario.training, &scenario.serving) {
+        if train.model != serve.model {
+            let text = "another model is served than trained: the one that is trained moves".to_owned();
+            warnings.push(Warning::new("models_differ", "serving.model", text));
+        }
+    }
+    if let Some(region) = &scenario.pricing.azure_region {
+        const PRICED: [&str; 13] = [
+            "us",
+            "canada",
+            "europe",
+            "uk",
+            "france",
+            "germany",
+            "sweden",
+            "norway",
+            "switzerland",
+            "italy",
+            "poland",
+            "spain",
+            "mexico",
+        ];
+        if !PRICED.iter().any(|zone| region.contains(zone)) {
+            let text =
+                format!("egress from {region} is priced as from North America or Europe: its own is higher");
+            warnings.push(Warning::new("egress_zone", "pricing.azure_region", text));
+        }
+    }
+}
+
 /// A warning if a cluster is larger than anybody has published of the shape.
 pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> {
     let limit = catalog
@@ -132,26 +186,32 @@ pub fn sources(
     Ok(out)
 }
 
-/// Warnings about prices older than 90 days on the scenario's day.
-pub fn stale(
-    scenario: &Scenario,
-    sources: &[FigureSource],
-    warnings: &mut Vec<Warning>,
-) -> Result<(), Error> {
+/// Warnings about prices of the splits and of the chosen options that are older than 90 days on the scenario's day.
+pub fn stale(scenario: &Scenario, plan: &Plan, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     let Some(today) = &scenario.today else { return Ok(()) };
     let today = day_number(today).ok_or_else(|| Error::WrongType {
         field: "today".to_owned(),
         given: format!("\"{today}\""),
         expected: "a date such as 2026-11-23".to_owned(),
     })?;
-    for figure in sources.iter().filter(|figure| figure.figure.starts_with("price of ")) {
-        let Some(then) = day_number(&figure.source.as_of) else { continue };
+    let used = |shape: &String, chosen: &Option<String>, pick: fn(&Split) -> &Option<String>| {
+        chosen.as_ref() == Some(shape) || plan.splits.iter().any(|split| pick(split).as_ref() == Some(shape))
+    };
+    let training = plan.training.iter().flat_map(|part| {
+        part.options.iter().filter(|o| used(&o.shape, &part.chosen, |s| &s.training_shape)).map(|o| &o.cost)
+    });
+    let serving = plan.serving.iter().flat_map(|part| {
+        part.options.iter().filter(|o| used(&o.shape, &part.chosen, |s| &s.serving_shape)).map(|o| &o.cost)
+    });
+    let lines = training.chain(serving).flatten().flat_map(|cost| &cost.lines);
+    for line in lines.chain(plan.splits.iter().flat_map(|split| &split.transfer_lines)) {
+        let Some(then) = day_number(&line.source.as_of) else { continue };
         if today - then > OLD_AFTER_DAYS {
-            warnings.push(Warning::new(
-                "price_old",
-                figure.figure.trim_start_matches("price of "),
-                format!("its price is {} days old ({})", today - then, figure.source.as_of),
-            ));
+            let text = format!("its price is {} days old ({})", today - then, line.source.as_of);
+            let old = Warning::new("price_old", &line.what, text);
+            if !warnings.contains(&old) {
+                warnings.push(old);
+            }
         }
     }
     Ok(())

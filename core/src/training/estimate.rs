@@ -11,9 +11,10 @@ use super::report::{
 };
 use super::search::search;
 use super::step::{Cut, Estimate, Layers, estimate};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Target};
 use crate::error::Error;
 use crate::network::{CollectiveOp, Group, collective_time};
+use crate::quantity::Warning;
 use crate::residuals::interval;
 
 /// Time, memory and traffic of one optimiser step in one explicit layout.
@@ -32,7 +33,9 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
         request.precision,
         request.task,
     )?;
-    step(&job, &request.layout, request.gpus)
+    let mut answer = step(&job, &request.layout, request.gpus)?;
+    answer.warnings.extend(assumed(&target));
+    Ok(answer)
 }
 
 /// The best layouts of a job on so many GPUs, over all dimensions.
@@ -51,12 +54,22 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         request.task,
     )?;
     let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
+    let report = |layout: &Layout| {
+        let mut answer = step(&job, layout, request.gpus)?;
+        answer.warnings.extend(assumed(&target));
+        Ok(answer)
+    };
     Ok(LayoutSearch {
-        best: found.best.iter().map(|l| step(&job, l, request.gpus)).collect::<Result<_, _>>()?,
+        best: found.best.iter().map(report).collect::<Result<_, Error>>()?,
         considered: found.considered,
         fitting: found.fitting,
-        nearest: found.nearest.map(|l| step(&job, &l, request.gpus)).transpose()?,
+        nearest: found.nearest.as_ref().map(report).transpose()?,
     })
+}
+
+fn assumed(target: &Target<'_>) -> Vec<Warning> {
+    let about = &target.gpu.name;
+    target.assumed.iter().map(|text| Warning::new("assumed", about, text.clone())).collect()
 }
 
 /// The report of one layout of a prepared job.
@@ -102,7 +115,7 @@ fn report(
         gpu: job.gpu.clone(),
         gpus,
         step_seconds: seconds,
-        interval: interval("training", "step_seconds", seconds),
+        interval: interval("training", job.residuals(), seconds),
         tokens_per_second: tokens / seconds,
         tokens_per_second_per_gpu: per_gpu,
         model_tflops_per_gpu: model_flop / 1e12,
@@ -114,6 +127,7 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
+        warnings: job.unmeasured().into_iter().collect(),
         traffic,
     }
 }

@@ -7,7 +7,8 @@ use crate::error::{Error, check_range};
 use crate::kernel::Device;
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
-use crate::quantity::GIB;
+use crate::quantity::{GIB, Warning};
+use crate::residuals::measurements;
 
 /// A training job on a kind of GPU and network, ready to be cut in any layout.
 #[derive(Debug, Clone)]
@@ -120,6 +121,23 @@ impl Job {
         self.sustained = constants.sustained(self.generation);
         self.constants = *constants;
         self
+    }
+
+    /// A warning where no published step with this GPU stands behind the constants.
+    pub fn unmeasured(&self) -> Option<Warning> {
+        let text = format!("no published training step with {}: its efficiency is assumed", self.gpu);
+        (measurements("training", &self.gpu) == 0).then(|| Warning::new("unmeasured_gpu", &self.gpu, text))
+    }
+
+    /// Which published steps this job's interval rests on.
+    pub fn residuals(&self) -> &'static str {
+        if measurements("training", &self.gpu) == 0 {
+            "step time on a GPU that no fit has seen"
+        } else if self.architecture.moe.is_some() {
+            "step time of models with experts"
+        } else {
+            "step time of dense models"
+        }
     }
 
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.

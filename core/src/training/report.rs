@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::{Layout, Task};
 use crate::model::{ModelRef, Precision};
 use crate::network::{Algorithm, CollectiveOp};
-use crate::quantity::Interval;
+use crate::quantity::{Interval, Warning};
 
 /// One explicit training layout to price.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +124,8 @@ pub struct TrainingStep {
     pub exposed_share: f64,
     /// The largest part, in words.
     pub bound_by: String,
+    /// What the reader should know: what was assumed of a bare GPU, efficiencies that nobody measured.
+    pub warnings: Vec<Warning>,
 }
 
 /// Seconds of a step by what they are spent on; nothing overlaps, so the parts add up.
