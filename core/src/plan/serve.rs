@@ -131,12 +131,10 @@ impl Sizing<'_> {
         let mut size = 1;
         while least.replicas <= MANY_REPLICAS && size < best.gpus {
             let smaller = ServingSearchRequest { max_replica_gpus: Some(size), ..self.request.clone() };
-            if let Some(point) = search_serving(self.catalog, &smaller)?.best {
-                if let Ok(fleet) = self.fleet(&point) {
-                    if fleet.gpus < least.gpus {
-                        (chosen, least) = (point, fleet);
-                    }
-                }
+            let point = search_serving(self.catalog, &smaller)?.best;
+            let sized = point.and_then(|point| Some((self.fleet(&point).ok()?, point)));
+            if let Some((fleet, point)) = sized.filter(|(fleet, _)| fleet.gpus < least.gpus) {
+                (chosen, least) = (point, fleet);
             }
             size *= 2;
         }

@@ -235,7 +235,7 @@ impl Whole<'_> {
                 Ok(_) => {}
                 // The largest cluster that has layouts says most.
                 Err(Failure::Shape(why)) => {
-                    reason = reason.filter(|_| why.starts_with("no layout")).or(Some(why))
+                    reason = reason.filter(|_| why.starts_with("no layout")).or(Some(why));
                 }
                 Err(question) => return Err(question),
             }

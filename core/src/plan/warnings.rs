@@ -101,7 +101,8 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
             warnings.push(Warning::new("models_differ", "serving.model", text));
         }
     }
-    if let Some(region) = &scenario.pricing.azure_region {
+    let moves = scenario.training.is_some() && scenario.serving.is_some();
+    if let Some(region) = scenario.pricing.azure_region.as_ref().filter(|_| moves) {
         const PRICED: [&str; 13] = [
             "us",
             "canada",

@@ -121,11 +121,11 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
 fn check_sequence(job: &Job, layout: &Layout) -> Result<(), Error> {
     let sequence = job.sequence as u64;
     if layout.cp > 1 && sequence % (2 * u64::from(layout.cp)) != 0 {
-        return Err(Error::Indivisible {
-            field: "layout.cp".to_owned(),
-            given: u64::from(layout.cp),
-            of: format!("{sequence} tokens in two parts for each rank"),
-            allowed: divisors(sequence / 2, 64),
+        return Err(Error::NotMultiple {
+            field: "sequence_length".to_owned(),
+            given: sequence,
+            of: format!("2 × cp = {}", 2 * layout.cp),
+            allowed: multiples_near(sequence, 2 * u64::from(layout.cp)),
         });
     }
     if layout.tp > 1 && layout.sequence_parallel {
