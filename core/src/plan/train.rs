@@ -280,7 +280,7 @@ impl Whole<'_> {
         warnings.extend(run.step.warnings.iter().cloned());
         let paid_gpus = f64::from(nodes + spare_nodes) * f64::from(per_node);
         let domain = place.topology.scale_up_domain;
-        if domain > per_node && gpus % domain != 0 {
+        if domain > per_node && !gpus.is_multiple_of(domain) {
             let text =
                 format!("{gpus} GPUs fill {:.1} racks of {domain}", f64::from(gpus) / f64::from(domain));
             warnings.push(Warning::new("partial_rack", &shape, text));

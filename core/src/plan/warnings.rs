@@ -95,11 +95,10 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
             warnings.push(Warning::new("past_model_context", field, text));
         }
     }
-    if let (Some(train), Some(serve)) = (&scenario.training, &scenario.serving) {
-        if train.model != serve.model {
-            let text = "another model is served than trained: the one that is trained moves".to_owned();
-            warnings.push(Warning::new("models_differ", "serving.model", text));
-        }
+    let models = scenario.training.as_ref().zip(scenario.serving.as_ref()).map(|(t, s)| (&t.model, &s.model));
+    if models.is_some_and(|(trained, served)| trained != served) {
+        let text = "another model is served than trained: the one that is trained moves".to_owned();
+        warnings.push(Warning::new("models_differ", "serving.model", text));
     }
     let moves = scenario.training.is_some() && scenario.serving.is_some();
     if let Some(region) = scenario.pricing.azure_region.as_ref().filter(|_| moves) {

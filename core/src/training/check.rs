@@ -120,7 +120,7 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
 /// triangle is shared evenly), and those along the tensor parallel ranks.
 fn check_sequence(job: &Job, layout: &Layout) -> Result<(), Error> {
     let sequence = job.sequence as u64;
-    if layout.cp > 1 && sequence % (2 * u64::from(layout.cp)) != 0 {
+    if layout.cp > 1 && !sequence.is_multiple_of(2 * u64::from(layout.cp)) {
         return Err(Error::NotMultiple {
             field: "sequence_length".to_owned(),
             given: sequence,

@@ -95,10 +95,10 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
     for pp in pipeline_ways(job, ranks) {
         // What most layouts fail, before an error is put into words for each.
         let samples = u64::from(ranks / pp) * u64::from(layer.micro_batch);
-        if ranks % pp != 0 || u64::from(global_batch) % samples != 0 {
+        if !ranks.is_multiple_of(pp) || !u64::from(global_batch).is_multiple_of(samples) {
             continue;
         }
-        let rounds = u64::from(global_batch) / samples % u64::from(pp) == 0;
+        let rounds = (u64::from(global_batch) / samples).is_multiple_of(u64::from(pp));
         for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
             let layout = Layout { pp, vp, ..base };
             let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
