@@ -1,5 +1,5 @@
 // The built page in a browser: what a person sees, types, shares and takes away.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Plan, Scenario } from "../../web/pkg/rackrate.js";
@@ -393,9 +393,8 @@ describe("the page’s worker", () => {
 
 /** Names of the built-in scenarios, from their files: tests are listed before the module is loaded. */
 function core_scenarios(): string[] {
-  return cases
-    .filter((one) => one.name.startsWith("plan-"))
-    .map((one) => one.name.replace(/^plan-|\.json$/g, ""));
+  const folder = new URL("../../core/data/scenarios/", import.meta.url);
+  return readdirSync(folder).map((file) => file.replace(/\.json$/, ""));
 }
 
 /** A page that has no answer to wait for; `without` what its host does not deliver. */
