@@ -21,6 +21,9 @@ fn main() {
     generator.subschema_for::<rackrate::inference::ServingSearch>();
     generator.subschema_for::<rackrate::network::CollectiveRequest>();
     generator.subschema_for::<rackrate::network::CollectiveAnswer>();
+    generator.subschema_for::<rackrate::sweep::SweepRequest>();
+    // Of a sweep's answer only what is not an array: Python holds the rest as NumPy's own.
+    generator.subschema_for::<rackrate::sweep::SweepRefusal>();
     generator.subschema_for::<rackrate::catalog::Catalog>();
     generator.subschema_for::<rackrate::validate::ValidationKind>();
     generator.subschema_for::<rackrate::validate::ValidationReport>();

@@ -9,6 +9,7 @@ use crate::inference::{ServingPoint, ServingSearch};
 use crate::input::{Value, read};
 use crate::network::CollectiveAnswer;
 use crate::plan::{Plan, Scenario};
+use crate::sweep::{Sweep, SweepArrays};
 use crate::training::{LayoutSearch, TrainingStep};
 use crate::validate::{ValidationKind, ValidationReport};
 
@@ -92,6 +93,22 @@ pub fn scenarios() -> Result<Vec<Scenario>, Error> {
 /// An unknown name, with the nearest one that there is.
 pub fn scenario(name: &str) -> Result<Scenario, Error> {
     crate::plan::built_in_named(name)
+}
+
+/// One of the estimators over a grid: a [`crate::sweep::SweepRequest`].
+///
+/// # Errors
+/// As [`crate::sweep::sweep_arrays`].
+pub fn sweep(request: &Value) -> Result<Sweep, Error> {
+    crate::sweep::sweep(Catalog::embedded()?, &asked(request)?)
+}
+
+/// The same as arrays, for faces that have them.
+///
+/// # Errors
+/// As [`crate::sweep::sweep_arrays`].
+pub fn sweep_arrays(request: &Value) -> Result<SweepArrays, Error> {
+    crate::sweep::sweep_arrays(Catalog::embedded()?, &asked(request)?)
 }
 
 /// The typed request; an error about all of it is an error of the field `request`.

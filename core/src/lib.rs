@@ -13,6 +13,7 @@ pub mod network;
 pub mod plan;
 pub mod quantity;
 pub mod residuals;
+pub mod sweep;
 pub mod training;
 pub mod validate;
 

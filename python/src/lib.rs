@@ -6,9 +6,12 @@ mod answer;
 mod failure;
 mod request;
 
+use numpy::IntoPyArray as _;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rackrate::Error;
 use rackrate::input::Value;
+use rackrate::sweep::SweepArrays;
 use serde::Serialize;
 
 /// What every call shares: in, core, out.
@@ -30,13 +33,26 @@ fn told<T: Serialize + Send>(
     answer::write(py, &answer)
 }
 
+/// A sweep's answer with its arrays as NumPy's own: moved out, not copied.
+fn arrays(py: Python<'_>, answer: SweepArrays) -> PyResult<Py<PyAny>> {
+    let values = PyDict::new(py);
+    for (name, array) in answer.outputs {
+        values.set_item(name, array.into_pyarray(py))?;
+    }
+    let told = PyDict::new(py);
+    told.set_item("axes", answer::write(py, &answer.axes)?)?;
+    told.set_item("values", values)?;
+    told.set_item("refused", answer::write(py, &answer.refused)?)?;
+    Ok(told.into_any().unbind())
+}
+
 /// Compiled half of the package `rackrate`; its functions take one request and return dicts.
 #[pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
     use rackrate::api;
 
-    use super::{call, told};
+    use super::{arrays, call, failure, request, told};
 
     /// Version of the core.
     #[pymodule_export]
@@ -82,6 +98,16 @@ mod _core {
     #[pyo3(signature = (request, /))]
     fn collective(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         call(request, api::collective)
+    }
+
+    /// An estimator over a grid: arrays by the name of their output, and the cells that were refused.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn sweep(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = request.py();
+        let request = request::read(request)?;
+        let answer = py.detach(|| api::sweep_arrays(&request)).map_err(|error| failure::raise(py, &error))?;
+        arrays(py, answer)
     }
 
     /// Everything known, with sources.

@@ -79,6 +79,16 @@ pub fn collective(
     plain(&answer)
 }
 
+/// One of the estimators over a grid; refused cells are `null` and listed with their errors.
+#[wasm_bindgen(unchecked_return_type = "Sweep")]
+pub fn sweep(
+    #[wasm_bindgen(unchecked_param_type = "SweepRequest")] request: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let request = from_js(request).map_err(thrown)?;
+    let answer = api::sweep(&request).map_err(thrown)?;
+    plain(&answer)
+}
+
 /// Everything known: GPUs, shapes, fabrics, prices and models, with sources.
 #[wasm_bindgen(unchecked_return_type = "Catalog")]
 pub fn catalog() -> Result<JsValue, JsValue> {
