@@ -2239,6 +2239,76 @@ class ServingSearch(Answer):
             nearest=None if given["nearest"] is None else ServingPoint._read(given["nearest"]),
         )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SweepAxis(Answer):
+    """A field of the request and the values it takes, in order.
+
+    Attributes:
+        field: Path of the field in the call's request, such as `gpus` or `layout.tp`.
+        values: What it is set to along this axis, at least one.
+    """
+
+    field: str
+    values: tuple[Any, ...]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SweepAxis:
+        return cls(
+            field=given["field"],
+            values=tuple(given["values"]),
+        )
+
+SweepCall: TypeAlias = Literal["training_step", "serving_point", "collective"]
+"""A call that can be asked over a grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SweepError(Answer):
+    """An [`Error`] as data.
+
+    Attributes:
+        code: Stable name of the kind of error.
+        field: Path of the field at fault.
+        message: One line that a person can act on.
+        hint: The nearest thing that would have been accepted, where there is one.
+    """
+
+    code: str
+    field: str
+    message: str
+    hint: str | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SweepError:
+        return cls(
+            code=given["code"],
+            field=given["field"],
+            message=given["message"],
+            hint=given["hint"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SweepRefusal(Answer):
+    """A cell without a number, and why.
+
+    Attributes:
+        index: Position along each axis, from 0.
+        error: The call's own error, its field a path in the call's request; or, where only one number
+            of an answer is missing, an error whose field is that output.
+    """
+
+    index: npt.NDArray[np.int64]
+    error: SweepError
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SweepRefusal:
+        return cls(
+            index=numbers(given["index"], np.int64),
+            error=SweepError._read(given["error"]),
+        )
+
 ValidationKind: TypeAlias = Literal["collectives", "inference", "training"]
 """What a table of measurements is about."""
 
@@ -2365,6 +2435,7 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
+    "SweepRequest": ("call", "base", "axes", "outputs",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
@@ -2432,6 +2503,10 @@ __all__ = [
     "StepParts",
     "StorageTier",
     "StorageUnit",
+    "SweepAxis",
+    "SweepCall",
+    "SweepError",
+    "SweepRefusal",
     "Table",
     "Task",
     "Term",
