@@ -15,13 +15,13 @@ fn benches(c: &mut Criterion) {
         "base": {
             "model": "llama-3.1-405b",
             "gpu": "H100-SXM",
-            "layout": { "tp": 8, "global_batch": 4096, "recompute": "selective" },
+            "layout": { "tp": 8, "global_batch": 4032, "recompute": "selective" },
             "sequence_length": 8192,
         },
         "axes": [
-            { "field": "gpus", "values": powers(9, 14) },
+            { "field": "gpus", "values": [1008, 2016, 4032, 8064] },
             { "field": "layout.tp", "values": [2, 4, 8] },
-            { "field": "layout.pp", "values": [1, 2, 4, 7, 9] },
+            { "field": "layout.pp", "values": [1, 2, 3, 6, 7] },
             { "field": "sequence_length", "values": powers(11, 15) },
         ],
         "outputs": ["step_seconds", "mfu", "memory.total_gib"],

@@ -97,11 +97,11 @@ pub struct SweepRefusal {
     /// Position along each axis, from 0.
     pub index: Vec<usize>,
     /// The call's own error, its field a path in the call's request; or, where only one number of an answer is missing,
-    /// an error whose field is that output.
+    /// an error whose field is `outputs[i]`.
     pub error: SweepError,
 }
 
-/// An [`Error`] as data.
+/// Why a cell has no number, as every face passes errors on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]

@@ -15,16 +15,19 @@ from rackrate._api import (
     search_layouts,
     search_serving,
     serving_point,
+    sweep,
     training_step,
     validate,
 )
 from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
 from rackrate._errors import RackrateError
+from rackrate._sweep import Sweep
 
 __all__ = [
     "Answer",
     "RackrateError",
     "Rows",
+    "Sweep",
     "__version__",
     "catalog",
     "collective",
@@ -33,6 +36,7 @@ __all__ = [
     "search_layouts",
     "search_serving",
     "serving_point",
+    "sweep",
     "training_step",
     "types",
     "validate",

@@ -6,11 +6,13 @@ import datetime as dt
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from rackrate import _core, _files
 from rackrate._answer import Answer, Rows
+from rackrate._errors import RackrateError
+from rackrate._sweep import Sweep
 from rackrate._types import (
     Catalog,
     CollectiveAnswer,
@@ -24,11 +26,15 @@ from rackrate._types import (
     ServingLayout,
     ServingPoint,
     ServingSearch,
+    SweepCall,
     Task,
     TrainingStep,
     ValidationKind,
     ValidationReport,
 )
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Asked = ParamSpec("Asked")
 Told = TypeVar("Told")
@@ -299,6 +305,51 @@ def collective(
     """
     request = given(op=op, bytes=bytes, shape=shape, gpu=gpu, nodes=nodes, gpus_per_node=gpus_per_node)
     return CollectiveAnswer._read(_core.collective(request))
+
+
+def keywords_of_sweep(request: object) -> object:
+    """Let the core judge a sweep's keywords alone: its axes are a dict here and a list there."""
+    asked = dict(request) if isinstance(request, Mapping) else {}
+    return _core.sweep({**asked, "axes": []} if "axes" in asked else asked)
+
+
+@refusing(keywords_of_sweep)
+def sweep(
+    call: SweepCall,
+    base: Mapping[str, Any],
+    *,
+    axes: Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+    outputs: Sequence[str],
+) -> Sweep:
+    """Ask one call over a grid: each output is an array of the grid's shape, NaN where the call refuses.
+
+    Args:
+        call: The call: ``training_step``, ``serving_point`` or ``collective``.
+        base: Its request as a dict; an axis replaces the field that it names, which may also be missing here.
+        axes: Paths of the request's fields, such as ``gpus`` or ``layout.tp``, with the values they take; the last
+            turns fastest. A grid has at most a million cells.
+        outputs: Paths of numbers in the call's answer, such as ``step_seconds`` or ``memory.total_gib``.
+
+    Raises:
+        RackrateError: No such call, field or output; an empty axis; an error that every cell shares.
+    """
+    if not isinstance(axes, Mapping):
+        message = f"axes: {type(axes).__name__} given, a dict of fields with their values expected"
+        raise RackrateError("wrong_type", "axes", message)
+    if isinstance(base, Mapping) and "model" in base:
+        base = {**base, "model": _files.model(base["model"])}
+    grid = [{"field": field, "values": listed(field, values)} for field, values in axes.items()]
+    told = _core.sweep({"call": call, "base": base, "axes": grid, "outputs": outputs})
+    return Sweep._read(axes, told)
+
+
+def listed(field: str, values: object) -> object:
+    """Give an axis's values as the core takes them: ranges as lists, paths of models as their content."""
+    if isinstance(values, range):
+        return list(values)
+    if field == "model" and isinstance(values, (list, tuple)):
+        return [_files.model(value) for value in values]
+    return values
 
 
 def catalog() -> Catalog:

@@ -40,7 +40,6 @@ fn arrays(py: Python<'_>, answer: SweepArrays) -> PyResult<Py<PyAny>> {
         values.set_item(name, array.into_pyarray(py))?;
     }
     let told = PyDict::new(py);
-    told.set_item("axes", answer::write(py, &answer.axes)?)?;
     told.set_item("values", values)?;
     told.set_item("refused", answer::write(py, &answer.refused)?)?;
     Ok(told.into_any().unbind())
