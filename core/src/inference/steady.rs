@@ -136,7 +136,12 @@ impl ServingModel<'_> {
                         let rate = batch / (steps * pace.tpot);
                         ((batch, pace, each), rate * used / streams, false, false)
                     }
-                    None => (at_most(each), most_rate * used / streams, false, true),
+                    // At this many in flight, which batches meet fewer prompts than under endless demand.
+                    None => {
+                        let full = at_most(each);
+                        let rate = full.0 / (steps * full.1.tpot);
+                        (full, rate * used / streams, false, true)
+                    }
                 }
             }
             Arrivals::Poisson(rate) => {
@@ -181,7 +186,7 @@ impl ServingModel<'_> {
                 // own formula loses fewer digits.
                 let direct = stream.first(&pace, in_flight);
                 let left = in_flight / (batch / answer) - answer;
-                let ttft = if waiting || direct > answer { left } else { direct };
+                let ttft = if waiting || direct > 0.05 * answer { left } else { direct };
                 let ttft = ttft.max(base);
                 let p95 = if waiting { ttft + pace.read } else { base + LN20 * (ttft - base) };
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
