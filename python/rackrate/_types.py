@@ -2265,7 +2265,7 @@ SweepCall: TypeAlias = Literal["training_step", "serving_point", "collective"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SweepError(Answer):
-    """An [`Error`] as data.
+    """Why a cell has no number, as every face passes errors on.
 
     Attributes:
         code: Stable name of the kind of error.
@@ -2296,7 +2296,7 @@ class SweepRefusal(Answer):
     Attributes:
         index: Position along each axis, from 0.
         error: The call's own error, its field a path in the call's request; or, where only one number
-            of an answer is missing, an error whose field is that output.
+            of an answer is missing, an error whose field is `outputs[i]`.
     """
 
     index: npt.NDArray[np.int64]
