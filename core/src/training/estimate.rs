@@ -14,8 +14,7 @@ use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
 use crate::network::{CollectiveOp, Group, collective_time};
-use crate::quantity::Warning;
-use crate::residuals::interval;
+use crate::quantity::{Interval, Warning};
 
 /// Time, memory and traffic of one optimiser step in one explicit layout.
 ///
@@ -115,7 +114,11 @@ fn report(
         gpu: job.gpu.clone(),
         gpus,
         step_seconds: seconds,
-        interval: interval("training", job.residuals(), seconds),
+        interval: Interval {
+            low: seconds * job.interval.low,
+            high: seconds * job.interval.high,
+            ..job.interval.clone()
+        },
         tokens_per_second: tokens / seconds,
         tokens_per_second_per_gpu: per_gpu,
         model_tflops_per_gpu: model_flop / 1e12,
@@ -127,7 +130,7 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
-        warnings: job.unmeasured().into_iter().collect(),
+        warnings: job.unmeasured.iter().cloned().collect(),
         traffic,
     }
 }

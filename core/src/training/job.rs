@@ -7,8 +7,8 @@ use crate::error::{Error, check_range};
 use crate::kernel::Device;
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
-use crate::quantity::{GIB, Warning};
-use crate::residuals::measurements;
+use crate::quantity::{GIB, Interval, Warning};
+use crate::residuals::{interval, measurements};
 
 /// A training job on a kind of GPU and network, ready to be cut in any layout.
 #[derive(Debug, Clone)]
@@ -39,6 +39,10 @@ pub struct Job {
     pub sustained: f64,
     /// Fitted constants.
     pub constants: TrainingConstants,
+    /// How far a step time may lie off, as ratios.
+    pub interval: Interval,
+    /// A warning where no published step with this GPU stands behind the constants.
+    pub unmeasured: Option<Warning>,
 }
 
 /// Parameters by the part of the model that holds them, and FLOP per token.
@@ -102,6 +106,8 @@ impl Job {
             sizes,
             peak: device.peak_flop_per_s("precision", precision)?,
             device,
+            interval: interval("training", residuals(gpu, &architecture), 1.0),
+            unmeasured: unmeasured(gpu),
             gpu: gpu.name.clone(),
             memory_bytes: gpu.memory_gib * GIB,
             topology,
@@ -123,26 +129,25 @@ impl Job {
         self
     }
 
-    /// A warning where no published step with this GPU stands behind the constants.
-    pub fn unmeasured(&self) -> Option<Warning> {
-        let text = format!("no published training step with {}: its efficiency is assumed", self.gpu);
-        (measurements("training", &self.gpu) == 0).then(|| Warning::new("unmeasured_gpu", &self.gpu, text))
-    }
-
-    /// Which published steps this job's interval rests on.
-    pub fn residuals(&self) -> &'static str {
-        if measurements("training", &self.gpu) == 0 {
-            "step time on a GPU that no fit has seen"
-        } else if self.architecture.moe.is_some() {
-            "step time of models with experts"
-        } else {
-            "step time of dense models"
-        }
-    }
-
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.
     pub fn casts(&self) -> bool {
         !matches!(self.precision, Precision::Bf16 | Precision::Fp16)
+    }
+}
+
+fn unmeasured(gpu: &Gpu) -> Option<Warning> {
+    let text = format!("no published training step with {}: its efficiency is assumed", gpu.name);
+    (measurements("training", &gpu.name) == 0).then(|| Warning::new("unmeasured_gpu", &gpu.name, text))
+}
+
+/// Which published steps an interval rests on.
+fn residuals(gpu: &Gpu, architecture: &Architecture) -> &'static str {
+    if measurements("training", &gpu.name) == 0 {
+        "step time on a GPU that no fit has seen"
+    } else if architecture.moe.is_some() {
+        "step time of models with experts"
+    } else {
+        "step time of dense models"
     }
 }
 
