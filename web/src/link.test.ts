@@ -92,6 +92,12 @@ describe("links", () => {
     );
   }, 30_000);
 
+  test("keys that every object inherits are keys like others", () => {
+    const scenario = { toString: {}, constructor: 1 } as unknown as Fields;
+    const back = read(`#${write({ name: "", scenario }, {})}`, known);
+    expect("scenario" in back && plain(back.scenario)).toEqual(plain(scenario));
+  });
+
   test("a link survives being a link", () => {
     fc.assert(
       fc.property(scenarioLike, (to) => {

@@ -89,7 +89,9 @@ const opens = (data: Data): data is Fields =>
 const key = (path: string[]): string => {
   const [first, ...rest] = path;
   if (first === undefined) return "~";
-  return [SHORT[first] ?? (TAKEN.has(first) ? `~${first}` : first), ...rest].join(".");
+  // Own keys only: every object has a toString.
+  const short = Object.hasOwn(SHORT, first) ? SHORT[first] : undefined;
+  return [short ?? (TAKEN.has(first) ? `~${first}` : first), ...rest].join(".");
 };
 
 const path = (key: string): string[] => {
