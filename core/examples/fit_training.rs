@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rackrate::catalog::Catalog;
-use rackrate::training::{Layout, Recompute, TrainingConstants, step};
+use rackrate::training::TrainingConstants;
 use rackrate::validate::{Table, training::Case, weighted_mean, weighted_quantile};
 
 /// Name, first estimate, smallest and largest value, unit, and what the first estimate rests on.
@@ -144,7 +144,7 @@ fn rows(csv: &str) -> Vec<Row> {
             continue;
         }
         let Ok(case) = Case::read(catalog, &line) else { continue };
-        if step(&case.job, &case.layout, case.gpus).is_err() {
+        if case.answer(&case.job).is_err() {
             continue;
         }
         out.push(Row {
@@ -158,18 +158,7 @@ fn rows(csv: &str) -> Vec<Row> {
 }
 
 fn predict(case: &Case, constants: &TrainingConstants) -> f64 {
-    let job = case.job.clone().with_constants(constants);
-    let modes =
-        case.recompute.map_or(vec![Recompute::None, Recompute::Selective, Recompute::Full], |m| vec![m]);
-    let mut seconds = f64::NAN;
-    for recompute in modes {
-        let found = step(&job, &Layout { recompute, ..case.layout }, case.gpus).unwrap();
-        seconds = found.step_seconds;
-        if found.memory.fits {
-            break;
-        }
-    }
-    seconds
+    case.answer(&case.job.clone().with_constants(constants)).unwrap().step_seconds
 }
 
 fn loss(rows: &[&Row], constants: &TrainingConstants) -> f64 {

@@ -75,20 +75,7 @@ pub fn rows(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Vec<Valida
 /// Our estimate of the step in one line.
 fn predicted(catalog: &Catalog, line: &Line<'_>) -> Result<TrainingStep, Error> {
     let case = Case::read(catalog, line)?;
-    let mut chosen = None;
-    // A source that does not print its recompute is read as using the least with which the layout fits.
-    for recompute in case
-        .recompute
-        .map_or_else(|| vec![Recompute::None, Recompute::Selective, Recompute::Full], |stated| vec![stated])
-    {
-        let found = step(&case.job, &Layout { recompute, ..case.layout }, case.gpus)?;
-        let fits = found.memory.fits;
-        chosen = Some(found);
-        if fits {
-            break;
-        }
-    }
-    chosen.ok_or_else(|| refused("recompute", "no mode"))
+    case.answer(&case.job)
 }
 
 /// One line as a question.
@@ -104,6 +91,26 @@ pub struct Case {
 }
 
 impl Case {
+    /// The step under `job`: the case's own, or the same under other constants.
+    ///
+    /// A source that does not print its recompute is read as using the least with which the layout fits.
+    ///
+    /// # Errors
+    /// As [`step`].
+    pub fn answer(&self, job: &Job) -> Result<TrainingStep, Error> {
+        let under = |recompute| step(job, &Layout { recompute, ..self.layout }, self.gpus);
+        if let Some(stated) = self.recompute {
+            return under(stated);
+        }
+        for recompute in [Recompute::None, Recompute::Selective] {
+            let found = under(recompute)?;
+            if found.memory.fits {
+                return Ok(found);
+            }
+        }
+        under(Recompute::Full)
+    }
+
     /// The question in one line.
     ///
     /// # Errors
