@@ -98,12 +98,13 @@ pub struct CollectiveTime {
 }
 
 /// How the library moves the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     /// Nothing to move: one rank.
+    #[default]
     None,
     /// Ring.
     Ring,

@@ -13,7 +13,7 @@ use super::search::search;
 use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
-use crate::network::{CollectiveOp, Group, collective_time};
+use crate::network::CollectiveOp;
 use crate::quantity::{Interval, Warning};
 
 /// Time, memory and traffic of one optimiser step in one explicit layout.
@@ -165,47 +165,42 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Di
     let m = cut.pipeline.micro_batches;
     let share = cut.stage_layers / job.sizes.layers().max(1.0);
     let (dense, expert) = (job.sizes.dense_layers * share * m, job.sizes.moe_layers * share * m);
-    let per_layer = |dimension, op, ranks, pick: fn(&super::layer::LayerWork) -> Volume, exposed: f64| {
-        let (a, b) = (pick(&layers.dense), pick(&layers.expert));
-        let shown = if b.messages > 0.0 { b } else { a };
-        let messages = a.messages * dense + b.messages * expert;
-        let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
-        (messages > 0.0).then(|| DimensionTraffic {
-            dimension,
-            op,
-            algorithm: algorithm(job, op, shown.message_bytes, ranks),
-            ranks: ranks.ranks,
-            message_bytes: shown.message_bytes,
-            messages,
-            scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
-            fabric_bytes: a.scale_out * dense + b.scale_out * expert,
-            busbw_gb_per_s: busbw(op, shown.message_bytes, ranks.ranks, shown.message_seconds),
-            seconds,
-            exposed_seconds: exposed,
-        })
-    };
+    let per_layer =
+        |dimension, op, ranks: u32, pick: fn(&super::layer::LayerWork) -> Volume, exposed: f64| {
+            let (a, b) = (pick(&layers.dense), pick(&layers.expert));
+            let shown = if b.messages > 0.0 { b } else { a };
+            let messages = a.messages * dense + b.messages * expert;
+            let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
+            (messages > 0.0).then(|| DimensionTraffic {
+                dimension,
+                op,
+                algorithm: shown.algorithm,
+                ranks,
+                message_bytes: shown.message_bytes,
+                messages,
+                scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
+                fabric_bytes: a.scale_out * dense + b.scale_out * expert,
+                busbw_gb_per_s: busbw(op, shown.message_bytes, ranks, shown.message_seconds),
+                seconds,
+                exposed_seconds: exposed,
+            })
+        };
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
     let parts = &estimate.parts;
     let mut out: Vec<DimensionTraffic> = [
-        per_layer(
-            Dimension::Tensor,
-            tensor_op,
-            Group { ranks: layer.tp, stride: 1 },
-            |w| w.tensor,
-            parts.tensor_parallel_seconds,
-        ),
+        per_layer(Dimension::Tensor, tensor_op, layer.tp, |w| w.tensor, parts.tensor_parallel_seconds),
         per_layer(
             Dimension::Context,
             CollectiveOp::AllGather,
-            Group { ranks: layer.cp, stride: layer.tp },
+            layer.cp,
             |w| w.context,
             parts.context_parallel_seconds,
         ),
         per_layer(
             Dimension::Expert,
             CollectiveOp::AllToAll,
-            Group { ranks: layer.ep, stride: 1 },
+            layer.ep,
             |w| w.expert,
             parts.expert_parallel_seconds,
         ),
@@ -236,27 +231,22 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Di
             1 | 2 => CollectiveOp::ReduceScatter,
             _ => CollectiveOp::AllGather,
         };
-        let group = Group { ranks: cut.dp.saturating_mul(layer.cp), stride: layer.tp };
+        let ranks = cut.dp.saturating_mul(layer.cp);
         out.push(DimensionTraffic {
             dimension: Dimension::Data,
             op,
-            algorithm: algorithm(job, op, data.message_bytes, group),
-            ranks: group.ranks,
+            algorithm: data.algorithm,
+            ranks,
             message_bytes: data.message_bytes,
             messages: data.messages,
             scale_up_bytes: data.scale_up_bytes,
             fabric_bytes: data.scale_out_bytes,
-            busbw_gb_per_s: busbw(op, data.message_bytes, group.ranks, data.message_seconds),
+            busbw_gb_per_s: busbw(op, data.message_bytes, ranks, data.message_seconds),
             seconds: data.seconds,
             exposed_seconds: data.exposed_seconds,
         });
     }
     out
-}
-
-fn algorithm(job: &Job, op: CollectiveOp, bytes: f64, group: Group) -> crate::network::Algorithm {
-    collective_time(op, bytes, group, &job.topology)
-        .map_or(crate::network::Algorithm::None, |time| time.algorithm)
 }
 
 /// Bus bandwidth as nccl-tests defines it, GB/s.

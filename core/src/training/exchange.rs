@@ -5,7 +5,7 @@ use super::job::Job;
 use super::memory::{GRADIENT, RankParameters};
 use super::schedule::StageTime;
 use super::step::Cut;
-use crate::network::{CollectiveOp, CollectiveTime, Group, collective_time};
+use crate::network::{Algorithm, CollectiveOp, CollectiveTime, Group, collective_time};
 
 /// Exchange of gradients and weights in a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct DataExchange {
     pub message_bytes: f64,
     /// Seconds of one.
     pub message_seconds: f64,
+    /// How the library runs them.
+    pub algorithm: Algorithm,
 }
 
 /// Seconds of one send of activations to the next stage; 0 without a pipeline, none without a fabric that it needs.
@@ -91,6 +93,7 @@ pub fn data_exchange(
             if bytes >= total.message_bytes {
                 total.message_bytes = bytes;
                 total.message_seconds = time.seconds;
+                total.algorithm = time.algorithm;
             }
             Some(time.seconds * times)
         };

@@ -6,7 +6,7 @@ use super::layout::Task;
 use crate::kernel::AttentionShape;
 use crate::model::Precision;
 use crate::network::{
-    CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time,
+    Algorithm, CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time,
     expert_all_to_all_time,
 };
 
@@ -79,6 +79,8 @@ pub struct Volume {
     pub message_bytes: f64,
     /// Seconds of one of them.
     pub message_seconds: f64,
+    /// How the library runs them.
+    pub algorithm: Algorithm,
 }
 
 impl Volume {
@@ -89,6 +91,7 @@ impl Volume {
             messages,
             message_bytes,
             message_seconds: time.seconds,
+            algorithm: time.algorithm,
         }
     }
 }
