@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from rackrate import RackrateError, __version__, _api, _files, _summary, _terminal, _types
+from rackrate._prices import command as prices_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,11 +23,13 @@ EXAMPLES = """examples:
   python -m rackrate plan my-scenario.json --json > plan.json
   python -m rackrate validate training measured.csv --by gpu
   python -m rackrate catalog shapes
+  python -m rackrate prices refresh --output overlay.json
 
-exit status: 0 answered, 1 the input was refused, 2 wrong usage
+exit status: 0 answered, 1 the input was refused, 2 wrong usage, 130 interrupted; of `prices refresh` also 3 (see there)
 """
 
 REFUSED = 1
+INTERRUPTED = 130
 KINDS = get_args(_types.ValidationKind)
 TABLES = [field.name for field in dataclasses.fields(_types.Catalog)]
 
@@ -37,13 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode still gets its table
     options = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], None] = options.run
+    run: Callable[[argparse.Namespace], int | None] = options.run
     try:
-        run(options)
+        status = run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough (`… | head`); nothing is left to say, and Python shall not try at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("rackrate: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except RackrateError as error:
         hint = f"\nhint: {error.hint}" if error.hint and error.hint not in error.message else ""
         print(f"rackrate: {error.message}{hint}", file=sys.stderr)
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rackrate: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
         return REFUSED
-    return 0
+    return status or 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,8 +73,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"rackrate {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int | None], about: str, among: Any = commands
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = among.add_parser(name, help=about, description=about, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
         added.set_defaults(run=run)
         return added
@@ -88,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
     catalog = command("catalog", run_catalog, "list what is known, with sources")
     catalog.add_argument("table", choices=TABLES, help="which table")
+    prices = commands.add_parser("prices", help=prices_command.ABOUT, allow_abbrev=False)
+    below = prices.add_subparsers(required=True, metavar="COMMAND")
+    prices_command.arguments(command("refresh", run_refresh, prices_command.ABOUT, below))
     return top
 
 
@@ -132,6 +144,13 @@ def run_catalog(options: argparse.Namespace) -> None:
     """List one table of the catalogue."""
     answer = getattr(_api.catalog(), options.table)
     show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
+
+
+def run_refresh(options: argparse.Namespace) -> int:
+    """Read today's prices into an overlay."""
+    outcome = prices_command.run(options)
+    show(outcome, outcome.sections(), as_json=options.json)
+    return outcome.status
 
 
 def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:
