@@ -11,7 +11,16 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from rackrate._prices import azure_meters, fields
-from rackrate._prices.azure_api import LONGEST_URL, SkippedError, address, any_of, keep_single, paged, priced
+from rackrate._prices.azure_api import (
+    LONGEST_URL,
+    MOST_NAMES,
+    SkippedError,
+    address,
+    any_of,
+    keep_single,
+    paged,
+    priced,
+)
 from rackrate._prices.client import UndeliveredError
 from rackrate._prices.fields import UnreadableError
 from rackrate._prices.quotes import Delivery, Key, Kind, Quote, Row, quote_of, stamped
@@ -66,7 +75,7 @@ def chunks(base: str, names: Iterable[str]) -> Iterator[list[str]]:
     some: list[str] = []
     for name in names:
         query = VIRTUAL_MACHINES + " and " + any_of("armSkuName", [*some, name])
-        if some and len(address(base, query)) > LONGEST_URL:
+        if len(some) == MOST_NAMES or (some and len(address(base, query)) > LONGEST_URL):
             yield some
             some = []
         some.append(name)

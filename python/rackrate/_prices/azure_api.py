@@ -22,8 +22,9 @@ BASE: Final = "https://prices.azure.com/api/retail/prices"
 # The version that tells savings plans; from it on the values of a filter are case-sensitive.
 API_VERSION: Final = "2023-01-01-preview"
 
-# A query's address stays below what every proxy takes.
+# A query's address stays below what every proxy takes, and what is lost with a query that fails stays small.
 LONGEST_URL: Final = 1900
+MOST_NAMES: Final = 8
 # A query has some ten pages; one that has more than this turns in a circle of ever new addresses.
 MOST_PAGES: Final = 200
 

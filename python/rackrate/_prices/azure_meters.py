@@ -6,6 +6,7 @@ every tier whose unit both count alike. What is not here keeps its price.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -79,6 +80,10 @@ GATEWAYS: Final[Mapping[str, Meter]] = {
 }
 
 
+# As the API spells regions: `eastus2`.
+REGION: Final = re.compile(r"[a-z]+[0-9]*")
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A row of the catalogue that a meter prices in a region."""
@@ -138,7 +143,8 @@ def first_word(origin: str) -> str:
 
 def region_of(row: Row) -> str:
     """Give the region a gateway's price holds for: the destination, or what stands in brackets behind its name."""
-    return str(row.get("destination") or row["origin"].partition("(")[2].partition(")")[0])
+    words = row.get("destination") or row["origin"].partition("(")[2].partition(")")[0]
+    return words if REGION.fullmatch(words) else ""
 
 
 def read(delivery: Delivery, base: str, rows: list[Wanted], pages: Iterable[Page]) -> None:
