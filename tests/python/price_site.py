@@ -117,6 +117,7 @@ class Site:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # headers and body leave together
 
             def do_GET(self) -> None:
                 site.answer(self)

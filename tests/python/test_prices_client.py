@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import time
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,28 +38,28 @@ def test_an_answer(site: Site) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_tried_again_after_growing_waits(site: Site, status: int) -> None:
-    time = Time()
+    still = Time()
     site.fault = first(Reply(b"busy", status), times=3)
-    assert client(site, time.world()).json(f"{site.url}/azure").content == {"good": True}
-    assert time.waits == [1, 2, 4]
+    assert client(site, still.world()).json(f"{site.url}/azure").content == {"good": True}
+    assert still.waits == [1, 2, 4]
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 410, 501])
 def test_what_will_not_pass_is_an_error_at_once(site: Site, status: int) -> None:
-    time = Time()
+    still = Time()
     site.fault = first(Reply(b"{}", status, {"Location": "https://elsewhere.example/"}))
     with pytest.raises(UndeliveredError, match=f"HTTP {status}"):
-        client(site, time.world()).json(f"{site.url}/azure")
-    assert (len(site.requests), time.waits) == (1, [])
+        client(site, still.world()).json(f"{site.url}/azure")
+    assert (len(site.requests), still.waits) == (1, [])
 
 
 def test_the_wait_varies_so_that_many_do_not_come_back_at_once(site: Site) -> None:
-    time = Time()
-    world = time.world()
+    still = Time()
+    world = still.world()
     object.__setattr__(world, "chance", lambda: 1.0)
     site.fault = first(Reply(b"", 503), times=2)
     client(site, world).json(f"{site.url}/azure")
-    assert time.waits == [0.5, 1]
+    assert still.waits == [0.5, 1]
 
 
 @pytest.mark.parametrize(
@@ -73,35 +74,35 @@ def test_the_wait_varies_so_that_many_do_not_come_back_at_once(site: Site) -> No
     ],
 )
 def test_retry_after_is_honoured_in_seconds_and_as_a_date(site: Site, asked: str, waited: float) -> None:
-    time = Time()
+    still = Time()
     site.fault = first(Reply(b"", 429, {"Retry-After": asked}))
-    assert client(site, time.world()).json(f"{site.url}/azure").content == {"good": True}
-    assert time.waits == [waited]
+    assert client(site, still.world()).json(f"{site.url}/azure").content == {"good": True}
+    assert still.waits == [waited]
 
 
 def test_a_wait_past_the_end_is_not_begun(site: Site) -> None:
-    time = Time()
+    still = Time()
     site.fault = first(Reply(b"", 429, {"Retry-After": "3600"}))
     with pytest.raises(UndeliveredError, match="3600 s is more than the time that is left"):
-        client(site, time.world()).json(f"{site.url}/azure")
-    assert time.waits == []
+        client(site, still.world()).json(f"{site.url}/azure")
+    assert still.waits == []
 
 
 def test_tries_are_bounded(site: Site) -> None:
-    time = Time()
+    still = Time()
     site.fault = lambda _request: Reply(b"", 500)
     with pytest.raises(UndeliveredError, match=r"HTTP 500 .*\(5 tries\)"):
-        client(site, time.world()).json(f"{site.url}/azure")
+        client(site, still.world()).json(f"{site.url}/azure")
     assert len(site.requests) == 5
-    assert time.waits == [1, 2, 4, 8]
+    assert still.waits == [1, 2, 4, 8]
 
 
 def test_all_requests_of_a_client_share_one_end(site: Site) -> None:
-    time = Time()
+    still = Time()
     site.fault = lambda _request: GOOD
-    one = client(site, time.world(), overall_seconds=10)
+    one = client(site, still.world(), overall_seconds=10)
     one.json(f"{site.url}/azure")
-    time.seconds = 11
+    still.seconds = 11
     with pytest.raises(UndeliveredError, match="no time left of 10 s"):
         one.json(f"{site.url}/azure")
 
@@ -145,8 +146,10 @@ def test_a_slow_answer_is_not_waited_for(site: Site) -> None:
 
 def test_an_answer_that_drips_ends_with_the_time_for_all(site: Site) -> None:
     site.fault = lambda _request: Reply(b'"' + b"x" * 1000 + b'"', piece_seconds=0.01)
-    with pytest.raises(UndeliveredError, match=r"still coming|no answer in time|no time left|time that is left"):
+    begun = time.monotonic()
+    with pytest.raises(UndeliveredError, match=r"still coming after 0\.2 s"):
         client(site, real_time([]), overall_seconds=0.2).json(f"{site.url}/azure")
+    assert time.monotonic() - begun < 5
 
 
 def test_an_endless_answer_is_cut(site: Site) -> None:
@@ -160,10 +163,10 @@ def test_an_endless_answer_is_cut(site: Site) -> None:
 def test_nobody_there(site: Site) -> None:
     url = site.url
     site.server.server_close()
-    time = Time()
+    still = Time()
     with pytest.raises(UndeliveredError, match="no connection"):
-        Client(f"{url}/azure", Patience(tries=2), time.world()).json(f"{url}/azure")
-    assert time.waits == [1]
+        Client(f"{url}/azure", Patience(tries=2), still.world()).json(f"{url}/azure")
+    assert still.waits == [1]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ class Client:
         """Try once."""
         left = self.left()
         if left <= 0:
-            raise UndeliveredError(f"no time left of {self.patience.overall_seconds:.0f} s")
+            raise UndeliveredError(f"no time left of {self.patience.overall_seconds:g} s")
         timeout = urllib3.Timeout(
             connect=min(self.patience.connect_seconds, left), read=min(self.patience.read_seconds, left)
         )
@@ -172,12 +172,13 @@ class Client:
             where = response.headers.get("Location")
             raise UndeliveredError(f"{status}{f', a redirect to {where}, not followed' if where else ''}")
         body = bytearray()
-        for chunk in response.stream(CHUNK_BYTES, decode_content=True):
+        # Piece by piece as they come: an answer that drips would else outlast every limit.
+        while chunk := response.read1(CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > self.patience.most_bytes:
                 raise UndeliveredError(f"the answer is larger than {self.patience.most_bytes} bytes")
             if self.left() <= 0:
-                raise UndeliveredError(f"the answer is still coming after {self.patience.overall_seconds:.0f} s")
+                raise UndeliveredError(f"the answer is still coming after {self.patience.overall_seconds:g} s")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
             raise PassingError(f"{kind or 'no content type'} given, application/json expected")

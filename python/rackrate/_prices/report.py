@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 TITLES: Final = {
-    "added": "Added",
     "changed": "Changed",
-    "gone": "No longer listed",
     "held": "Held back: implausible",
+    "added": "Added",
     "own": "Your own rows, kept",
+    "gone": "No longer listed",
 }
 
 # As many faults are shown of a provider; --json has all.
