@@ -94,7 +94,7 @@ def test_throttling_is_waited_for_and_told(site: Site, output: Path) -> None:
         (["--base-url", "azure=http://mirror.example/"], "https expected"),
         (["--base-url", "aws=https://mirror.example/"], "PROVIDER=URL expected"),
         (["--base-url", "https://mirror.example/"], "PROVIDER=URL expected"),
-        (["--output", "/dev/null/overlay.json"], "overlay.json"),
+        (["--output", "/dev/null/overlay.json"], "rackrate: /dev/null/overlay.json: Not a directory"),
     ],
 )
 def test_refused_arguments_are_status_1_and_one_line(site: Site, output: Path, more: list[str], why: str) -> None:

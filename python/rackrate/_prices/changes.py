@@ -107,8 +107,9 @@ def gone(provider: Provider, key: Key, usd: float, unit: str, *, mine: bool) -> 
 
 
 def figure(row: Mapping[str, Any]) -> tuple[float, str] | None:
-    """Give the figure of a row as it was quoted, and its unit; none where no price was found."""
-    for column in ("term_total_usd", "usd_per_node_hour", "usd_per_gpu_hour", "usd"):
+    """Give the figure of a row as its provider quotes it, and its unit; none where no price was found."""
+    hourly = ("usd_per_node_hour", "usd_per_gpu_hour")
+    for column in ("term_total_usd", *(hourly[::-1] if row.get("provider") == "oci" else hourly), "usd"):
         if (usd := number(row.get(column))) is not None:
             return usd, unit_of(row, column)
     return None

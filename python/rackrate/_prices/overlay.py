@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -104,14 +105,18 @@ def check_writable(path: Path) -> None:
     Raises:
         OSError: It cannot.
     """
-    path = path.resolve()
-    if path.is_dir():
-        raise IsADirectoryError(21, "is a folder; a file expected", str(path))
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-        pass
-    if path.exists():
-        with path.open("r+b"):
+    real = path.resolve()
+    if real.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; a file expected", str(path))
+    try:
+        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=f".{real.name}."):
             pass
+        if real.exists():
+            with real.open("r+b"):
+                pass
+    except OSError as error:
+        # It is about the file that was asked for, not about the one that was tried in its stead.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write(path: Path, tables: Tables) -> None:

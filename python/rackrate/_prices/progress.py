@@ -77,9 +77,7 @@ class Shown:
             return Lines(self.stream)
         from tqdm import tqdm  # noqa: PLC0415 (an extra: imported where it is used)
 
-        bar: tqdm[NoReturn] = tqdm(
-            desc="reading prices", unit=" pages", file=self.stream, leave=False, dynamic_ncols=True
-        )
+        bar: tqdm[NoReturn] = tqdm(desc="reading prices", unit=" pages", file=self.stream, leave=False, mininterval=0)
         self.bar = bar
         return Bar(bar)
 

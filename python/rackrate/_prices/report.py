@@ -24,6 +24,8 @@ TITLES: Final = {
     "gone": "No longer listed",
 }
 
+GONE: Final = "An overlay cannot take a row out of the catalogue: plans go on with it, and with its date."
+
 # As many faults are shown of a provider; --json has all.
 FAULTS: Final = 20
 
@@ -42,7 +44,8 @@ def sections(outcome: Outcome) -> list[Section]:
         by_status[change.status].append(change)
     for status, title in TITLES.items():
         if found := by_status[status]:
-            told.append(Section(title, (), rows(found) if status in {"changed", "held", "own"} else groups(found)))
+            table = groups(found) if status in {"added", "gone"} else rows(found)
+            told.append(Section(title, (GONE,) if status == "gone" else (), table))
     told += [
         Section(f"{CLOUDS[delivery.provider]}: what went wrong or was passed over", lines)
         for delivery in outcome.deliveries
