@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import rackrate as rr
 from price_site import H100, H200, Reply, Request, Site, ask, item, page, price, problems, reserved, rows
+from rackrate._prices import azure_meters
+from rackrate._prices.client import Client
+from rackrate._prices.quotes import Delivery, key_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,12 +104,19 @@ def test_windows_and_development_prices_are_dropped(site: Site, output: Path) ->
         item(productName="Virtual Machines NDsr H100 v5 Series Windows", retailPrice=102.0),
         item(productName="Virtual Machines NDsr H100 v5 Series Windows", meterName="X Spot", retailPrice=20.0),
         item(type="DevTestConsumption", retailPrice=50.0),
+        item(productName="NDsr H100 v5 Series CloudServices", retailPrice=98.0),
+        item(productName="NDsr H100 v5 Series Dedicated Host", retailPrice=99.0),
     ]
     # A server may disregard the filter's kind of price.
     site.fault = lambda request: Reply.of(page(site.items)) if H100 in request.query["$filter"] else None
     outcome = azure(site, output)
     assert [row["usd_per_node_hour"] for row in rows(output)] == [98.32]
-    assert skipped(outcome) == {"Windows price": 2, "DevTest price, for development only": 1}
+    assert skipped(outcome) == {
+        "Windows price": 2,
+        "DevTest price, for development only": 1,
+        "price of Cloud Services": 1,
+        "price of a dedicated host": 1,
+    }
     assert outcome.status == 0
 
 
@@ -312,3 +322,124 @@ def test_gateways(site: Site, output: Path) -> None:
     azure(site, output, kinds=("transfers",))
     (row,) = rows(output, "transfers")
     assert (row["usd"], row["usd_per"], row["origin"]) == (0.37, "hour", tariffs[0].origin)
+
+
+def tariff(kind: str, origin: str, destination: str | None, usd_per: str, above: float | None = None) -> dict[str, Any]:
+    return {
+        "provider": "azure",
+        "kind": kind,
+        "origin": origin,
+        "destination": destination,
+        "tier_from_gb": above,
+        "usd": 1.0,
+        "usd_per": usd_per,
+    }
+
+
+def tier(service: str, name: str, region: str = "westeurope") -> dict[str, Any]:
+    return {
+        "provider": "azure",
+        "name": f"{service} {name}",
+        "service": service,
+        "tier": name,
+        "region": region,
+        "usd": 1,
+    }
+
+
+def priced_by(site: Site, table: str, row: dict[str, Any]) -> Delivery:
+    """What one row of a catalogue is found to cost."""
+    delivery = Delivery("azure")
+    known = {key_of(table, row): row}
+    azure_meters.deliver(delivery, Client(site.bases["azure"]), known, (table,), lambda _what: None)  # type: ignore[arg-type]
+    return delivery
+
+
+CIRCUITS = ("ExpressRoute", "ExpressRoute")
+EGRESS = ("Bandwidth", "Rtn Preference: MGN", "Standard Data Transfer Out")
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "found"),
+    [
+        (
+            "transfers",
+            tariff("interconnect_port", "ExpressRoute Standard metered 10 Gbps", "zone-2", "month"),
+            meter(*CIRCUITS, "Standard Metered Data 10 Gbps Circuit", 3400, "1/Month") | {"armRegionName": "Zone 2"},
+        ),
+        (
+            "transfers",
+            tariff("interconnect_port", "ExpressRoute Premium unlimited 5 Gbps", "zone-1", "month"),
+            meter(*CIRCUITS, "Premium Unlimited Data 5 Gbps Circuit", 28650, "1/Month") | {"armRegionName": "Zone 1"},
+        ),
+        (
+            "transfers",
+            tariff("interconnect_port", "ExpressRoute Local 1 Gbps", "zone-3", "month"),
+            meter(*CIRCUITS, "Local 1 Gbps Circuit", 2000, "1/Month") | {"armRegionName": "Zone 3"},
+        ),
+        (
+            "transfers",
+            tariff("interconnect_port", "ExpressRoute Local 1 Gbps", "zone-3", "month"),
+            meter(*CIRCUITS, "Local Unlimited Data 1 Gbps Circuit", 2000, "1/Month") | {"armRegionName": "Zone 3"},
+        ),
+        (
+            "transfers",
+            tariff("interconnect_data", "ExpressRoute metered", "zone-1", "gb"),
+            meter(*CIRCUITS, "Metered Data - Data Transfer Out", 0.025, "1 GB") | {"armRegionName": "Zone 1"},
+        ),
+        (
+            "transfers",
+            tariff("internet_egress", "zone-1", "internet", "gb", 10335),
+            meter(*EGRESS, 0.083, "1 GB", tierMinimumUnits=10335),
+        ),
+        (
+            "transfers",
+            tariff("interconnect_gateway", "ErGwScale unit", "eastus", "hour"),
+            meter("ExpressRoute", "ExpressRoute Gateway", "ErGwScale Unit", 0.21, "1 Hour"),
+        ),
+        (
+            "storage",
+            tier("Managed Lustre", "AMLFS-Durable-Premium-125"),
+            meter("Storage", "Azure Managed Lustre", "Provisioned Capacity", 0.000258, "1 GiB/Hour")
+            | {"armRegionName": "westeurope", "skuName": "AMLFS-Durable-Premium-125"},
+        ),
+        (
+            "storage",
+            tier("Managed disks", "Ultra throughput"),
+            meter("Storage", "Ultra Disks", "Ultra LRS Provisioned Throughput (MBps)", 0.000572, "1/Hour")
+            | {"armRegionName": "westeurope"},
+        ),
+    ],
+)
+def test_each_kind_of_meter(site: Site, table: str, row: dict[str, Any], found: dict[str, Any]) -> None:
+    # Beside it stand another region, another sku, another tier and another meter, each with another price.
+    others = {"armRegionName": "elsewhere", "skuName": "another", "tierMinimumUnits": 7, "meterName": "another"}
+    decoys = [found | {name: value, "retailPrice": 77.0} for name, value in others.items()]
+    needed = {"armRegionName", "meterName"}
+    needed |= {"skuName"} if row.get("service") == "Managed Lustre" else set()
+    needed |= {"tierMinimumUnits"} if row.get("kind") == "internet_egress" else set()
+    site.items = [found, *(one for one, name in zip(decoys, others, strict=True) if name in needed)]
+    delivery = priced_by(site, table, row)
+    assert delivery.faults == []
+    assert [quote.usd for quote in delivery.quotes] == [found["retailPrice"]]
+    # Twice is contradictory, another unit is none.
+    site.items = [found, found | {"retailPrice": 77.0}]
+    assert (priced_by(site, table, row).quotes, len(priced_by(site, table, row).faults)) == ([], 1)
+    site.items = [found | {"unitOfMeasure": "1/Year"}]
+    assert "unitOfMeasure" in priced_by(site, table, row).faults[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("transfers", tariff("internet_egress", "any", "internet", "gb", 0)),
+        ("transfers", tariff("interconnect_gateway", "ErGwScale, per scale unit (1 to 40)", None, "hour")),
+        ("transfers", tariff("interconnect_port", "ExpressRoute Local 1 Gbps", None, "month")),
+        ("storage", tier("Managed Lustre", "AMLFS-Durable-Premium-125", "")),
+        ("storage", tier("Blob Storage", "Hot LRS")),
+    ],
+)
+def test_what_has_no_meter_keeps_its_price_and_is_told(site: Site, table: str, row: dict[str, Any]) -> None:
+    delivery = priced_by(site, table, row)
+    assert (site.requests, delivery.quotes) == ([], [])
+    assert delivery.skipped == {f"{table} without a meter known here": 1}

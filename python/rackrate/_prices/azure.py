@@ -43,6 +43,15 @@ TERMS: Final = ("payg", "spot", "low_priority", *RESERVED.values(), *SAVINGS.val
 # Regions for governments, closed to the public: the cheapest of them must not win a comparison.
 CLOSED_REGIONS: Final = ("usgov", "usdod")
 
+# What carries the name of a size and is no Linux machine of it.
+OTHER_PRODUCTS: Final = {
+    "Windows": "Windows price",
+    "Cloud Services": "price of Cloud Services",
+    "CloudServices": "price of Cloud Services",
+    "Dedicated Host": "price of a dedicated host",
+    "DedicatedHost": "price of a dedicated host",
+}
+
 NOTES: Final = {
     "spot": "spot moves monthly",
     "low_priority": '"Low Priority" meter (old Batch/scale-set tier), not Spot',
@@ -132,8 +141,9 @@ def rows_of(item: dict[str, object], at: str, names: frozenset[str], delivery: D
     if shape not in names:
         raise SkippedError(f'unknown size "{shape}"')
     product = fields.text(item, "productName", at)
-    if "Windows" in product:
-        raise SkippedError("Windows price")
+    for words, told in OTHER_PRODUCTS.items():
+        if words in product:
+            raise SkippedError(told)
     region = fields.text(item, "armRegionName", at)
     if not region or region.startswith(CLOSED_REGIONS):
         raise SkippedError(f'region "{region}", for governments' if region else "no region")

@@ -1,7 +1,7 @@
-"""Azure: which meters of the Retail Prices API our storage tiers and gateways are, and their prices.
+"""Azure: which meters of the Retail Prices API our storage tiers and tariffs are, and their prices.
 
 The catalogue names a tier in words; the API names a service, a product and a meter. The three stand here, once, for
-every tier whose unit both count alike. What is not here keeps its price.
+everything whose unit both count alike. What is not here keeps its price.
 """
 
 from __future__ import annotations
@@ -18,80 +18,122 @@ from rackrate._prices.fields import UnreadableError
 from rackrate._prices.quotes import Delivery, Key, Kind, Quote, Row, quote_of, stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rackrate._prices.client import Client
 
 
 @dataclass(frozen=True)
 class Meter:
-    """A meter of the API.
+    """A meter of the API, and where and from which volume on it prices a row.
 
     Attributes:
         service: `serviceName`.
         product: `productName`.
-        name: `meterName`.
+        names: `meterName`: any of these.
         unit: `unitOfMeasure`.
         usd_per: The same unit in the catalogue's word.
+        region: `armRegionName`.
+        sku: `skuName`, where the meter's name is not enough.
+        above: `tierMinimumUnits`, where the price has tiers.
     """
 
     service: str
     product: str
-    name: str
+    names: tuple[str, ...]
     unit: str
     usd_per: str
+    region: str
+    sku: str | None = None
+    above: float | None = None
 
 
-def netapp(name: str) -> Meter:
-    """Give a meter of Azure NetApp Files."""
-    return Meter("Azure NetApp Files", "Azure NetApp Files", name, "1 GiB/Hour", "gib_hour")
-
-
-def disk(product: str, kind: str) -> dict[str, Meter]:
-    """Give the three meters of a disk whose capacity, operations and throughput are bought apart."""
-    return {
-        "capacity": Meter("Storage", product, f"{kind} Provisioned Capacity", "1 GiB/Hour", "gib_hour"),
-        "iops": Meter("Storage", product, f"{kind} Provisioned IOPS", "1/Hour", "iops_hour"),
-        "throughput": Meter("Storage", product, f"{kind} Provisioned Throughput (MBps)", "1/Hour", "mb_per_s_hour"),
-    }
-
-
-def gateway(name: str) -> Meter:
-    """Give a meter of the ExpressRoute gateways."""
-    return Meter("ExpressRoute", "ExpressRoute Gateway", name, "1 Hour", "hour")
-
-
-PREMIUM_SSD_V2: Final = disk("Azure Premium SSD v2", "Premium LRS")
-ULTRA: Final = disk("Ultra Disks", "Ultra LRS")
-
-STORAGE: Final[Mapping[str, Meter]] = {
-    "azure-netapp-standard": netapp("Standard Capacity"),
-    "azure-netapp-premium": netapp("Premium Capacity"),
-    "azure-netapp-ultra": netapp("Ultra Capacity"),
-    "azure-netapp-flexible-capacity": netapp("Flexible Service Level Capacity"),
-    **{f"azure-disk-premium-ssd-v2-{part}": meter for part, meter in PREMIUM_SSD_V2.items()},
-    **{f"azure-disk-ultra-{part}": meter for part, meter in ULTRA.items()},
+# Disks whose capacity, operations and throughput are bought apart, by the first words of their tier.
+DISKS: Final = {"Premium SSD v2": ("Azure Premium SSD v2", "Premium LRS"), "Ultra": ("Ultra Disks", "Ultra LRS")}
+DISK_PARTS: Final = {
+    "capacity": ("Provisioned Capacity", "1 GiB/Hour", "gib_hour"),
+    "IOPS": ("Provisioned IOPS", "1/Hour", "iops_hour"),
+    "throughput": ("Provisioned Throughput (MBps)", "1/Hour", "mb_per_s_hour"),
 }
-
-# By the word that the origin of the tariff begins with.
-GATEWAYS: Final[Mapping[str, Meter]] = {
-    **{name: gateway(f"{name} Gateway") for name in ("ErGw1AZ", "ErGw2AZ", "ErGw3AZ")},
-    "ErGwScale": gateway("ErGwScale Unit"),
+NETAPP: Final = {
+    **{tier: f"{tier} Capacity" for tier in ("Standard", "Premium", "Ultra")},
+    "Flexible capacity": "Flexible Service Level Capacity",
 }
+GATEWAYS: Final = {
+    **{name: f"{name} Gateway" for name in ("ErGw1AZ", "ErGw2AZ", "ErGw3AZ")},
+    "ErGwScale": "ErGwScale Unit",
+}
+CIRCUIT: Final = re.compile(r"ExpressRoute (Local|Standard|Premium)(?: (metered|unlimited))? (\d+) Gbps")
 
+# A zone's tariff of internet egress is that of each of its regions; one of them is asked for.
+EGRESS_REGIONS: Final = {"zone-1": "eastus", "zone-2": "southeastasia", "zone-3": "brazilsouth"}
 
 # As the API spells regions: `eastus2`.
 REGION: Final = re.compile(r"[a-z]+[0-9]*")
 
 
+def storage_meter(row: Row) -> Meter | None:
+    """Give the meter of a storage tier; none if it is not known here or the tier's region is not."""
+    service, tier, region = row["service"], row["tier"], row.get("region") or ""
+    if not region:
+        return None
+    if service == "NetApp Files" and tier in NETAPP:
+        return Meter("Azure NetApp Files", "Azure NetApp Files", (NETAPP[tier],), "1 GiB/Hour", "gib_hour", region)
+    if service == "Managed Lustre":
+        names = ("Provisioned Capacity",)
+        return Meter("Storage", "Azure Managed Lustre", names, "1 GiB/Hour", "gib_hour", region, sku=tier)
+    disk, _, part = tier.rpartition(" ")
+    if service == "Managed disks" and disk in DISKS and part in DISK_PARTS:
+        product, kind = DISKS[disk]
+        name, unit, usd_per = DISK_PARTS[part]
+        return Meter("Storage", product, (f"{kind} {name}",), unit, usd_per, region)
+    return None
+
+
+def tariff_meter(row: Row) -> Meter | None:
+    """Give the meter of a tariff; none if it is not known here or the tariff's region or zone is not."""
+    kind, origin = row["kind"], row["origin"]
+    name = GATEWAYS.get(origin.replace(",", " ").split(" ")[0])
+    if kind == "interconnect_gateway" and name and (region := region_of(row)):
+        return Meter("ExpressRoute", "ExpressRoute Gateway", (name,), "1 Hour", "hour", region)
+    if kind == "internet_egress" and origin in EGRESS_REGIONS:
+        # Over Microsoft's network, the default.
+        return Meter(
+            *("Bandwidth", "Rtn Preference: MGN", ("Standard Data Transfer Out",), "1 GB", "gb"),
+            EGRESS_REGIONS[origin],
+            above=row.get("tier_from_gb") or 0.0,
+        )
+    zone = str(row.get("destination") or "").replace("zone-", "Zone ")
+    if not zone.startswith("Zone "):
+        return None
+    if kind == "interconnect_data" and origin == "ExpressRoute metered":
+        return Meter("ExpressRoute", "ExpressRoute", ("Metered Data - Data Transfer Out",), "1 GB", "gb", zone)
+    circuit = CIRCUIT.fullmatch(origin)
+    if kind == "interconnect_port" and circuit:
+        return Meter("ExpressRoute", "ExpressRoute", circuit_names(*circuit.groups()), "1/Month", "month", zone)
+    return None
+
+
+def circuit_names(plan: str, data: str | None, rate: str) -> tuple[str, ...]:
+    """Give what the meter of a circuit may be called; a local one includes its data, and its name may not say so."""
+    if data is None:
+        return (f"{plan} {rate} Gbps Circuit", f"{plan} Unlimited Data {rate} Gbps Circuit")
+    return (f"{plan} {data.capitalize()} Data {rate} Gbps Circuit",)
+
+
+def region_of(row: Row) -> str:
+    """Give the region a gateway's price holds for: the destination, or what stands in brackets behind its name."""
+    words = row.get("destination") or row["origin"].partition("(")[2].partition(")")[0]
+    return words if REGION.fullmatch(words) else ""
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """A row of the catalogue that a meter prices in a region."""
+    """A row of the catalogue and the meter that prices it."""
 
     key: Key
     row: Row
     meter: Meter
-    region: str
 
 
 def deliver(
@@ -102,13 +144,8 @@ def deliver(
     for one in wanted(delivery, known, kinds):
         products[one.meter.service, one.meter.product].append(one)
     for (service, product), rows in products.items():
-        query = " and ".join(
-            (
-                f"serviceName eq '{service}' and productName eq '{product}' and priceType eq 'Consumption'",
-                any_of("meterName", sorted({one.meter.name for one in rows})),
-                any_of("armRegionName", sorted({one.region for one in rows})),
-            )
-        )
+        condition = f"serviceName eq '{service}' and productName eq '{product}' and priceType eq 'Consumption'"
+        query = f"{condition} and {any_of('armRegionName', sorted({one.meter.region for one in rows}))}"
         try:
             pages = list(paged(client, address(client.base, query), product, page))
         except UndeliveredError as error:
@@ -117,34 +154,15 @@ def deliver(
         read(delivery, client.base, rows, pages)
 
 
-def wanted(delivery: Delivery, known: Mapping[Key, Row], kinds: Iterable[Kind]) -> Iterable[Wanted]:
-    """Give the rows of the catalogue that have a meter and a region."""
+def wanted(delivery: Delivery, known: Mapping[Key, Row], kinds: Iterable[Kind]) -> Iterator[Wanted]:
+    """Give the rows of the catalogue that have a meter."""
     for key, row in known.items():
-        if row["provider"] != "azure":
-            continue
-        if key[0] == "storage" and "storage" in kinds:
-            meter, region = STORAGE.get(row["name"]), row.get("region")
-        elif key[0] == "transfers" and "transfers" in kinds:
-            meter, region = GATEWAYS.get(first_word(row["origin"])), region_of(row)
-        else:
-            continue
-        if meter is None:
-            delivery.skipped[f"{key[0]} without a meter known here"] += 1
-        elif not region:
-            delivery.skipped[f"{key[0]} whose region is not stated"] += 1
-        else:
-            yield Wanted(key, row, meter, str(region))
-
-
-def first_word(origin: str) -> str:
-    """Give the product that a tariff is for: what stands before a space or a comma."""
-    return origin.replace(",", " ").split(" ")[0]
-
-
-def region_of(row: Row) -> str:
-    """Give the region a gateway's price holds for: the destination, or what stands in brackets behind its name."""
-    words = row.get("destination") or row["origin"].partition("(")[2].partition(")")[0]
-    return words if REGION.fullmatch(words) else ""
+        if row["provider"] == "azure" and key[0] in {"storage", "transfers"} and key[0] in kinds:
+            meter = storage_meter(row) if key[0] == "storage" else tariff_meter(row)
+            if meter is None:
+                delivery.skipped[f"{key[0]} without a meter known here"] += 1
+            else:
+                yield Wanted(key, row, meter)
 
 
 def read(delivery: Delivery, base: str, rows: list[Wanted], pages: Iterable[Page]) -> None:
@@ -157,9 +175,9 @@ def read(delivery: Delivery, base: str, rows: list[Wanted], pages: Iterable[Page
             try:
                 item = fields.an_object(given, at)
                 for one in rows:
-                    if (usd := price(item, at, one)) is not None:
-                        note = f"meter {one.meter.name}"
-                        row = {**one.row, "usd": usd, "usd_per": one.meter.usd_per}
+                    if is_about(item, at, one.meter):
+                        note = f"meter {fields.text(item, 'meterName', at)}"
+                        row = {**one.row, "usd": priced(item, at, one.meter.unit), "usd_per": one.meter.usd_per}
                         quoted[one.key].append(quote_of(one.key[0], "usd", stamped(row, "azure", base, page.day, note)))
             except SkippedError as reason:
                 delivery.skipped[str(reason)] += 1
@@ -171,10 +189,13 @@ def read(delivery: Delivery, base: str, rows: list[Wanted], pages: Iterable[Page
         keep_single(delivery, key, quotes)
 
 
-def price(item: dict[str, object], at: str, one: Wanted) -> float | None:
-    """Give the price that an item has for a row, in USD; none if it is about another."""
+def is_about(item: dict[str, object], at: str, meter: Meter) -> bool:
+    """Whether an item is this meter's, in its region and tier."""
     if fields.text(item, "type", at) != "Consumption":
-        raise SkippedError("DevTest price, for development only")
-    if fields.text(item, "meterName", at) != one.meter.name or fields.text(item, "armRegionName", at) != one.region:
-        return None
-    return priced(item, at, one.meter.unit)
+        return False
+    return (
+        fields.text(item, "meterName", at) in meter.names
+        and fields.text(item, "armRegionName", at) == meter.region
+        and (meter.sku is None or fields.text(item, "skuName", at) == meter.sku)
+        and (meter.above is None or fields.amount(item, "tierMinimumUnits", at) == meter.above)
+    )
