@@ -123,10 +123,12 @@ def test_preemptible_is_not_in_the_list_and_not_gone(site: Site, output: Path) -
 
 
 def test_tiered_parts_begin_with_a_free_tier(site: Site, output: Path) -> None:
+    stored, moved = "Gigabyte Storage Capacity Per Month", "Gigabyte Outbound Data Transfer Per Month"
     site.parts = [
-        part("B91628", payg(0, rangeMin=0, rangeMax=10), payg(0.026, rangeMin=10), metric="Gigabyte Per Month"),
-        part("B88327", payg(0, rangeMin=0), payg(0.009, rangeMin=10240), metric="Gigabyte Outbound"),
-        part("B93455", payg(0, rangeMin=0), payg(0.03, rangeMin=5000), metric="Gigabyte Outbound"),
+        part("B91628", payg(0, rangeMin=0, rangeMax=10), payg(0.026, rangeMin=10), metric=stored),
+        part("B91961", payg(0.03), metric="Gigabyte Storage Capacity Per Hour"),
+        part("B88327", payg(0, rangeMin=0), payg(0.009, rangeMin=10240), metric=moved),
+        part("B93455", payg(0, rangeMin=0), payg(0.03, rangeMin=5000), metric=moved),
         part("B88326", payg(1.3), metric="Port Hour"),
     ]
     outcome = oci(site, output, kinds=("storage", "transfers"))
@@ -138,6 +140,10 @@ def test_tiered_parts_begin_with_a_free_tier(site: Site, output: Path) -> None:
     assert (egress["tier_from_gb"], egress["usd"], egress["kind"]) == (10240, 0.009, "internet_egress")
     assert (port["usd"], port["gbit_per_s"]) == (1.3, [10])
     assert "part B93455" in problems(outcome, "oci")
+    assert (
+        'metered by "Gigabyte Storage Capacity Per Hour", "Gigabyte Storage Capacity Per Month" expected'
+        in problems(outcome, "oci")
+    )
     assert "begins above 5000 GB, in the catalogue above 10240 GB" in problems(outcome, "oci")
     # What a refresh wrote, the next one finds again by its part.
     again = {change.key[1]: change.status for change in oci(site, output, kinds=("storage",)).changes}

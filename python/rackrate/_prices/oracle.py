@@ -29,7 +29,14 @@ BASE: Final = "https://apexapps.oracle.com/pls/apex/cetools/api/v1/products/"
 # The whole list is one page today.
 MOST_PAGES: Final = 100
 
+# The list's words for our units, as it printed them in 2026: a part that is metered by another is not taken.
 GPU_HOUR: Final = "GPU Per Hour"
+METRICS: Final = {
+    "gb_month": "Gigabyte Storage Capacity Per Month",
+    "performance_unit_gb_month": "Performance Units Per Gigabyte Per Month",
+    "gb": "Gigabyte Outbound Data Transfer Per Month",
+    "port_hour": "Port Hour",
+}
 
 PART: Final = re.compile(r"\bB\d{5,6}\b")
 
@@ -212,8 +219,9 @@ def fitting(parts: list[Part], key: Key, row: Row) -> tuple[Part, Tier]:
         told = ", ".join(f"{tier.usd:g} above {tier.above:g}" for _, tier in paid) or "none above zero"
         raise UnreadableError(f"{len(paid)} pay-as-you-go prices ({told}), none taken")
     part, tier = paid[0]
-    if key[0] == "prices" and part.metric != GPU_HOUR:
-        raise UnreadableError(f'metered by "{part.metric}", "{GPU_HOUR}" expected')
+    metric = GPU_HOUR if key[0] == "prices" else METRICS.get(str(row.get("usd_per")))
+    if part.metric != metric:
+        raise UnreadableError(f'metered by "{part.metric}", "{metric or row.get("usd_per")}" expected')
     edge = row.get("tier_from_gb") or 0.0
     if key[0] == "transfers" and edge != tier.above:
         raise UnreadableError(f"the price begins above {tier.above:g} GB, in the catalogue above {edge:g} GB")
