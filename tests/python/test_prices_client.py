@@ -97,6 +97,20 @@ def test_tries_are_bounded(site: Site) -> None:
     assert still.waits == [1, 2, 4, 8]
 
 
+def test_who_failed_to_the_last_is_tried_once_for_each_further_address_until_one_succeeds(site: Site) -> None:
+    still = Time()
+    one = client(site, still.world())
+    site.fault = lambda _request: Reply(b"", 503)
+    for expected in (5, 6, 7):
+        with pytest.raises(UndeliveredError, match="HTTP 503"):
+            one.json(f"{site.url}/azure")
+        assert len(site.requests) == expected
+    site.fault = lambda request: GOOD if request.number in {8, 10} else Reply(b"", 503)
+    one.json(f"{site.url}/azure")
+    one.json(f"{site.url}/azure")
+    assert len(site.requests) == 10
+
+
 def test_all_requests_of_a_client_share_one_end(site: Site) -> None:
     still = Time()
     site.fault = lambda _request: GOOD

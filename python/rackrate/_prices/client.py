@@ -105,6 +105,7 @@ class Client:
     waiting: Callable[[float, str], None] = lambda _seconds, _why: None
 
     def __post_init__(self) -> None:
+        self.tries = self.patience.tries
         self.deadline = self.world.clock() + self.patience.overall_seconds
         self.pool = pool(self.base)
 
@@ -115,14 +116,20 @@ class Client:
             UndeliveredError: After all tries, or at once where another would not help.
         """
         same_host(self.base, url)
-        for attempt in range(1, self.patience.tries + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                return self.attempt(url)
+                told = self.attempt(url)
             except PassingError as error:
-                if attempt == self.patience.tries:
-                    raise UndeliveredError(f"{error} ({attempt} tries)") from error
+                if attempt >= self.tries:
+                    # Whoever failed to the last gets one try for each further address, until one succeeds.
+                    self.tries = 1
+                    raise UndeliveredError(f"{error} ({attempt} tries)" if attempt > 1 else str(error)) from error
                 self.wait(attempt, error)
-        raise UndeliveredError("no try was allowed")
+            else:
+                self.tries = self.patience.tries
+                return told
 
     def wait(self, attempt: int, error: PassingError) -> None:
         """Wait before the next try: as long as the server asks for, or longer each time."""
