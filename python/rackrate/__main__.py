@@ -40,14 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode still gets its table
     options = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int | None] = options.run
+    run: Callable[[argparse.Namespace], None] = options.run
     try:
-        status = run(options)
+        run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough (`… | head`); nothing is left to say, and Python shall not try at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("rackrate: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rackrate: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
         return REFUSED
-    return status or 0
+    return int(options.status)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,11 +73,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], int | None], about: str, among: Any = commands
+        name: str, run: Callable[[argparse.Namespace], None], about: str, among: Any = commands
     ) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = among.add_parser(name, help=about, description=about, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, status=0)
         return added
 
     plan = command("plan", run_plan, "answer a scenario")
@@ -146,11 +145,12 @@ def run_catalog(options: argparse.Namespace) -> None:
     show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
 
 
-def run_refresh(options: argparse.Namespace) -> int:
+def run_refresh(options: argparse.Namespace) -> None:
     """Read today's prices into an overlay."""
     outcome = prices_command.run(options)
+    # Before it is shown: whoever leaves early gets the status all the same.
+    options.status = outcome.status
     show(outcome, outcome.sections(), as_json=options.json)
-    return outcome.status
 
 
 def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:

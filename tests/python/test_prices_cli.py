@@ -77,6 +77,19 @@ def test_one_provider_down_is_status_3_and_all_down_status_1(site: Site, output:
     assert output.read_bytes() == before
 
 
+def test_a_reader_that_leaves_early_gets_the_status_all_the_same(site: Site, output: Path) -> None:
+    site.fault = lambda request: Reply(b"", 404) if request.provider == "azure" else None
+    with subprocess.Popen(
+        arguments(site, output, "--quiet"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 3
+    assert rows(output)
+
+
 def test_throttling_is_waited_for_and_told(site: Site, output: Path) -> None:
     site.fault = lambda request: Reply(b"", 429, {"Retry-After": "0"}) if request.number == 1 else None
     done = run(site, output)

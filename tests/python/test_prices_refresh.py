@@ -98,6 +98,20 @@ def test_one_query_down_keeps_its_old_rows(site: Site, output: Path) -> None:
     assert not [change for change in outcome.changes if change.key[1] == H100]
 
 
+def test_a_page_that_fails_in_the_middle_takes_its_whole_query_with_it(site: Site, output: Path) -> None:
+    site.items = [item(armRegionName=f"region{number}") for number in range(6)]
+    site.page_size = 2
+    assert ask(site, output).status == 0
+    before = output.read_text()
+    # Half of a query could hide the second of two contradictory prices.
+    site.items = [item(armRegionName=f"region{number}", retailPrice=100.0) for number in range(6)]
+    site.fault = lambda request: Reply(b"", 500) if request.query.get("$skip") == "2" else None
+    outcome = ask(site, output)
+    assert outcome.status == 3
+    assert output.read_text() == before
+    assert not [change for change in outcome.changes if change.provider == "azure"]
+
+
 def test_both_down_leaves_the_file(site: Site, output: Path) -> None:
     assert ask(site, output).status == 0
     before = output.read_bytes()
