@@ -69,15 +69,14 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    top.set_defaults(status=0)
     top.add_argument("--version", action="version", version=f"rackrate {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], None], about: str, among: Any = commands
-    ) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = among.add_parser(name, help=about, description=about, allow_abbrev=False)
+    def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
         added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-        added.set_defaults(run=run, status=0)
+        added.set_defaults(run=run)
         return added
 
     plan = command("plan", run_plan, "answer a scenario")
@@ -96,9 +95,7 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
     catalog = command("catalog", run_catalog, "list what is known, with sources")
     catalog.add_argument("table", choices=TABLES, help="which table")
-    prices = commands.add_parser("prices", help=prices_command.ABOUT, allow_abbrev=False)
-    below = prices.add_subparsers(required=True, metavar="COMMAND")
-    prices_command.arguments(command("refresh", run_refresh, prices_command.ABOUT, below))
+    prices_command.add(commands, run_refresh)
     return top
 
 

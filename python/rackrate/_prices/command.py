@@ -33,10 +33,22 @@ exit status:
 """
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = MORE
+def add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], run: Callable[[argparse.Namespace], None]
+) -> None:
+    """Add `prices refresh` to the commands."""
+    prices = commands.add_parser("prices", help=ABOUT, description=ABOUT, allow_abbrev=False)
+    below = prices.add_subparsers(required=True, metavar="COMMAND")
+    parser = below.add_parser(
+        "refresh",
+        help=ABOUT,
+        description=ABOUT,
+        epilog=MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     parser.add_argument(
         "--provider", choices=quotes.PROVIDERS, action="append", help="whose prices; may be repeated (default: both)"
     )
