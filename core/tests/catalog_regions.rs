@@ -126,6 +126,7 @@ fn egress_rates_are_restated() {
     assert_eq!(rates("azure", "zone-3"), [0.0, 0.181, 0.175, 0.17, 0.16]);
     assert_eq!(rates("oci", "na-eu-uk"), [0.0, 0.0085]);
     assert_eq!(rates("oci", "apac-jp-sa"), [0.0, 0.025]);
+    assert_eq!(rates("oci", "me-af"), [0.0, 0.05]);
     let zone = |name: &str| regions().into_iter().find(|r| r["name"] == name).unwrap()["egress_zone"].clone();
     for (name, expected) in [
         ("eastus", "zone-1"),
