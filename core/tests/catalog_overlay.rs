@@ -194,7 +194,9 @@ fn storage_rounds_up_and_converts() {
     let amlfs = tier("azure-amlfs-durable-premium-250");
     close(amlfs.provisioned_tib(9.0), 16.0);
     assert_eq!(amlfs.provisioned_tib(129.0), None);
-    assert_eq!(amlfs.usd_per_gib_month(730.0), None);
+    close(amlfs.usd_per_gib_month(730.0), 0.000_373 * 730.0);
+    // A preview tier whose price no list names.
+    assert_eq!(tier("azure-amlfs-durable-premium-20").usd_per_gib_month(730.0), None);
     // 402.17 USD per TiB-month, as the provider's cost page works it out.
     let netapp = tier("azure-netapp-ultra").usd_per_gib_month(730.0).unwrap();
     assert!((netapp * 1024.0 - 402.17).abs() < 0.01, "{netapp}");
