@@ -7,15 +7,16 @@ import datetime as dt
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rackrate import _files, _render, _summary
-from rackrate._answer import Answer
+from rackrate._answer import Answer, to_arrow, to_pandas, to_polars
 from rackrate._errors import RackrateError
 
 if TYPE_CHECKING:
@@ -36,29 +37,23 @@ class Table:
     name: str
     csv: str
 
-    def records(self) -> list[dict[str, str | None]]:
-        """Give the rows as dicts of text; an empty cell is None."""
-        return [{name: cell or None for name, cell in row.items()} for row in csv.DictReader(io.StringIO(self.csv))]
+    def records(self) -> list[dict[str, Any]]:
+        """Give the rows as dicts: numbers where the whole column holds nothing else, None where it is empty."""
+        rows = list(csv.DictReader(io.StringIO(self.csv)))
+        columns = {name: typed(name, [row[name] for row in rows]) for name in (rows[0] if rows else ())}
+        return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Give the table as a pandas frame (extra ``pandas``)."""
-        import pandas as pd  # noqa: PLC0415 (an extra: imported where it is asked for)
-
-        text = io.StringIO(self.csv)
-        return pd.read_csv(text, keep_default_na=False, na_values=[""], float_precision="round_trip")
+        return to_pandas(self.records())
 
     def to_polars(self) -> pl.DataFrame:
         """Give the table as a polars frame (extra ``polars``)."""
-        import polars as pl  # noqa: PLC0415 (as above)
-
-        return pl.read_csv(self.csv.encode(), infer_schema_length=None)
+        return to_polars(self.records())
 
     def to_arrow(self) -> pa.Table:
         """Give the table as an Arrow table (extra ``arrow``)."""
-        from pyarrow import csv as arrow  # noqa: PLC0415 (as above)
-
-        empty = arrow.ConvertOptions(null_values=[""], strings_can_be_null=True)
-        return arrow.read_csv(io.BytesIO(self.csv.encode()), convert_options=empty)
+        return to_arrow(self.records())
 
     def __repr__(self) -> str:
         rows = self.records()
@@ -66,6 +61,19 @@ class Table:
 
     def _repr_html_(self) -> str:
         return _render.html_table(_summary.of_records(self.records()))
+
+
+# What every row says of itself in words; a year among them is no number.
+WORDS: Final = {"source", "as_of", "confidence", "note"}
+NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def typed(name: str, column: Sequence[str]) -> list[Any]:
+    """Read a column's cells as numbers if all of them are."""
+    if name in WORDS or not all(NUMBER.fullmatch(cell) for cell in column if cell):
+        return [cell or None for cell in column]
+    whole = all(cell.removeprefix("-").isdecimal() for cell in column if cell)
+    return [(int(cell) if whole else float(cell)) if cell else None for cell in column]
 
 
 TableLike: TypeAlias = (

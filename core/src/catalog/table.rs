@@ -37,8 +37,9 @@ impl<'de> Deserialize<'de> for Table {
             Value::Text(csv) => Ok(Self::Csv(csv)),
             Value::List(rows) => Ok(Self::Rows(rows)),
             other => {
-                let expected = "CSV text with a header line, or a list of rows";
-                Err(serde::de::Error::custom(format!("{} given, {expected} expected", other.describe())))
+                use serde::de::{Error as _, Unexpected};
+                let expected = &"CSV text with a header line, or a list of rows";
+                Err(D::Error::invalid_type(Unexpected::Other(&other.describe()), expected))
             }
         }
     }
