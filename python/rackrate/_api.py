@@ -402,7 +402,8 @@ def catalog(*, overlay: OverlayLike | None = None) -> Catalog:
         overlay: Your own data laid over it: a dict of tables such as ``{"prices": "mine.csv"}``, each the path of a CSV
             file or of a JSON file with a list of rows, CSV text, a list of dicts, a pandas, polars or Arrow frame (NaN
             and None are empty cells), or what `table` gave; or the path of a JSON file that holds tables by name. A row
-            replaces the one with the same key, whole, or is added; the columns are those that `table` shows.
+            replaces the one with the same key, whole, or is added; the columns are those that `table` shows. A loop
+            over many calls is quickest with text: frames are read anew by each.
 
     Raises:
         RackrateError: Something in the overlay, named by its cell: ``overlay.prices[3].usd_per_gpu_hour``.
