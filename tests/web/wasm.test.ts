@@ -158,7 +158,7 @@ describe("what is not plain data", () => {
 describe("an overlay", () => {
   const prices = "shape,region,term,usd_per_gpu_hour\nBM.GPU.H100.8,all-commercial,payg,2.75\n";
   const shapes = cases.find((one) => one.name === "overlay-step-on-own-shape.json");
-  const { overlay } = shapes?.request as { overlay: Record<string, unknown> };
+  const overlay = (shapes?.request as { overlay: Record<string, unknown> } | undefined)?.overlay;
   const wrong = { prices: [{ shape: "BM.GPU.H100.8", region: "all-commercial", term: "pay" }] };
 
   test("is laid over the catalogue, and nothing of it stays behind", () => {
@@ -186,7 +186,9 @@ describe("an overlay", () => {
     const csv =
       "id,shape,nodes,gpus_per_node,collective,message_bytes,time_us\nm,BM.GPU.X1.8,4,8,all_reduce,1e9,4000\n";
     const rows = (...given: unknown[]): (number | null)[] =>
-      (run("validate", "collectives", csv, ...given) as rackrate.ValidationReport).rows.map((row) => row.predicted);
+      (run("validate", "collectives", csv, ...given) as rackrate.ValidationReport).rows.map(
+        (row) => row.predicted,
+      );
     expect(rows()).toEqual([null]);
     expect(rows(null, overlay)[0]).toBeGreaterThan(0);
     const request = {
