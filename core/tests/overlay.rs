@@ -204,6 +204,17 @@ fn a_printed_table_is_an_overlay() {
     let row: Vec<&str> = text.lines().filter(|line| line.contains("signed")).collect();
     assert_eq!(row, [",BM.GPU.H100.8,all-commercial,payg,,7.25,,,,,,\"ours, \"\"signed\"\"\""]);
     assert_eq!(text.lines().count(), api::table("prices", None).unwrap().lines().count());
+    // Whatever a cell holds comes back.
+    let mut own = json!({"shape": "BM.GPU.H100.8", "region": "all-commercial", "term": "payg", "usd_per_gpu_hour": 0.1});
+    for note in ["a,b", "\"", "two\nlines", "two\r\nlines", "\",\"", "é;ß"] {
+        own["note"] = json!(note);
+        let overlay = value(&json!({"prices": [own]}));
+        let text = api::table("prices", Some(&overlay)).unwrap();
+        assert_eq!(
+            *api::catalog(Some(&value(&json!({"prices": text})))).unwrap(),
+            *api::catalog(Some(&overlay)).unwrap()
+        );
+    }
     let unknown = api::table("price", None).unwrap_err();
     assert_eq!((unknown.field(), unknown.hint().as_deref()), ("table", Some("prices")));
 }

@@ -22,8 +22,7 @@ impl Catalog {
         let Some((_, Some(over))) = overlay.tables().into_iter().find(|(known, _)| *known == name) else {
             return Ok(text.clone());
         };
-        let header = header(name, text)?;
-        let columns: Vec<&str> = header.iter().map(String::as_str).collect();
+        let columns = header(text);
         let mut merged = rows(name, own, &columns, Origin::Embedded)?;
         let changed = rows(name, over, &columns, Origin::Overlay(&landed))?;
         for (row, at) in changed.into_iter().zip(landed.of(name)) {
@@ -32,7 +31,7 @@ impl Catalog {
                 None => merged.push(row),
             }
         }
-        written(name, &columns, &merged)
+        Ok(written(&columns, &merged))
     }
 }
 
@@ -55,25 +54,25 @@ impl Overlay {
     }
 }
 
-fn header(name: &str, text: &str) -> Result<Vec<String>, Error> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| malformed(name, &error))?;
-    Ok(header.iter().map(str::to_owned).collect())
+/// The columns of one of our own tables, whose names need no quotes.
+fn header(text: &str) -> Vec<&str> {
+    text.lines().next().unwrap_or_default().split(',').collect()
 }
 
-fn written(name: &str, columns: &[&str], rows: &[Row]) -> Result<String, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns).map_err(|error| malformed(name, &error))?;
+fn written(columns: &[&str], rows: &[Row]) -> String {
+    let mut out = columns.join(",");
+    out.push('\n');
     for row in rows {
-        let cells = columns.iter().map(|column| row.csv_text(column));
-        writer.write_record(cells).map_err(|error| malformed(name, &error))?;
+        let cells: Vec<String> = columns.iter().map(|column| quoted(row.csv_text(column))).collect();
+        out.push_str(&cells.join(","));
+        out.push('\n');
     }
-    let bytes = writer.into_inner().map_err(|error| malformed(name, &error))?;
-    String::from_utf8(bytes).map_err(|error| malformed(name, &error))
+    out
 }
 
-fn malformed(name: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::Malformed { field: name.to_owned(), message: error.to_string() }
+/// The cell as RFC 4180 writes it.
+fn quoted(cell: String) -> String {
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
     fn every_table_shows_all_its_columns() {
         for (name, table) in Overlay::embedded().tables() {
             let Some(Table::Csv(text)) = table else { panic!("{name} is text") };
-            let mut shown = header(name, text).unwrap();
+            let mut shown = header(text);
             // The reader says which columns it takes when it is given another.
             let other = "{\"NAME\": [{\"no such column\": 1}]}".replace("NAME", name);
             let other: Overlay = serde_json::from_str(&other).unwrap();
