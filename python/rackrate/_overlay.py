@@ -148,7 +148,7 @@ def columns_and_rows(given: object) -> tuple[list[Any], Iterable[Sequence[Any]]]
     if is_a("pandas", "DataFrame"):
         named = [level for level in frame.index.names if level is not None]
         index = [frame.index.get_level_values(level) for level in named]
-        columns = [frame.iloc[:, at] for at in range(frame.shape[1])]
+        columns = [frame.iloc[:, at].tolist() for at in range(frame.shape[1])]
         return [*named, *frame.columns], zip(*index, *columns, strict=True)
     if is_a("polars", "DataFrame"):
         return list(frame.columns), frame.iter_rows()
@@ -167,6 +167,8 @@ def records(columns: list[Any], rows: Iterable[Sequence[Any]], field: str) -> li
 
 def cell(value: Any) -> Any:
     """Give a frame's cell as JSON would hold it: what frames hold for an empty one is None, a day is its text."""
+    if isinstance(value, (str, int)):
+        return value
     if type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, Decimal):
