@@ -242,3 +242,28 @@ fn an_empty_cell_is_empty_in_every_form() {
     let usd = free.storage.iter().find(|tier| tier.name == "mine").and_then(|tier| tier.usd);
     assert_eq!(usd.map(f64::to_bits), Some(0));
 }
+
+#[test]
+fn threads_with_overlays_of_their_own_do_not_meet() {
+    let price = |usd: u32| {
+        value(&json!({"prices": [
+            {"shape": "BM.GPU.H100.8", "region": "all-commercial", "term": "payg", "usd_per_gpu_hour": usd}
+        ]}))
+    };
+    let paid = |usd: u32| {
+        let catalog = api::catalog(Some(&price(usd))).unwrap();
+        let shape = catalog.shape("s", "BM.GPU.H100.8").unwrap();
+        let mut own = catalog.prices_of(shape).filter(|price| price.source.confidence == Confidence::User);
+        own.next().unwrap().usd_per_gpu_hour
+    };
+    std::thread::scope(|scope| {
+        for thread in 1..=6 {
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let usd = thread + round % 3;
+                    assert_eq!(paid(usd), f64::from(usd));
+                }
+            });
+        }
+    });
+}

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], None], about: str, *, overlay: bool = True, csv: bool = False
+        name: str, run: Callable[[argparse.Namespace], None], about: str, *, overlay: bool = False, csv: bool = False
     ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
         form = added.add_mutually_exclusive_group()
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    plan = command("plan", run_plan, "answer a scenario")
+    plan = command("plan", run_plan, "answer a scenario", overlay=True)
     plan.add_argument("scenario", help="name of a built-in scenario, or a JSON file")
     plan.add_argument(
         "--set",
@@ -96,12 +96,12 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
-    command("scenarios", run_scenarios, "list the built-in scenarios", overlay=False)
-    validate = command("validate", run_validate, "put predictions beside a table of measurements")
+    command("scenarios", run_scenarios, "list the built-in scenarios")
+    validate = command("validate", run_validate, "put predictions beside a table of measurements", overlay=True)
     validate.add_argument("kind", choices=KINDS, help="what the table is about")
     validate.add_argument("file", help="a CSV file with a header line")
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
-    catalog = command("catalog", run_catalog, "list what is known, with sources", csv=True)
+    catalog = command("catalog", run_catalog, "list what is known, with sources", overlay=True, csv=True)
     catalog.add_argument("table", choices=TABLES, help="which table")
     return top
 
