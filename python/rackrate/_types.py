@@ -852,6 +852,62 @@ class CollectiveAnswer(Answer):
             assumed=tuple(given["assumed"]),
         )
 
+Table: TypeAlias = str | list[Any]
+"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names. An
+item of the list may itself be CSV text, so that the tables of several files stand one behind the other.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Overlay(Answer):
+    """Rows that replace those of the embedded tables with the same key, or add to them.
+
+    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
+    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
+    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
+    replaces the whole row it meets; a key that stands twice in the overlay is refused. Rows without a
+    source count as the user's word ([`Confidence::User`]). [`Catalog::table_csv`] prints a table as a
+    template.
+
+    Attributes:
+        gpus: Columns of `core/data/gpus.csv`.
+        shapes: Columns of `core/data/shapes.csv`.
+        fabrics: Columns of `core/data/fabrics.csv`.
+        prices: Columns of `core/data/prices.csv`.
+        storage: Columns of `core/data/storage.csv`.
+        transfers: Columns of `core/data/transfers.csv`.
+        pairs: Columns of `core/data/pairs.csv`.
+        limits: Columns of `core/data/limits.csv`.
+        energy: Columns of `core/data/energy.csv`.
+        models: Columns of `core/data/models.csv`.
+    """
+
+    gpus: Table | None
+    shapes: Table | None
+    fabrics: Table | None
+    prices: Table | None
+    storage: Table | None
+    transfers: Table | None
+    pairs: Table | None
+    limits: Table | None
+    energy: Table | None
+    models: Table | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Overlay:
+        return cls(
+            gpus=given["gpus"],
+            shapes=given["shapes"],
+            fabrics=given["fabrics"],
+            prices=given["prices"],
+            storage=given["storage"],
+            transfers=given["transfers"],
+            pairs=given["pairs"],
+            limits=given["limits"],
+            energy=given["energy"],
+            models=given["models"],
+        )
+
 CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
 """What a cost line pays for."""
 
@@ -1438,59 +1494,6 @@ Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", 
 
 Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
-
-Table: TypeAlias = str | list[Any]
-"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Overlay(Answer):
-    """Rows that replace those of the embedded tables with the same key, or add to them.
-
-    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
-    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
-    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
-    replaces the whole row it meets. Rows without a source count as the user's word
-    ([`Confidence::User`]).
-
-    Attributes:
-        gpus: Columns of `core/data/gpus.csv`.
-        shapes: Columns of `core/data/shapes.csv`.
-        fabrics: Columns of `core/data/fabrics.csv`.
-        prices: Columns of `core/data/prices.csv`.
-        storage: Columns of `core/data/storage.csv`.
-        transfers: Columns of `core/data/transfers.csv`.
-        pairs: Columns of `core/data/pairs.csv`.
-        limits: Columns of `core/data/limits.csv`.
-        energy: Columns of `core/data/energy.csv`.
-        models: Columns of `core/data/models.csv`.
-    """
-
-    gpus: Table | None
-    shapes: Table | None
-    fabrics: Table | None
-    prices: Table | None
-    storage: Table | None
-    transfers: Table | None
-    pairs: Table | None
-    limits: Table | None
-    energy: Table | None
-    models: Table | None
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Overlay:
-        return cls(
-            gpus=given["gpus"],
-            shapes=given["shapes"],
-            fabrics=given["fabrics"],
-            prices=given["prices"],
-            storage=given["storage"],
-            transfers=given["transfers"],
-            pairs=given["pairs"],
-            limits=given["limits"],
-            energy=given["energy"],
-            models=given["models"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -2439,12 +2442,12 @@ class ValidationReport(Answer):
 
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
-    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
-    "SweepRequest": ("call", "base", "axes", "outputs",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task",),
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
+    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
+    "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
