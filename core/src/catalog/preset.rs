@@ -126,6 +126,7 @@ impl ModelPreset {
 
 fn small_parameters(row: &Row) -> Result<Vec<SmallParameter>, Error> {
     let names = row.names("small_parameters")?;
-    let kind = |name: String| read(&Value::Text(name)).map_err(|e: Error| e.within(&row.at("small_parameters")));
+    let kind =
+        |name: String| read(&Value::Text(name)).map_err(|e: Error| e.within(&row.at("small_parameters")));
     names.into_iter().map(kind).collect()
 }

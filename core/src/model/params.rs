@@ -326,8 +326,11 @@ impl Architecture {
         if let Some((_, kind)) = self.small_parameters.iter().enumerate().find(twice) {
             return Err(conflict(format!("{kind:?} stands twice")));
         }
-        let exclusive =
-            [(P::QkNorm, P::QkNormAllHeads), (P::SandwichNorms, P::SharedNorm), (P::NormBiases, P::NormsWithoutScale)];
+        let exclusive = [
+            (P::QkNorm, P::QkNormAllHeads),
+            (P::SandwichNorms, P::SharedNorm),
+            (P::NormBiases, P::NormsWithoutScale),
+        ];
         match exclusive.into_iter().find(|(a, b)| self.has(*a) && self.has(*b)) {
             None => Ok(()),
             Some((a, b)) => Err(conflict(format!("{a:?} and {b:?} exclude each other"))),
@@ -356,11 +359,7 @@ impl Architecture {
 
     /// The matrix between embeddings and a wider model; 0 where both are equally wide.
     fn embedding_projection(&self) -> f64 {
-        if self.embedding_width == 0 {
-            0.0
-        } else {
-            f64::from(self.embedding_width) * f64::from(self.hidden)
-        }
+        if self.embedding_width == 0 { 0.0 } else { f64::from(self.embedding_width) * f64::from(self.hidden) }
     }
 
     fn moe_layer_ffn_parameters(&self) -> f64 {

@@ -83,8 +83,11 @@ pub(super) fn gemma2(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
 pub(super) fn gemma3(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = gemma(c, name)?;
     a.small_parameters.extend([Small::SandwichNorms, Small::QkNorm]);
-    let key =
-        if c.value("_sliding_window_pattern").is_some() { "_sliding_window_pattern" } else { "sliding_window_pattern" };
+    let key = if c.value("_sliding_window_pattern").is_some() {
+        "_sliding_window_pattern"
+    } else {
+        "sliding_window_pattern"
+    };
     let period = c.period(key, 6)?;
     a.sliding_window = Some(required_window(c, a.layers, period)?);
     Ok(a)
@@ -299,7 +302,11 @@ pub(super) fn exaone4(c: &Config<'_>, name: &str) -> Result<Architecture, Error>
 fn layers_of_pattern(pattern: &str, layers: u32) -> Result<u32, Error> {
     let kinds = pattern.as_bytes();
     if kinds.is_empty() || kinds.iter().any(|kind| !matches!(kind, b'L' | b'G')) {
-        return Err(unsupported("sliding_window_pattern", pattern, "a pattern of other letters than L and G"));
+        return Err(unsupported(
+            "sliding_window_pattern",
+            pattern,
+            "a pattern of other letters than L and G",
+        ));
     }
     let global = |bytes: &[u8]| bytes.iter().filter(|kind| **kind == b'G').fold(0_u32, |n, _| n + 1);
     let (period, layers_left) = (kinds.len(), layers as usize);
@@ -311,12 +318,7 @@ fn layers_of_pattern(pattern: &str, layers: u32) -> Result<u32, Error> {
 pub(super) fn ernie(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = c.grouped(name, true)?;
     a.tied_embeddings = c.tied(true)?;
-    c.add(
-        &mut a,
-        "use_bias",
-        false,
-        &[Small::QkvBiases, Small::AttentionOutputBias, Small::FfnBiases],
-    )?;
+    c.add(&mut a, "use_bias", false, &[Small::QkvBiases, Small::AttentionOutputBias, Small::FfnBiases])?;
     Ok(a)
 }
 
@@ -329,7 +331,11 @@ pub(super) fn hunyuan(c: &Config<'_>, name: &str) -> Result<Architecture, Error>
     }
     for key in ["use_cla", "use_mla"] {
         if c.flag(key, false)? {
-            return Err(unsupported(key, "true", "keys and values shared between layers, or latent attention,"));
+            return Err(unsupported(
+                key,
+                "true",
+                "keys and values shared between layers, or latent attention,",
+            ));
         }
     }
     // How many layers would share, were it on; and the width of a head again.

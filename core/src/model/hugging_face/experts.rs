@@ -97,7 +97,11 @@ pub(super) fn qwen3_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Erro
     // Stated by Qwen3-Coder, read by no class.
     let stated = c.optional("shared_expert_intermediate_size")?.unwrap_or(0) > 0;
     if stated || c.flag("qkv_bias", false)? || !c.flag("use_qk_norm", true)? {
-        return Err(unsupported("model_type", "qwen3_moe", "shared experts, qkv_bias, or no use_qk_norm, in it"));
+        return Err(unsupported(
+            "model_type",
+            "qwen3_moe",
+            "shared experts, qkv_bias, or no use_qk_norm, in it",
+        ));
     }
     a.small_parameters.push(Small::QkNorm);
     c.add(&mut a, "attention_bias", false, ATTENTION_BIASES)?;

@@ -40,7 +40,8 @@ pub fn from_hugging_face(config: &Value) -> Result<Architecture, Error> {
         (Err(error), _) => return Err(error.within(path)),
     };
     let family = family(&family_name)?;
-    let config_of_text = Config::new(text, (!path.is_empty()).then_some(config)).with_defaults(family.defaults);
+    let config_of_text =
+        Config::new(text, (!path.is_empty()).then_some(config)).with_defaults(family.defaults);
     let stated_name = match config.get("_name_or_path") {
         Some(Value::Text(name)) if !name.is_empty() => name,
         _ => &family_name,
@@ -77,10 +78,7 @@ const FAMILIES: &[Family] = &[
     family_of(&["llama", "yi", "baichuan", "granite", "aquila"], dense::llama),
     family_of(&["mistral", "ministral", "ministral3"], dense::mistral),
     family_of(&["phi3", "phi3_v"], dense::phi3),
-    family_of(
-        &["qwen2", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"],
-        dense::qwen2,
-    ),
+    family_of(&["qwen2", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"], dense::qwen2),
     family_of(&["qwen3", "qwen3_vl_text"], dense::qwen3),
     family_of(&["mimo"], dense::mimo),
     family_of(&["gemma"], dense::gemma),
@@ -135,7 +133,10 @@ const GEMMA3_DEFAULTS: &[(&str, u32)] =
 
 /// Families that are known and cannot be priced, and why.
 const REFUSED_FAMILIES: &[(&[&str], &str)] = &[
-    (&["mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv5", "rwkv6", "rwkv7"], "recurrent layers instead of attention"),
+    (
+        &["mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv5", "rwkv6", "rwkv7"],
+        "recurrent layers instead of attention",
+    ),
     (
         &[
             "jamba",
@@ -175,7 +176,9 @@ fn model_type(config: &Value) -> Result<String, Error> {
         None | Some(Value::Null) => {}
         Some(Value::Text(name)) if name.is_empty() => {}
         Some(Value::Text(name)) => return Ok(name.clone()),
-        Some(other) => return Err(read::<String>(other).map_or_else(|e| e.within("model_type"), |_| unnamed())),
+        Some(other) => {
+            return Err(read::<String>(other).map_or_else(|e| e.within("model_type"), |_| unnamed()));
+        }
     }
     let classes: Vec<String> = match config.get("architectures") {
         None | Some(Value::Null) => Vec::new(),
@@ -213,7 +216,8 @@ fn family(given: &str) -> Result<&'static Family, Error> {
     if let Some((_, what)) = REFUSED_FAMILIES.iter().find(|(names, _)| names.contains(&given)) {
         return unsupported(format!("{what} cannot be priced yet"));
     }
-    let hint = nearest(given, known_names()).map(|name| format!("; the nearest is \"{name}\"")).unwrap_or_default();
+    let hint =
+        nearest(given, known_names()).map(|name| format!("; the nearest is \"{name}\"")).unwrap_or_default();
     let known = known_names().collect::<Vec<_>>().join(", ");
     unsupported(format!("families that can be read are {known}{hint}; or give the architecture's own fields"))
 }
@@ -223,9 +227,7 @@ fn left_out(config: &Value, path: &str) -> Option<Warning> {
     let Value::Object(fields) = config else { return None };
     let parts: Vec<&str> = fields
         .iter()
-        .filter(|(key, value)| {
-            keys::is_other_part(key) && key != path && matches!(value, Value::Object(_))
-        })
+        .filter(|(key, value)| keys::is_other_part(key) && key != path && matches!(value, Value::Object(_)))
         .map(|(key, _)| key.as_str())
         .collect();
     let message = match (parts.as_slice(), path) {

@@ -11,7 +11,8 @@ pub(super) fn falcon(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
     let heads = c.count_of(&["num_attention_heads", "n_head"])?;
     let hidden = c.count("hidden_size")?;
     // The name told Falcon 40B from 7B before the flag did.
-    let new_decoder = c.flag("new_decoder_architecture", c.text("model_type").as_deref() == Some("RefinedWeb"))?;
+    let new_decoder =
+        c.flag("new_decoder_architecture", c.text("model_type").as_deref() == Some("RefinedWeb"))?;
     let multi_query = c.flag("multi_query", true)?;
     let kv_heads = if new_decoder {
         c.count_of(&["num_kv_heads", "n_head_kv"])?
