@@ -174,6 +174,15 @@ pub(super) fn deepseek_mla(c: &Config<'_>, name: &str) -> Result<Architecture, E
     Ok(a)
 }
 
+/// GLM-4.7-Flash: latent attention, and a bias for each expert always.
+pub(super) fn glm4_moe_lite(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
+    let mut a = deepseek_mla(c, name)?;
+    if a.moe.is_some() && !a.has(Small::RouterBiases) {
+        a.small_parameters.push(Small::RouterBiases);
+    }
+    Ok(a)
+}
+
 /// GLM-4.5 to 4.7.
 pub(super) fn glm4_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = c.grouped(name, true)?;

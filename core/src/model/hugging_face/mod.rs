@@ -113,6 +113,7 @@ const FAMILIES: &[Family] = &[
     family_of(&["deepseek"], experts::deepseek),
     family_of(&["deepseek_v2", "deepseek_v3", "kimi_k2"], experts::deepseek_mla),
     family_of(&["glm4_moe"], experts::glm4_moe),
+    family_of(&["glm4_moe_lite"], experts::glm4_moe_lite),
     family_of(&["llama4_text", "llama4"], experts::llama4),
     family_of(&["ernie4_5_moe"], experts::ernie_moe),
     family_of(&["hunyuan_v1_moe"], experts::hunyuan_moe),
@@ -213,11 +214,19 @@ fn family(given: &str) -> Result<&'static Family, Error> {
     let unsupported = |reason: String| {
         Err(Error::Unsupported { field: "model_type".to_owned(), given: given.to_owned(), reason })
     };
-    if let Some((_, what)) = REFUSED_FAMILIES.iter().find(|(names, _)| names.contains(&given)) {
+    let reason_of =
+        |name: &str| REFUSED_FAMILIES.iter().find(|(names, _)| names.contains(&name)).map(|(_, what)| *what);
+    if let Some(what) = reason_of(given) {
         return unsupported(format!("{what} cannot be priced yet"));
     }
-    let hint =
-        nearest(given, known_names()).map(|name| format!("; the nearest is \"{name}\"")).unwrap_or_default();
+    let refused_names = REFUSED_FAMILIES.iter().flat_map(|(names, _)| names.iter().copied());
+    let hint = match nearest(given, known_names().chain(refused_names)) {
+        None => String::new(),
+        Some(name) => match reason_of(&name) {
+            None => format!("; the nearest is \"{name}\""),
+            Some(what) => format!("; the nearest is \"{name}\", and {what} cannot be priced yet"),
+        },
+    };
     let known = known_names().collect::<Vec<_>>().join(", ");
     unsupported(format!("families that can be read are {known}{hint}; or give the architecture's own fields"))
 }
