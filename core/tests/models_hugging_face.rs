@@ -244,6 +244,10 @@ fn what_cannot_be_read_is_named() {
     let inner = refused(r#"{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}"#);
     assert_eq!(inner.field(), "text_config.hidden_size");
     assert_eq!(refused("{}").field(), "model_type");
+    let part = refused(&format!("{{{LLAMA}, \"num_attention_heads\": 32, \"text_config\": 7}}"));
+    assert_eq!((part.field(), part.code()), ("text_config", "wrong_type"));
+    let hint = refused(r#"{"model_type": "mamba3"}"#);
+    assert!(hint.to_string().contains("nearest is \"mamba\", and recurrent"), "{hint}");
     // Absurd sizes neither panic nor pass.
     let absurd = format!("{{{LLAMA}, \"num_attention_heads\": 1, \"num_key_value_heads\": 4000000000}}");
     assert_eq!(
@@ -268,8 +272,9 @@ struct Published {
     /// What the published active count counts: all, no input embedding, or no embeddings (neither input nor output).
     active_counts: String,
     active_source: String,
-    /// The class of Hugging Face transformers 5.23 (PyTorch 2.15) that the config names, and its parameters when built
-    /// without weights (numel of all parameters, and of the router's correction biases, which it keeps as buffers).
+    /// The class of Hugging Face transformers 5.23 (PyTorch 2.15) for the config, or the one of the same structure, and its
+    /// parameters when built without weights (of all tensors, the router's correction biases among them, which it keeps
+    /// as buffers).
     class: String,
     class_total: Option<f64>,
 }

@@ -30,10 +30,7 @@ use crate::quantity::Warning;
 /// [`Error::MissingField`] or [`Error::WrongType`] for a size that is absent or no whole number, [`Error::Conflict`] for
 /// keys that contradict each other.
 pub fn from_hugging_face(config: &Value) -> Result<Architecture, Error> {
-    let (text, path) = match TEXT_PARTS.iter().find_map(|key| Some((config.get(key)?, *key))) {
-        Some((text @ Value::Object(_), path)) => (text, path),
-        _ => (config, ""),
-    };
+    let (text, path) = text_part(config)?;
     let outer_type = if path.is_empty() { None } else { Some(model_type(config)?) };
     let family_name = match (model_type(text), outer_type) {
         (Ok(name), _) | (Err(Error::MissingField { .. }), Some(name)) => name,
@@ -53,6 +50,21 @@ pub fn from_hugging_face(config: &Value) -> Result<Architecture, Error> {
     architecture.notes.extend(stored_precision(config, text));
     architecture.notes.extend(unread(&config_of_text, text, path));
     Ok(architecture)
+}
+
+/// The object that describes the language model, and its key: the config itself, or a part of it.
+fn text_part(config: &Value) -> Result<(&Value, &'static str), Error> {
+    let stated =
+        |key: &&'static str| config.get(key).filter(|part| **part != Value::Null).map(|part| (part, *key));
+    match TEXT_PARTS.iter().find_map(stated) {
+        None => Ok((config, "")),
+        Some((part @ Value::Object(_), key)) => Ok((part, key)),
+        Some((other, key)) => Err(Error::WrongType {
+            field: key.to_owned(),
+            given: other.describe(),
+            expected: "an object: the config of the language model".to_owned(),
+        }),
+    }
 }
 
 /// Where a larger model keeps its language model.
@@ -75,7 +87,7 @@ const fn family_of(
 }
 
 const FAMILIES: &[Family] = &[
-    family_of(&["llama", "yi", "baichuan", "granite", "aquila"], dense::llama),
+    family_of(&["llama", "yi", "baichuan", "granite"], dense::llama),
     family_of(&["mistral", "ministral", "ministral3"], dense::mistral),
     family_of(&["phi3", "phi3_v"], dense::phi3),
     family_of(&["qwen2", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"], dense::qwen2),
