@@ -451,6 +451,12 @@ fn keys_that_contradict_each_other_are_refused() {
         "num_hidden_layers": 32, "vocab_size": 32000}"#,
     );
     assert_eq!((unstated.field(), unstated.code()), ("num_key_value_heads", "missing_field"));
+    let dense = refused(
+        r#"{"model_type": "deepseek", "hidden_size": 2048, "intermediate_size": 10944, "num_attention_heads": 16,
+        "num_hidden_layers": 3, "vocab_size": 102400, "n_routed_experts": 64, "moe_intermediate_size": 1408,
+        "num_experts_per_tok": 6, "first_k_dense_replace": 1, "mlp_layer_types": ["dense", "dense", "sparse"]}"#,
+    );
+    assert_eq!((dense.field(), dense.code()), ("mlp_layer_types", "conflict"));
     let pattern = refused(
         r#"{"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34,
         "sliding_window": 1024, "sliding_window_pattern": 0}"#,

@@ -144,11 +144,13 @@ pub(super) fn deepseek(c: &Config<'_>, name: &str) -> Result<Architecture, Error
     Ok(a)
 }
 
-/// DeepSeek-V2, V3 and R1, Kimi K2: latent attention.
-pub(super) fn deepseek_mla(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
+/// DeepSeek-V2: latent attention.
+pub(super) fn deepseek_v2(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = c.standard(name, true)?;
-    if c.flag("attention_bias", false)? {
-        return Err(unsupported("attention_bias", "true", "biases in latent attention"));
+    for key in ["attention_bias", "mlp_bias"] {
+        if c.flag(key, false)? {
+            return Err(unsupported(key, "true", "biases beside latent attention"));
+        }
     }
     let q_lora_rank = match c.optional("q_lora_rank")? {
         Some(rank) => rank,
@@ -174,9 +176,9 @@ pub(super) fn deepseek_mla(c: &Config<'_>, name: &str) -> Result<Architecture, E
     Ok(a)
 }
 
-/// GLM-4.7-Flash: latent attention, and a bias for each expert always.
-pub(super) fn glm4_moe_lite(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
-    let mut a = deepseek_mla(c, name)?;
+/// DeepSeek-V3 and R1, Kimi K2, GLM-4.7-Flash: a DeepSeek-V2 with a bias for each expert always.
+pub(super) fn deepseek_v3(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
+    let mut a = deepseek_v2(c, name)?;
     if a.moe.is_some() && !a.has(Small::RouterBiases) {
         a.small_parameters.push(Small::RouterBiases);
     }
@@ -214,8 +216,26 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
         top_k: c.count("num_experts_per_tok")?,
         expert_ffn,
         shared_ffn: shared.saturating_mul(expert_ffn),
-        dense_layers: c.count("first_k_dense_replace")?,
+        dense_layers: dense_layers(c)?,
     }))
+}
+
+/// Dense layers: so many first ones, or those that a list names.
+fn dense_layers(c: &Config<'_>) -> Result<u32, Error> {
+    let Some(kinds) = c.read::<Vec<String>>("mlp_layer_types")? else {
+        return c.count("first_k_dense_replace");
+    };
+    if let Some(other) = kinds.iter().find(|kind| !matches!(kind.as_str(), "dense" | "sparse")) {
+        return Err(unsupported("mlp_layer_types", other, "layers other than dense and sparse"));
+    }
+    let dense = kinds.iter().filter(|kind| *kind == "dense").fold(0, |n, _| n + 1);
+    match c.optional("first_k_dense_replace")? {
+        Some(first) if first != dense => Err(Error::Conflict {
+            field: "mlp_layer_types".to_owned(),
+            message: format!("lists {dense} dense layers, first_k_dense_replace says {first}"),
+        }),
+        _ => Ok(dense),
+    }
 }
 
 /// Llama 4: one expert that every token visits, as wide as a routed one; windows in chunks in three layers of four.
@@ -248,6 +268,9 @@ pub(super) fn llama4(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
 /// ERNIE 4.5 with experts in the layers from start to end, every so many.
 pub(super) fn ernie_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = super::dense::ernie(c, name)?;
+    if c.flag("use_bias", false)? {
+        return Err(unsupported("use_bias", "true", "biases beside experts"));
+    }
     let step = c.period("moe_layer_interval", 1)?;
     let start = c.count("moe_layer_start_index")?;
     // Minus one says: to the last layer.

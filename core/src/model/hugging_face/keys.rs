@@ -158,6 +158,7 @@ const HARMLESS: &[&str] = &[
     "moe_capacity",
     "moe_gate",
     "moe_jitter_eps",
+    "moe_normalize_expert_weights",
     "router_jitter_noise",
     "input_jitter_noise",
     "seq_aux",
@@ -190,6 +191,7 @@ const HARMLESS: &[&str] = &[
     "hidden_activation",
     "activation",
     "activation_function",
+    "ffn_act_fn",
     "rms_norm",
     "apply_residual_connection_post_layernorm",
     "clip_qkv",
@@ -255,7 +257,11 @@ pub(super) fn unknown(config: &Value, is_read: impl Fn(&str) -> bool) -> Vec<Str
             _ if is_other_part(key) => {}
             Value::Object(inner) if is_read(key) => {
                 let nested = inner.iter().filter(|(name, value)| {
-                    *value != Value::Null && !is_harmless(name) && !is_read(&format!("{key}.{name}"))
+                    let decides = is_on(value) || !is_refused(name);
+                    *value != Value::Null
+                        && decides
+                        && !is_harmless(name)
+                        && !is_read(&format!("{key}.{name}"))
                 });
                 found.extend(nested.map(|(name, _)| format!("{key}.{name}")));
             }

@@ -16,10 +16,10 @@ pub(super) fn falcon(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
     let multi_query = c.flag("multi_query", true)?;
     let kv_heads = if new_decoder {
         c.count_of(&["num_kv_heads", "n_head_kv"])?
-    } else if multi_query {
-        1
     } else {
-        heads
+        // Stated by saved configs, read by the newer decoder only.
+        let _ = c.value("num_kv_heads");
+        if multi_query { 1 } else { heads }
     };
     let mut a = Architecture {
         layers: c.count_of(&["num_hidden_layers", "n_layer"])?,
@@ -75,6 +75,8 @@ pub(super) fn gpt2(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
 /// SantaCoder and StarCoder: a GPT-2 whose queries share one key and value head.
 pub(super) fn gpt_bigcode(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
     let mut a = gpt2(c, name)?;
+    // Stated by saved configs: what follows from the flag.
+    let _ = c.value("num_key_value_heads");
     if c.flag("multi_query", true)? {
         a.kv_heads = 1;
     }
