@@ -393,14 +393,33 @@ fn what_is_left_out_is_noted() {
     let found = codes(&seeing);
     assert_eq!((found.len(), found[0].0.as_str()), (1, "only_text_counted"));
     assert!(found[0].1.contains("vision_config"), "{}", found[0].1);
-    // The answer repeats what the model notes.
-    let request = format!(
-        "{{\"model\": {odd}, \"gpu\": \"H100-SXM\", \"gpus\": 8, \"sequence_length\": 4096, \"layout\": {{\"tp\": 8, \"global_batch\": 8}}}}"
+    answers_repeat_notes(&odd);
+}
+
+/// Every estimator's answer about the model in `json` warns of what was not read.
+#[track_caller]
+fn answers_repeat_notes(json: &str) {
+    let catalog = Catalog::embedded().unwrap();
+    let step = format!(
+        "{{\"model\": {json}, \"gpu\": \"H100-SXM\", \"gpus\": 8, \"sequence_length\": 4096,
+        \"layout\": {{\"tp\": 8, \"global_batch\": 8}}}}"
     );
-    let answer =
-        rackrate::training::training_step(Catalog::embedded().unwrap(), &read(&config(&request)).unwrap());
-    let answer = answer.unwrap();
-    assert!(answer.warnings.iter().any(|w| w.code == "unread_config_key"), "{:?}", answer.warnings);
+    let step = rackrate::training::training_step(catalog, &read(&config(&step)).unwrap()).unwrap();
+    let point = format!(
+        "{{\"model\": {json}, \"gpu\": \"H100-SXM\", \"gpus\": 8, \"layout\": {{\"tp\": 8}},
+        \"input_tokens\": 1000, \"output_tokens\": 100, \"concurrency\": 8}}"
+    );
+    let point = rackrate::inference::serving_point(catalog, &read(&config(&point)).unwrap()).unwrap();
+    let plan = format!(
+        "{{\"name\": \"noted\", \"training\": {{\"model\": {json}, \"tokens\": 1e12, \"sequence_length\": 4096,
+        \"global_batch_tokens\": 4194304, \"gpus\": 256, \"cloud\": \"azure\"}}}}"
+    );
+    let plan = rackrate::plan::plan(catalog, &read(&config(&plan)).unwrap()).unwrap();
+    for (call, warnings) in
+        [("training_step", step.warnings), ("serving_point", point.warnings), ("plan", plan.warnings)]
+    {
+        assert!(warnings.iter().any(|w| w.code == "unread_config_key"), "{call}: {warnings:?}");
+    }
 }
 
 #[test]

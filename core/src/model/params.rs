@@ -173,8 +173,9 @@ impl Architecture {
     }
 
     /// Multiply-accumulates of one token's forward pass through weights: active parameters of every matrix it is
-    /// multiplied with. The input embedding is a look-up and does not count, the output projection does (tied or not);
-    /// multi-token-prediction layers count with their own use of the output projection.
+    /// multiplied with, biases beside them (a ten-thousandth at most) included. The input embedding is a look-up and does
+    /// not count, the output projection does (tied or not); multi-token-prediction layers count with their own use of the
+    /// output projection.
     pub fn matrix_parameters_per_token(&self) -> f64 {
         let hidden = f64::from(self.hidden);
         let head = f64::from(self.vocab) * self.width_of_embeddings() + 2.0 * self.embedding_projection();

@@ -130,7 +130,7 @@ pub(super) fn opt(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
         a.notes.push(Warning::new(
             "narrow_embedding",
             "word_embed_proj_dim",
-            format!("embeddings {width} wide are counted so, and timed as wide as the model ({hidden})"),
+            format!("embeddings {width} wide are counted so; time and serving memory take them as wide as the model, {hidden}"),
         ));
     }
     Ok(a)
