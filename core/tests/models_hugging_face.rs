@@ -261,7 +261,8 @@ fn what_cannot_be_read_is_named() {
 #[derive(serde::Deserialize)]
 struct Published {
     config: String,
-    /// Where the config was read: a public repository that copies it, or recalled and held against the totals alone.
+    /// Where the config was read: a public repository that copies it; the sizes of our own table, which names its source;
+    /// or recalled, and held against the totals alone.
     config_source: String,
     total_b: String,
     total_source: String,
