@@ -358,6 +358,31 @@ fn released_configs_count_the_published_active_parameters() {
 }
 
 #[test]
+fn released_configs_say_what_presets_of_the_name_say() {
+    let mut compared = 0;
+    for row in published() {
+        if !Catalog::embedded().unwrap().models.iter().any(|m| m.architecture.name == row.config) {
+            continue;
+        }
+        compared += 1;
+        let mut expected = bare(&row.config);
+        let mut read = row.read();
+        read.name = String::new();
+        read.notes.clear();
+        read.small_parameters.sort_unstable();
+        // Latent attention and pure mixtures of experts ignore these.
+        if read.mla.is_some() {
+            expected.kv_heads = read.kv_heads;
+        }
+        if read.dense_layers() == 0 {
+            expected.ffn = read.ffn;
+        }
+        assert_eq!(read, expected, "{}", row.config);
+    }
+    assert!(compared > 50, "{compared}");
+}
+
+#[test]
 fn every_config_has_a_row_and_every_key_a_reader() {
     let mut names: Vec<String> = std::fs::read_dir(format!("{}/tests/configs", env!("CARGO_MANIFEST_DIR")))
         .unwrap()
