@@ -126,6 +126,7 @@ pub(super) fn answer(
     let output = requests * load.output_tokens;
     let total = requests * (load.input_tokens + load.output_tokens);
     let mut warnings = target.warnings.clone();
+    warnings.extend(model.arch.notes.iter().cloned());
     if !state.memory.fits {
         warnings.push(Warning::new(
             "does_not_fit",

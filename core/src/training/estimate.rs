@@ -132,7 +132,7 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
-        warnings: job.unmeasured.iter().cloned().collect(),
+        warnings: job.unmeasured.iter().chain(&job.architecture.notes).cloned().collect(),
         traffic,
     }
 }
