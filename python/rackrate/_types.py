@@ -96,6 +96,34 @@ class SlidingWindow(Answer):
             full_layers=given["full_layers"],
         )
 
+SmallParameter: TypeAlias = Literal["qkv_biases", "attention_output_bias", "ffn_biases", "output_bias", "router_biases", "shared_expert_gate", "attention_sinks", "qk_norm", "qk_norm_all_heads", "norm_biases", "norms_without_scale", "sandwich_norms", "shared_norm", "embedding_norm", "no_final_norm"]
+"""Parameters beside the matrices of a layer: a thousandth of a model at most, counted so that totals are
+exact.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Warning(Answer):
+    """Something that the reader of an answer should know.
+
+    Attributes:
+        code: Stable name, such as `past_published_limit` or `price_missing`.
+        about: What it is about: a field's path, a shape, a figure.
+        message: One sentence.
+    """
+
+    code: str
+    about: str
+    message: str
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Warning:
+        return cls(
+            code=given["code"],
+            about=given["about"],
+            message=given["message"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Architecture(Answer):
@@ -118,7 +146,11 @@ class Architecture(Answer):
         tied_embeddings: Input and output embedding share one matrix.
         learned_positions: Learned position embeddings of this many positions; 0 for rotary, ALiBi or
             none.
-        biases: Biases in linear layers (GPT-2 style) .
+        biases: Biases in all linear layers of the stack and in its normalisations (GPT-2 style).
+        small_parameters: Further parameters that are not matrices of a layer, and normalisations
+            other than two a layer and one behind the last.
+        embedding_width: Width of the embeddings where it differs from `hidden`, projected to and from
+            it (OPT-350m); 0 where it does not.
         mla: Multi-head latent attention, if used; `kv_heads` is then ignored.
         sliding_window: Sliding-window attention on part of the layers.
         moe: Mixture of experts, if used.
@@ -128,6 +160,8 @@ class Architecture(Answer):
         published_parameters: Published total parameters, where a source states them.
         published_active_parameters: Published active parameters per token, where a source states
             them.
+        notes: What was left out or passed over when this was read; every answer about the model
+            repeats them as warnings.
     """
 
     name: str
@@ -142,6 +176,8 @@ class Architecture(Answer):
     tied_embeddings: bool
     learned_positions: int
     biases: bool
+    small_parameters: tuple[SmallParameter, ...]
+    embedding_width: int
     mla: LatentAttention | None
     sliding_window: SlidingWindow | None
     moe: MixtureOfExperts | None
@@ -149,6 +185,7 @@ class Architecture(Answer):
     unsupported: str | None
     published_parameters: float | None
     published_active_parameters: float | None
+    notes: Rows[Warning]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Architecture:
@@ -165,6 +202,8 @@ class Architecture(Answer):
             tied_embeddings=given["tied_embeddings"],
             learned_positions=given["learned_positions"],
             biases=given["biases"],
+            small_parameters=tuple(given["small_parameters"]),
+            embedding_width=given["embedding_width"],
             mla=None if given["mla"] is None else LatentAttention._read(given["mla"]),
             sliding_window=None if given["sliding_window"] is None else SlidingWindow._read(given["sliding_window"]),
             moe=None if given["moe"] is None else MixtureOfExperts._read(given["moe"]),
@@ -172,6 +211,7 @@ class Architecture(Answer):
             unsupported=given["unsupported"],
             published_parameters=given["published_parameters"],
             published_active_parameters=given["published_active_parameters"],
+            notes=Rows(Warning._read(item) for item in given["notes"]),
         )
 
 LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
@@ -856,6 +896,62 @@ class CollectiveAnswer(Answer):
             assumed=tuple(given["assumed"]),
         )
 
+Table: TypeAlias = str | list[Any]
+"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names. An
+item of the list may itself be CSV text, so that the tables of several files stand one behind the other.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Overlay(Answer):
+    """Rows that replace those of the embedded tables with the same key, or add to them.
+
+    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
+    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
+    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
+    replaces the whole row it meets; a key that stands twice in the overlay is refused. Rows without a
+    source count as the user's word ([`Confidence::User`]). [`Catalog::table_csv`] prints a table as a
+    template.
+
+    Attributes:
+        gpus: Columns of `core/data/gpus.csv`.
+        shapes: Columns of `core/data/shapes.csv`.
+        fabrics: Columns of `core/data/fabrics.csv`.
+        prices: Columns of `core/data/prices.csv`.
+        storage: Columns of `core/data/storage.csv`.
+        transfers: Columns of `core/data/transfers.csv`.
+        pairs: Columns of `core/data/pairs.csv`.
+        limits: Columns of `core/data/limits.csv`.
+        energy: Columns of `core/data/energy.csv`.
+        models: Columns of `core/data/models.csv`.
+    """
+
+    gpus: Table | None
+    shapes: Table | None
+    fabrics: Table | None
+    prices: Table | None
+    storage: Table | None
+    transfers: Table | None
+    pairs: Table | None
+    limits: Table | None
+    energy: Table | None
+    models: Table | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Overlay:
+        return cls(
+            gpus=given["gpus"],
+            shapes=given["shapes"],
+            fabrics=given["fabrics"],
+            prices=given["prices"],
+            storage=given["storage"],
+            transfers=given["transfers"],
+            pairs=given["pairs"],
+            limits=given["limits"],
+            energy=given["energy"],
+            models=given["models"],
+        )
+
 CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
 """What a cost line pays for."""
 
@@ -1318,29 +1414,6 @@ class TrainingMemory(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Warning(Answer):
-    """Something that the reader of an answer should know.
-
-    Attributes:
-        code: Stable name, such as `past_published_limit` or `price_missing`.
-        about: What it is about: a field's path, a shape, a figure.
-        message: One sentence.
-    """
-
-    code: str
-    about: str
-    message: str
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Warning:
-        return cls(
-            code=given["code"],
-            about=given["about"],
-            message=given["message"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class TrainingStep(Answer):
     """Time, memory and traffic of one optimiser step.
 
@@ -1442,59 +1515,6 @@ Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", 
 
 Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
-
-Table: TypeAlias = str | list[Any]
-"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Overlay(Answer):
-    """Rows that replace those of the embedded tables with the same key, or add to them.
-
-    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
-    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
-    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
-    replaces the whole row it meets. Rows without a source count as the user's word
-    ([`Confidence::User`]).
-
-    Attributes:
-        gpus: Columns of `core/data/gpus.csv`.
-        shapes: Columns of `core/data/shapes.csv`.
-        fabrics: Columns of `core/data/fabrics.csv`.
-        prices: Columns of `core/data/prices.csv`.
-        storage: Columns of `core/data/storage.csv`.
-        transfers: Columns of `core/data/transfers.csv`.
-        pairs: Columns of `core/data/pairs.csv`.
-        limits: Columns of `core/data/limits.csv`.
-        energy: Columns of `core/data/energy.csv`.
-        models: Columns of `core/data/models.csv`.
-    """
-
-    gpus: Table | None
-    shapes: Table | None
-    fabrics: Table | None
-    prices: Table | None
-    storage: Table | None
-    transfers: Table | None
-    pairs: Table | None
-    limits: Table | None
-    energy: Table | None
-    models: Table | None
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Overlay:
-        return cls(
-            gpus=given["gpus"],
-            shapes=given["shapes"],
-            fabrics=given["fabrics"],
-            prices=given["prices"],
-            storage=given["storage"],
-            transfers=given["transfers"],
-            pairs=given["pairs"],
-            limits=given["limits"],
-            energy=given["energy"],
-            models=given["models"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -2443,12 +2463,12 @@ class ValidationReport(Answer):
 
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
-    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
-    "SweepRequest": ("call", "base", "axes", "outputs",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task",),
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
+    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
+    "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
@@ -2510,6 +2530,7 @@ __all__ = [
     "ServingSearch",
     "Shape",
     "SlidingWindow",
+    "SmallParameter",
     "Source",
     "Split",
     "StepParts",

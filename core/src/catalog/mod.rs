@@ -3,8 +3,10 @@
 //! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
 //! negotiated rate, a new GPU) through the same reader and the same checks.
 
+mod export;
 mod facts;
 mod gpu;
+mod laid;
 mod links;
 mod lookup;
 mod preset;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
+pub use laid::Laid;
 pub use links::{ScaleUpKind, Topology};
 pub use preset::ModelPreset;
 pub use price::{Price, Term};
@@ -36,7 +39,7 @@ pub use transfer::{CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
-use table::{Origin, Row, rows};
+use table::{Landed, Origin, Row, rows};
 
 /// Everything known: what can be rented, what it costs, which models there are.
 ///
@@ -73,7 +76,9 @@ pub struct Catalog {
 ///
 /// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider, kind,
 /// origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU, shape, system, claim and
-/// date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it meets. Rows without a source count as the user's word ([`Confidence::User`]).
+/// date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it meets; a key that stands
+/// twice in the overlay is refused. Rows without a source count as the user's word ([`Confidence::User`]).
+/// [`Catalog::table_csv`] prints a table as a template.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -101,6 +106,25 @@ pub struct Overlay {
     pub models: Option<Table>,
 }
 
+impl Overlay {
+    /// Our own tables, as text.
+    fn embedded() -> Self {
+        let own = |text: &str| Some(Table::Csv(text.to_owned()));
+        Self {
+            gpus: own(include_str!("../../data/gpus.csv")),
+            shapes: own(include_str!("../../data/shapes.csv")),
+            fabrics: own(include_str!("../../data/fabrics.csv")),
+            prices: own(include_str!("../../data/prices.csv")),
+            storage: own(include_str!("../../data/storage.csv")),
+            transfers: own(include_str!("../../data/transfers.csv")),
+            pairs: own(include_str!("../../data/pairs.csv")),
+            limits: own(include_str!("../../data/limits.csv")),
+            energy: own(include_str!("../../data/energy.csv")),
+            models: own(include_str!("../../data/models.csv")),
+        }
+    }
+}
+
 impl Catalog {
     /// The tables that this version carries, parsed once.
     ///
@@ -109,22 +133,7 @@ impl Catalog {
     pub fn embedded() -> Result<&'static Self, Error> {
         static EMBEDDED: OnceLock<Result<Catalog, Error>> = OnceLock::new();
         EMBEDDED
-            .get_or_init(|| {
-                let own = |text: &str| Some(Table::Csv(text.to_owned()));
-                let tables = Overlay {
-                    gpus: own(include_str!("../../data/gpus.csv")),
-                    shapes: own(include_str!("../../data/shapes.csv")),
-                    fabrics: own(include_str!("../../data/fabrics.csv")),
-                    prices: own(include_str!("../../data/prices.csv")),
-                    storage: own(include_str!("../../data/storage.csv")),
-                    transfers: own(include_str!("../../data/transfers.csv")),
-                    pairs: own(include_str!("../../data/pairs.csv")),
-                    limits: own(include_str!("../../data/limits.csv")),
-                    energy: own(include_str!("../../data/energy.csv")),
-                    models: own(include_str!("../../data/models.csv")),
-                };
-                Self::default().with(&tables, Origin::Embedded)
-            })
+            .get_or_init(|| Self::default().with(&Overlay::embedded(), Origin::Embedded))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -136,10 +145,10 @@ impl Catalog {
     /// number out of range, a row that stands twice, a name that no other table knows, a spelling that already means
     /// another row.
     pub fn overlaid(&self, overlay: &Overlay) -> Result<Self, Error> {
-        self.with(overlay, Origin::Overlay)
+        self.with(overlay, Origin::Overlay(&Landed::default()))
     }
 
-    fn with(&self, tables: &Overlay, origin: Origin) -> Result<Self, Error> {
+    fn with(&self, tables: &Overlay, origin: Origin<'_>) -> Result<Self, Error> {
         let titles = titles()?;
         let titles = titles.as_slice();
         let mut out = Self::default();
@@ -268,7 +277,7 @@ impl Catalog {
     }
 }
 
-type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin);
+type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin<'a>);
 
 /// `base` with the rows of a table in place of those that are the `same`, or added behind them.
 fn merged<T: Clone>(
@@ -279,24 +288,25 @@ fn merged<T: Clone>(
 ) -> Result<Vec<T>, Error> {
     let mut out = base.to_vec();
     let Some(table) = table else { return Ok(out) };
-    let mut written: Vec<usize> = Vec::new();
+    // Of each row read so far: its position in `out` and its path.
+    let mut written: Vec<(usize, String)> = Vec::new();
     for row in rows(name, table, columns, origin)? {
         let item = read(&row)?;
-        match out.iter().position(|known| same(known, &item)) {
-            Some(at) if at >= base.len() || written.contains(&at) => {
-                return Err(Error::Malformed {
-                    field: row.path().to_owned(),
-                    message: "an earlier row of the table has the same key".to_owned(),
-                });
-            }
-            Some(at) => {
-                written.push(at);
-                if let Some(slot) = out.get_mut(at) {
-                    *slot = item;
-                }
-            }
+        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        if let Some((_, earlier)) = written.iter().find(|(position, _)| *position == at) {
+            return Err(Error::Malformed {
+                field: row.path().to_owned(),
+                message: format!("has the same key as {earlier}; keep one of the two"),
+            });
+        }
+        match out.get_mut(at) {
+            Some(slot) => *slot = item,
             None => out.push(item),
         }
+        written.push((at, row.path().to_owned()));
+    }
+    if let Origin::Overlay(landed) = origin {
+        landed.note(name, written.into_iter().map(|(at, _)| at).collect());
     }
     Ok(out)
 }

@@ -25,14 +25,7 @@ use crate::error::Error;
 /// Anything in the scenario that is unknown, contradictory or absurd, with the field's path. That nothing fits or meets a
 /// target is an answer.
 pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
-    let overlaid;
-    let catalog = match &scenario.overlay {
-        None => catalog,
-        Some(overlay) => {
-            overlaid = catalog.overlaid(overlay).map_err(|error| error.within("overlay"))?;
-            &overlaid
-        }
-    };
+    let catalog = &*catalog.with_overlay(scenario.overlay.as_ref())?;
     resolve::check(catalog, scenario)?;
     let training = scenario
         .training

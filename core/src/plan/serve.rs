@@ -46,6 +46,8 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             precision: job.precision,
             kv_precision: job.kv_precision,
             max_replica_gpus: None,
+            // The catalogue has the scenario's on it.
+            overlay: None,
         };
         let found = match search_serving(catalog, &request) {
             Ok(found) => found,
@@ -150,6 +152,7 @@ impl Sizing<'_> {
             request_rate: Some(self.peak / f64::from(least.replicas)),
             precision: self.request.precision,
             kv_precision: self.request.kv_precision,
+            overlay: None,
         };
         Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
     }

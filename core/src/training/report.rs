@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Task};
+use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::network::{Algorithm, CollectiveOp};
 use crate::quantity::{Interval, Warning};
@@ -33,6 +34,9 @@ pub struct TrainingStepRequest {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// A search for the best layouts of a training job.
@@ -64,6 +68,9 @@ pub struct LayoutSearchRequest {
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 fn ten() -> u32 {
