@@ -3,6 +3,7 @@
 //! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
 //! negotiated rate, a new GPU) through the same reader and the same checks.
 
+mod age;
 mod facts;
 mod gpu;
 mod links;
@@ -21,11 +22,12 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use age::{Age, Day, OLD_AFTER_DAYS};
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
 pub use links::{ScaleUpKind, Topology};
 pub use preset::ModelPreset;
-pub use price::{Price, Term};
+pub use price::{ALL_REGIONS, Price, Term};
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use storage::{StorageTier, StorageUnit, ThroughputUnit};

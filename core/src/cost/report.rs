@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::currency::Currency;
+use super::own::OwnRate;
 use crate::catalog::{Source, Term};
 
 /// How to pay.
@@ -17,10 +19,16 @@ pub struct Pricing {
     pub hours_per_month: f64,
     /// Azure region; the cheapest with the shape if not given.
     pub azure_region: Option<String>,
-    /// Negotiated discount on Azure's compute prices, 0 to 1.
+    /// OCI region. Its prices are the same in all commercial regions; an own rate may hold in one.
+    pub oci_region: Option<String>,
+    /// Negotiated discount on every listed compute price of Azure, whatever the term, 0 to 0.99.
     pub azure_discount: f64,
-    /// Negotiated discount on OCI's compute prices, 0 to 1.
+    /// Negotiated discount on every listed compute price of OCI, whatever the term, 0 to 0.99.
     pub oci_discount: f64,
+    /// Your own rates: for terms that are not listed, such as every commitment on OCI, or instead of the listed price.
+    pub own_rates: Vec<OwnRate>,
+    /// The currency that totals are shown in beside USD.
+    pub currency: Currency,
 }
 
 impl Default for Pricing {
@@ -29,8 +37,11 @@ impl Default for Pricing {
             term: Term::Payg,
             hours_per_month: 730.0,
             azure_region: None,
+            oci_region: None,
             azure_discount: 0.0,
             oci_discount: 0.0,
+            own_rates: Vec::new(),
+            currency: Currency::default(),
         }
     }
 }
@@ -77,8 +88,18 @@ pub enum TransferPath {
 pub struct Cost {
     /// Sum of the lines, USD.
     pub total_usd: f64,
+    /// The same in the currency of `pricing.currency`; none where that is USD.
+    pub total_in_currency: Option<f64>,
     /// The lines.
     pub lines: Vec<CostLine>,
+}
+
+impl Cost {
+    /// The cost of these lines.
+    pub fn of(lines: Vec<CostLine>, currency: &Currency) -> Self {
+        let total_usd = lines.iter().fold(0.0, |sum, line| sum + line.usd);
+        Self { total_usd, total_in_currency: currency.converted(total_usd), lines }
+    }
 }
 
 /// One line of a cost: quantity × unit price.
@@ -131,8 +152,17 @@ pub struct TermCost {
     pub usd_per_gpu_hour: f64,
     /// USD for the run, or for a month of serving.
     pub usd: f64,
+    /// `usd` in the currency of `pricing.currency`; none where that is USD.
+    pub in_currency: Option<f64>,
     /// USD of the whole commitment that the term asks for, used or not; none where it asks for none.
     pub commitment_usd: Option<f64>,
-    /// Where the price is from.
+    /// Where the price is from: a list, or an own rate with what it was applied to.
     pub source: Source,
+    /// Source of the listed price that an own discount was taken off; none for a listed price or an own price.
+    pub list_source: Option<Source>,
+    /// Days from the date of the source to the scenario's day; negative where it is dated after that day. None where
+    /// either is not known.
+    pub age_days: Option<i64>,
+    /// Whether it is known to be older than 90 days on the scenario's day.
+    pub old: bool,
 }

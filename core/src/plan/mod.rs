@@ -1,6 +1,7 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod provenance;
 mod report;
 mod resolve;
 mod scenario;
@@ -11,7 +12,7 @@ mod warnings;
 
 pub use built_in::{built_in, built_in_named};
 pub use report::{
-    FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
+    FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };
 pub use scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 
@@ -48,10 +49,19 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
     let splits = splits::splits(catalog, scenario, training.as_ref(), serving.as_ref(), &mut warnings)?;
     warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
     warnings::about_question(catalog, scenario, &mut warnings);
-    let sources = warnings::sources(catalog, training.as_ref(), serving.as_ref(), &splits)?;
-    let mut plan =
-        Plan { scenario: scenario.clone(), training, serving, splits, warnings: Vec::new(), sources };
-    warnings::stale(scenario, &plan, &mut warnings)?;
+    warnings.extend(scenario.pricing.unused_own_rates(catalog));
+    let mut plan = Plan {
+        scenario: scenario.clone(),
+        training,
+        serving,
+        splits,
+        warnings: Vec::new(),
+        sources: Vec::new(),
+    };
+    let today = resolve::today(scenario)?;
+    provenance::complete(catalog, scenario, &mut plan, today)?;
+    warnings.extend(provenance::about_age(&plan, today));
+    warnings.extend(provenance::about_weakness(catalog, scenario, &plan)?);
     plan.warnings = warnings;
     Ok(plan)
 }

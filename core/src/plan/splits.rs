@@ -88,6 +88,8 @@ fn split(
     // From 0: the empty sum of floats is −0.
     let transfer_usd = moved.lines.iter().map(|line| line.usd).fold(0.0, |a, b| a + b);
     let months = scenario.serving.as_ref().map_or(0.0, |job| job.months);
+    let total_usd = training_usd + transfer_usd + serving_usd_per_month * months;
+    let currency = &scenario.pricing.currency;
     Split {
         train_on: train.and_then(|o| o.provider),
         training_shape: train.map(|o| o.shape.clone()),
@@ -99,7 +101,11 @@ fn split(
         transfer_gb: moved.gb,
         transfer_hours: moved.hours,
         transfer_lines: moved.lines,
-        total_usd: training_usd + transfer_usd + serving_usd_per_month * months,
+        total_usd,
+        training_in_currency: currency.converted(training_usd),
+        serving_per_month_in_currency: currency.converted(serving_usd_per_month),
+        transfer_in_currency: currency.converted(transfer_usd),
+        total_in_currency: currency.converted(total_usd),
         chosen: false,
     }
 }

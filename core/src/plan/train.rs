@@ -344,6 +344,6 @@ impl Whole<'_> {
             .shape
             .and_then(|s| object_storage(self.catalog, s.provider, gb, months, self.pricing.hours_per_month));
         lines.extend(storage);
-        Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
+        Cost::of(lines, &self.pricing.currency)
     }
 }

@@ -15,6 +15,7 @@ mod search;
 mod step;
 
 pub use check::MOST_GPUS;
+pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::TrainingConstants;
 pub use estimate::{search_layouts, step, training_step};
 pub use job::{Job, Sizes, model_flop_per_token};
