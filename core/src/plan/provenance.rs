@@ -72,10 +72,11 @@ pub fn about_weakness(catalog: &Catalog, scenario: &Scenario, plan: &Plan) -> Re
         FigureKind::Constants | FigureKind::Reliability => figure.source.confidence == Confidence::Unverified,
         _ => figure.source.confidence.is_weak(),
     });
-    let warning = |FigureSource { figure, source, .. }: FigureSource| {
-        let dated = if source.as_of.is_empty() { String::new() } else { format!(", {}", source.as_of) };
-        let text = format!("its source is {}: {}{dated}", source.confidence.name(), source.source);
-        Warning::new("weak_source", &figure, text)
+    let warning = |FigureSource { figure, kind, source, .. }: FigureSource| {
+        let detail = if kind == FigureKind::Constants { &source.note } else { &source.as_of };
+        let text = [&source.source, detail].map(String::as_str).join(", ");
+        let text = text.trim_end_matches(", ");
+        Warning::new("weak_source", &figure, format!("its source is {}: {text}", source.confidence.name()))
     };
     Ok(weak.map(warning).collect())
 }
@@ -114,12 +115,12 @@ impl<'a> Figures<'a> {
         }
         let wanted =
             |shape: &String, chosen: &Option<String>| which == Which::All || chosen.as_ref() == Some(shape);
-        for part in &plan.training {
+        if let Some(part) = &plan.training {
             for option in part.options.iter().filter(|option| wanted(&option.shape, &part.chosen)) {
                 figures.training(option, scenario)?;
             }
         }
-        for part in &plan.serving {
+        if let Some(part) = &plan.serving {
             for option in part.options.iter().filter(|option| wanted(&option.shape, &part.chosen)) {
                 figures.serving(option)?;
             }
@@ -290,18 +291,15 @@ impl<'a> Figures<'a> {
     /// A table of constants, or its rows of one generation, with how many of them are fitted.
     fn constants(&mut self, figure: &str, table: ConstantsTable, generation: Option<&str>) {
         let (fitted, sourced, assumed) = tally(table.text, generation);
-        let counted = fitted + sourced + assumed > 0;
-        let source = Source {
-            note: if counted {
-                format!("{fitted} fitted, {sourced} sourced, {assumed} assumed")
-            } else {
-                String::new()
-            },
-            ..undated(
-                table.from,
-                if counted && fitted == 0 { Confidence::Unverified } else { Confidence::Secondary },
-            )
+        let note = if table.text.is_empty() {
+            String::new()
+        } else {
+            format!("{fitted} fitted, {sourced} sourced, {assumed} assumed")
         };
+        // Mostly assumed is assumed.
+        let confidence =
+            if assumed > fitted + sourced { Confidence::Unverified } else { Confidence::Secondary };
+        let source = Source { note, ..undated(table.from, confidence) };
         self.add(FigureKind::Constants, figure.to_owned(), &source);
     }
 }
