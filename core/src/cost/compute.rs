@@ -221,7 +221,7 @@ fn way_out(catalog: &Catalog, shape: &Shape, pricing: &Pricing, terms: [Term; 2]
             rounded(rate.usd_per_gpu_hour),
             rate.term.words()
         ),
-        None => "give usd_per_gpu_hour, or pricing.own_rates, for a cost".to_owned(),
+        None => "give one in pricing.own_rates, or usd_per_gpu_hour".to_owned(),
     }
 }
 
