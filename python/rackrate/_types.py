@@ -897,17 +897,41 @@ class Cost(Answer):
 
     Attributes:
         total_usd: Sum of the lines, USD.
+        total_in_currency: The same in the currency of `pricing.currency`; none where that is USD.
         lines: The lines.
     """
 
     total_usd: float
+    total_in_currency: float | None
     lines: Rows[CostLine]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Cost:
         return cls(
             total_usd=given["total_usd"],
+            total_in_currency=given["total_in_currency"],
             lines=Rows(CostLine._read(item) for item in given["lines"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Currency(Answer):
+    """A currency and its rate, both given by the user: the catalogue's prices are in USD, and no rate is
+    built in.
+
+    Attributes:
+        code: ISO 4217 code, such as `EUR`.
+        per_usd: Units of it for one USD; 1 for USD itself.
+    """
+
+    code: str
+    per_usd: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Currency:
+        return cls(
+            code=given["code"],
+            per_usd=given["per_usd"],
         )
 
 Description: TypeAlias = dict[str, Any]
@@ -963,24 +987,39 @@ class DimensionTraffic(Answer):
             exposed_seconds=given["exposed_seconds"],
         )
 
+FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "transfer", "reliability", "constants"]
+"""Kind of a figure."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class FigureSource(Answer):
-    """A source with the figures of the plan that rest on it.
+    """A figure of the plan with the source that it rests on.
 
     Attributes:
-        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 (payg)`…
+        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 in all-commercial, pay-as-
+            you-go`…
+        kind: What kind of figure it is.
         source: The source.
+        age_days: Days from the date of the source to the scenario's day; negative where it is dated
+            after that day. None where either is not known.
+        old: Whether it is known to be older than 90 days on the scenario's day: matters for prices
+            above all.
     """
 
     figure: str
+    kind: FigureKind
     source: Source
+    age_days: int | None
+    old: bool
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> FigureSource:
         return cls(
             figure=given["figure"],
+            kind=given["kind"],
             source=Source._read(given["source"]),
+            age_days=given["age_days"],
+            old=given["old"],
         )
 
 
@@ -1494,6 +1533,43 @@ class Overlay(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class OwnRate(Answer):
+    """A rate or discount of your own for one term. It wins over the listed price of that term, and the
+    negotiated discount of the provider does not come on top of it.
+
+    Where several match a shape, one that names the shape wins over one that names the provider, and then
+    one that names the region over one that does not.
+
+    Attributes:
+        provider: All shapes of this provider; either this or `shape`.
+        shape: One shape.
+        region: Only in this region; in all if not given.
+        term: The term it is for.
+        discount: Share off the listed pay-as-you-go price, 0 to 0.99; either this or
+            `usd_per_gpu_hour`.
+        usd_per_gpu_hour: USD for one GPU and hour.
+    """
+
+    provider: Provider | None
+    shape: str | None
+    region: str | None
+    term: Term
+    discount: float | None
+    usd_per_gpu_hour: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> OwnRate:
+        return cls(
+            provider=given["provider"],
+            shape=given["shape"],
+            region=given["region"],
+            term=given["term"],
+            discount=given["discount"],
+            usd_per_gpu_hour=given["usd_per_gpu_hour"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pricing(Answer):
     """How to pay.
 
@@ -1502,15 +1578,25 @@ class Pricing(Answer):
             ranked pay-as-you-go, with a warning.
         hours_per_month: Hours in a month: 730 by Azure's convention.
         azure_region: Azure region; the cheapest with the shape if not given.
-        azure_discount: Negotiated discount on Azure's compute prices, 0 to 1.
-        oci_discount: Negotiated discount on OCI's compute prices, 0 to 1.
+        oci_region: OCI region. Its prices are the same in all commercial regions; an own rate may
+            hold in one.
+        azure_discount: Negotiated discount on every listed compute price of Azure, whatever the term,
+            0 to 0.99.
+        oci_discount: Negotiated discount on every listed compute price of OCI, whatever the term, 0
+            to 0.99.
+        own_rates: Your own rates: for terms that are not listed, such as every commitment on OCI, or
+            instead of the listed price.
+        currency: The currency that totals are shown in beside USD.
     """
 
     term: Term
     hours_per_month: float
     azure_region: str | None
+    oci_region: str | None
     azure_discount: float
     oci_discount: float
+    own_rates: Rows[OwnRate]
+    currency: Currency
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Pricing:
@@ -1518,8 +1604,11 @@ class Pricing(Answer):
             term=given["term"],
             hours_per_month=given["hours_per_month"],
             azure_region=given["azure_region"],
+            oci_region=given["oci_region"],
             azure_discount=given["azure_discount"],
             oci_discount=given["oci_discount"],
+            own_rates=Rows(OwnRate._read(item) for item in given["own_rates"]),
+            currency=Currency._read(given["currency"]),
         )
 
 
@@ -1935,17 +2024,27 @@ class TermCost(Answer):
         region: Region with the price.
         usd_per_gpu_hour: USD per GPU-hour.
         usd: USD for the run, or for a month of serving.
+        in_currency: `usd` in the currency of `pricing.currency`; none where that is USD.
         commitment_usd: USD of the whole commitment that the term asks for, used or not; none where it
             asks for none.
-        source: Where the price is from.
+        source: Where the price is from: a list, or an own rate with what it was applied to.
+        list_source: Source of the listed price that an own discount was taken off; none for a listed
+            price or an own price.
+        age_days: Days from the date of the source to the scenario's day; negative where it is dated
+            after that day. None where either is not known.
+        old: Whether it is known to be older than 90 days on the scenario's day.
     """
 
     term: Term
     region: str
     usd_per_gpu_hour: float
     usd: float
+    in_currency: float | None
     commitment_usd: float | None
     source: Source
+    list_source: Source | None
+    age_days: int | None
+    old: bool
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TermCost:
@@ -1954,8 +2053,12 @@ class TermCost(Answer):
             region=given["region"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
             usd=given["usd"],
+            in_currency=given["in_currency"],
             commitment_usd=given["commitment_usd"],
             source=Source._read(given["source"]),
+            list_source=None if given["list_source"] is None else Source._read(given["list_source"]),
+            age_days=given["age_days"],
+            old=given["old"],
         )
 
 
@@ -1978,6 +2081,10 @@ class ServingOption(Answer):
         usd_per_million_output_tokens: USD per million output tokens: the decode's share of the
             fleet's time. None without a price.
         usd_per_thousand_requests: USD per thousand requests. None without a price.
+        per_million_input_tokens_in_currency: `usd_per_million_input_tokens` in the currency of
+            `pricing.currency`; none where that is USD, or without a price.
+        per_million_output_tokens_in_currency: `usd_per_million_output_tokens` in that currency.
+        per_thousand_requests_in_currency: `usd_per_thousand_requests` in that currency.
         frontier: Best throughput per GPU for each interactivity on this shape.
         warnings: What the reader should know about this option.
     """
@@ -1994,6 +2101,9 @@ class ServingOption(Answer):
     usd_per_million_input_tokens: float | None
     usd_per_million_output_tokens: float | None
     usd_per_thousand_requests: float | None
+    per_million_input_tokens_in_currency: float | None
+    per_million_output_tokens_in_currency: float | None
+    per_thousand_requests_in_currency: float | None
     frontier: Rows[FrontierPoint]
     warnings: Rows[Warning]
 
@@ -2012,6 +2122,9 @@ class ServingOption(Answer):
             usd_per_million_input_tokens=given["usd_per_million_input_tokens"],
             usd_per_million_output_tokens=given["usd_per_million_output_tokens"],
             usd_per_thousand_requests=given["usd_per_thousand_requests"],
+            per_million_input_tokens_in_currency=given["per_million_input_tokens_in_currency"],
+            per_million_output_tokens_in_currency=given["per_million_output_tokens_in_currency"],
+            per_thousand_requests_in_currency=given["per_thousand_requests_in_currency"],
             frontier=Rows(FrontierPoint._read(item) for item in given["frontier"]),
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -2063,6 +2176,11 @@ class Split(Answer):
         transfer_hours: Hours that the move takes; 0 within one cloud.
         transfer_lines: The transfer, line by line.
         total_usd: Training, transfer, and the months of serving that the scenario counts, USD.
+        training_in_currency: `training_usd` in the currency of `pricing.currency`; none where that is
+            USD.
+        serving_per_month_in_currency: `serving_usd_per_month` in that currency.
+        transfer_in_currency: `transfer_usd` in that currency.
+        total_in_currency: `total_usd` in that currency.
         chosen: Whether this is what the scenario asks for.
     """
 
@@ -2077,6 +2195,10 @@ class Split(Answer):
     transfer_hours: float
     transfer_lines: Rows[CostLine]
     total_usd: float
+    training_in_currency: float | None
+    serving_per_month_in_currency: float | None
+    transfer_in_currency: float | None
+    total_in_currency: float | None
     chosen: bool
 
     @classmethod
@@ -2093,6 +2215,10 @@ class Split(Answer):
             transfer_hours=given["transfer_hours"],
             transfer_lines=Rows(CostLine._read(item) for item in given["transfer_lines"]),
             total_usd=given["total_usd"],
+            training_in_currency=given["training_in_currency"],
+            serving_per_month_in_currency=given["serving_per_month_in_currency"],
+            transfer_in_currency=given["transfer_in_currency"],
+            total_in_currency=given["total_in_currency"],
             chosen=given["chosen"],
         )
 
@@ -2461,6 +2587,7 @@ __all__ = [
     "CostItem",
     "CostLine",
     "CrossCloudPair",
+    "Currency",
     "Description",
     "Dimension",
     "DimensionTraffic",
@@ -2469,6 +2596,7 @@ __all__ = [
     "EnergyScope",
     "Fabric",
     "FabricKind",
+    "FigureKind",
     "FigureSource",
     "FrontierPoint",
     "GoodputLosses",
@@ -2485,6 +2613,7 @@ __all__ = [
     "ModelPreset",
     "ModelRef",
     "Overlay",
+    "OwnRate",
     "PipelineSchedule",
     "Plan",
     "Precision",
