@@ -141,7 +141,8 @@ def headline(plan: Plan) -> tuple[str, ...]:
         months = plan.scenario.serving.months if plan.scenario.serving else 0
         lines.append(
             f"Together {shown(split.total_usd, split.total_in_currency)} {code} with {months:g} months of service"
-            f" and {shown(split.transfer_usd, split.transfer_in_currency)} {code} to move {amount(split.transfer_gb)} GB of weights."
+            f" and {shown(split.transfer_usd, split.transfer_in_currency)} {code}"
+            f" to move {amount(split.transfer_gb)} GB of weights."
         )
     return tuple(lines)
 
