@@ -79,8 +79,10 @@ fn cheapest(
     pricing: &Pricing,
     asked: Option<&str>,
 ) -> Option<Rate> {
-    let prices: Vec<&Price> = catalog.prices_of(shape).collect();
     let own = pricing.own_rates_of(catalog, shape, term);
+    let discounts = own.iter().any(|own| own.discount.is_some());
+    let counts = |price: &&Price| price.term == term || discounts && price.term == Term::Payg;
+    let prices: Vec<&Price> = catalog.prices_of(shape).filter(counts).collect();
     let mut regions: Vec<Option<&str>> = Vec::new();
     match asked {
         Some(_) => regions.push(asked),

@@ -3,7 +3,7 @@
 use super::report::{FigureKind, FigureSource, Plan, ServingOption, Split, TrainingOption};
 use super::scenario::Scenario;
 use super::warnings::largest_cluster;
-use crate::catalog::{Catalog, Confidence, Day, Shape, Source};
+use crate::catalog::{Age, Catalog, Confidence, Day, Shape, Source};
 use crate::cost::{Cost, CostItem, CostLine, TermCost};
 use crate::error::Error;
 use crate::kernel::Family;
@@ -24,7 +24,7 @@ pub fn complete(
     for term in training.chain(serving).flatten() {
         let age = today.and_then(|today| term.source.age(today));
         term.age_days = age.map(|age| age.days);
-        term.old = age.is_some_and(|age| age.is_old());
+        term.old = age.is_some_and(Age::is_old);
     }
     plan.sources = Figures::of(catalog, scenario, plan, today, Which::All)?;
     Ok(())
@@ -142,7 +142,7 @@ impl<'a> Figures<'a> {
     }
 
     fn add(&mut self, kind: FigureKind, figure: String, source: &Source) {
-        if self.out.iter().any(|known| known.figure == figure) {
+        if self.knows(&figure) {
             return;
         }
         let age = self.today.and_then(|today| source.age(today));
@@ -152,8 +152,12 @@ impl<'a> Figures<'a> {
             kind,
             source: source.clone(),
             age_days: age.map(|age| age.days),
-            old: price && age.is_some_and(|age| age.is_old()),
+            old: price && age.is_some_and(Age::is_old),
         });
+    }
+
+    fn knows(&self, figure: &str) -> bool {
+        self.out.iter().any(|known| known.figure == figure)
     }
 
     fn model(&mut self, model: &ModelRef) -> Result<(), Error> {
@@ -290,6 +294,10 @@ impl<'a> Figures<'a> {
 
     /// A table of constants, or its rows of one generation, with how many of them are fitted.
     fn constants(&mut self, figure: &str, table: ConstantsTable, generation: Option<&str>) {
+        // Reading a table takes longer than all else here.
+        if self.knows(figure) {
+            return;
+        }
         let (fitted, sourced, assumed) = tally(table.text, generation);
         let note = if table.text.is_empty() {
             String::new()

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use rackrate::catalog::{Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use serde::Serialize;
 
+/// Writes a table.
+type Block = fn(&Catalog) -> String;
+
 /// Blocks of METHODS.md by name.
-const BLOCKS: [(&str, fn(&Catalog) -> String); 7] = [
+const BLOCKS: [(&str, Block); 7] = [
     ("gpus", gpus),
     ("shapes", shapes),
     ("prices", prices),
