@@ -94,6 +94,31 @@ proptest! {
     }
 
     #[test]
+    fn own_rates_are_refused_by_name_or_used(
+        provider in prop::option::of(prop::sample::select(vec![Provider::Azure, Provider::Oci])),
+        shape in prop::option::of(prop::sample::select(vec![AZURE, OCI, "bm gpu h100 8", "", "H100"])),
+        region in prop::option::of(prop::sample::select(vec!["eastus", "us-ashburn-1", "all-commercial", "", "é"])),
+        at in 0..8usize,
+        discount in prop::option::of(prop_oneof![0.0..0.99f64, prop::num::f64::ANY]),
+        usd_per_gpu_hour in prop::option::of(prop_oneof![0.1..50.0f64, prop::num::f64::ANY]),
+        asked in prop::option::of(Just("eastus".to_owned())),
+    ) {
+        let mut scenario = training(&[AZURE, OCI]);
+        scenario.pricing.term = Term::ALL[at];
+        scenario.pricing.azure_region = asked;
+        let (shape, region) = (shape.map(str::to_owned), region.map(str::to_owned));
+        scenario.pricing.own_rates =
+            vec![OwnRate { provider, shape, region, term: Term::ALL[at], discount, usd_per_gpu_hour }];
+        match plan(Catalog::embedded().unwrap(), &scenario) {
+            Err(error) => prop_assert!(error.field().starts_with("pricing.own_rates[0]"), "{}", error),
+            Ok(plan) => for option in plan.training.unwrap().options {
+                let usd = option.cost.unwrap().total_usd;
+                prop_assert!(usd.is_finite() && usd > 0.0);
+            },
+        }
+    }
+
+    #[test]
     fn totals_in_a_currency_are_the_totals_times_its_rate(per_usd in 0.01..1e7f64) {
         let mut scenario = training(&[AZURE, OCI]);
         let dollars = answer(&scenario);

@@ -48,7 +48,7 @@ impl Currency {
                 expected: "three capital letters such as EUR".to_owned(),
             });
         }
-        // From a twentieth of the dearest currency's USD (about 3) to ten times the cheapest one's (about 1.5 million).
+        // Wide of every currency in use: what lies outside is a slip of unit.
         check_range("pricing.currency.per_usd", self.per_usd, 0.01, 1e7)?;
         if self.code == USD && self.per_usd != 1.0 {
             return Err(Error::Conflict {

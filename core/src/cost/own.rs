@@ -17,7 +17,7 @@ use crate::quantity::Warning;
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct OwnRate {
-    /// All shapes of this provider; either this or `shape`.
+    /// All shapes of this provider; this or `shape` must be given.
     #[serde(default)]
     pub provider: Option<Provider>,
     /// One shape.
