@@ -1541,7 +1541,7 @@ class OwnRate(Answer):
     one that names the region over one that does not.
 
     Attributes:
-        provider: All shapes of this provider; either this or `shape`.
+        provider: All shapes of this provider; this or `shape` must be given.
         shape: One shape.
         region: Only in this region; in all if not given.
         term: The term it is for.
