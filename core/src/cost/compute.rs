@@ -19,7 +19,7 @@ pub struct Rate {
 }
 
 impl Pricing {
-    /// Refuses what makes no sense, and regions that no Azure price knows.
+    /// Refuses what makes no sense, and regions that nobody knows.
     ///
     /// # Errors
     /// `OutOfRange` or `UnknownName`, with paths below `pricing`.
@@ -27,24 +27,7 @@ impl Pricing {
         check_range("pricing.hours_per_month", self.hours_per_month, 672.0, 744.0)?;
         check_range("pricing.azure_discount", self.azure_discount, 0.0, 0.99)?;
         check_range("pricing.oci_discount", self.oci_discount, 0.0, 0.99)?;
-        if let Some(region) = &self.azure_region {
-            let mut known: Vec<&str> = catalog
-                .prices
-                .iter()
-                .filter(|price| price.provider == Provider::Azure)
-                .map(|price| price.region.as_str())
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            if !known.contains(&region.as_str()) {
-                return Err(Error::unknown_name(
-                    "pricing.azure_region",
-                    "Azure region with prices",
-                    region,
-                    known,
-                ));
-            }
-        }
+        self.with_regions(catalog)?;
         Ok(())
     }
 

@@ -17,6 +17,8 @@ pub struct Pricing {
     pub hours_per_month: f64,
     /// Azure region; the cheapest with the shape if not given.
     pub azure_region: Option<String>,
+    /// OCI region, where data leave or arrive. Its compute prices are the same in every commercial region.
+    pub oci_region: Option<String>,
     /// Negotiated discount on Azure's compute prices, 0 to 1.
     pub azure_discount: f64,
     /// Negotiated discount on OCI's compute prices, 0 to 1.
@@ -29,6 +31,7 @@ impl Default for Pricing {
             term: Term::Payg,
             hours_per_month: 730.0,
             azure_region: None,
+            oci_region: None,
             azure_discount: 0.0,
             oci_discount: 0.0,
         }
@@ -47,13 +50,29 @@ pub struct TransferChoice {
     pub weight_releases: u32,
     /// Checkpoints, with optimiser state, moved besides.
     pub checkpoints: u32,
-    /// Rate of the path, Gb/s. Default 10: the largest circuit of Oracle Interconnect for Azure in the catalogue.
+    /// Rate of the path, Gb/s; over the interconnect one of the circuits that the pair of regions offers. Default 10: the
+    /// largest of them in the catalogue.
     pub gbit_per_s: f64,
+    /// Your own price of the ExpressRoute circuit, USD a month, used instead of a listed one.
+    pub circuit_usd_per_month: Option<f64>,
+    /// Your own price of the ExpressRoute gateway, USD an hour, used instead of a listed one.
+    pub gateway_usd_per_hour: Option<f64>,
+    /// Your own price of data that leave the cloud, USD a decimal GB, used instead of the listed tariff: out to the internet,
+    /// or out of Azure over a metered circuit.
+    pub data_usd_per_gb: Option<f64>,
 }
 
 impl Default for TransferChoice {
     fn default() -> Self {
-        Self { path: TransferPath::Internet, weight_releases: 1, checkpoints: 0, gbit_per_s: 10.0 }
+        Self {
+            path: TransferPath::Internet,
+            weight_releases: 1,
+            checkpoints: 0,
+            gbit_per_s: 10.0,
+            circuit_usd_per_month: None,
+            gateway_usd_per_hour: None,
+            data_usd_per_gb: None,
+        }
     }
 }
 

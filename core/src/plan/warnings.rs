@@ -72,8 +72,7 @@ pub fn about(
     }
 }
 
-/// Warnings about the question itself: lengths past the model's context, other weights served than trained, a region
-/// whose tariffs are not known.
+/// Warnings about the question itself: lengths past the model's context, other weights served than trained.
 pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec<Warning>) {
     let context = |model: &ModelRef| match model {
         ModelRef::Name(name) => catalog.model("model", name).ok().and_then(|preset| preset.max_positions),
@@ -99,29 +98,6 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
     if models.is_some_and(|(trained, served)| trained != served) {
         let text = "another model is served than trained: the one that is trained moves".to_owned();
         warnings.push(Warning::new("models_differ", "serving.model", text));
-    }
-    let moves = scenario.training.is_some() && scenario.serving.is_some();
-    if let Some(region) = scenario.pricing.azure_region.as_ref().filter(|_| moves) {
-        const PRICED: [&str; 13] = [
-            "us",
-            "canada",
-            "europe",
-            "uk",
-            "france",
-            "germany",
-            "sweden",
-            "norway",
-            "switzerland",
-            "italy",
-            "poland",
-            "spain",
-            "mexico",
-        ];
-        if !PRICED.iter().any(|zone| region.contains(zone)) {
-            let text =
-                format!("egress from {region} is priced as from North America or Europe: its own is higher");
-            warnings.push(Warning::new("egress_zone", "pricing.azure_region", text));
-        }
     }
 }
 
