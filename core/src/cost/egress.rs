@@ -33,7 +33,8 @@ pub(super) fn price(catalog: &Catalog, from: &End, choice: &TransferChoice, out:
     }
     if out.gb - covered > 1e-9 * out.gb {
         let rest = out.gb - covered;
-        out.unpriced.push(format!("egress of {rest:.0} GB from {zone} in the tiers whose price is not known"));
+        out.unpriced
+            .push(format!("egress of {rest:.0} GB from {zone} in the tiers whose price is not known"));
     }
 }
 
@@ -45,7 +46,8 @@ fn zone(catalog: &Catalog, from: &End, out: &mut Move) -> Option<String> {
             Provider::Azure => ("pricing.azure_region", "Azure"),
             Provider::Oci => ("pricing.oci_region", "OCI"),
         };
-        let text = format!("the {cloud} region is not given: egress is priced as from {zone}; others cost more");
+        let text =
+            format!("the {cloud} region is not given: egress is priced as from {zone}; others cost more");
         out.warnings.push(Warning::new("egress_zone", field, text));
         return Some(zone.to_owned());
     };

@@ -53,7 +53,13 @@ pub(super) fn check_regions(catalog: &Catalog, pricing: &Pricing, gbit: f64) -> 
     let mut pairs: Vec<&CrossCloudPair> = catalog.pairs.iter().collect();
     pairs.sort_by_key(|pair| nearness(catalog, pair, azure, oci));
     for (i, pair) in pairs.iter().enumerate() {
-        let lead = if i == 0 { "; nearest is" } else if i == 1 { "; also joined are" } else { "," };
+        let lead = if i == 0 {
+            "; nearest is"
+        } else if i == 1 {
+            "; also joined are"
+        } else {
+            ","
+        };
         message.push_str(&format!("{lead} {} with {}", pair.azure_region, pair.oci_region));
     }
     Err(Error::Conflict { field: field.to_owned(), message })
@@ -105,7 +111,8 @@ pub(super) fn route<'a>(
         // The first of the table where several are as near.
         .min_by_key(|pair| nearness(catalog, pair, azure, oci));
     let Some(pair) = pair else {
-        out.unpriced.push(format!("an interconnect of {} Gb/s, which no pair of regions offers", choice.gbit_per_s));
+        out.unpriced
+            .push(format!("an interconnect of {} Gb/s, which no pair of regions offers", choice.gbit_per_s));
         return Route { pair: None, gateway: None };
     };
     named(pair, azure, oci, from.provider, out);
@@ -269,8 +276,7 @@ fn circuit(
                     && widest(tariff) >= gbit
             });
             let Some((tariff, usd)) = found.and_then(|tariff| Some((tariff, tariff.usd?))) else { continue };
-            let lines =
-                vec![line(tariff, "ExpressRoute circuit", &tariff.destination, months, "month", usd)];
+            let lines = vec![line(tariff, "ExpressRoute circuit", &tariff.destination, months, "month", usd)];
             offers.push(Offer { circuit: Some(tariff), plan, lines, unpriced: None });
         }
     }

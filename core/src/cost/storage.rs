@@ -371,7 +371,10 @@ impl Kept<'_> {
         }
         let apart: Vec<&str> = catalog.bought_apart(self.tier).map(|row| row.name.as_str()).collect();
         if !apart.is_empty() && self.own_usd_per_gib_month.is_none() {
-            let text = format!("the capacity is priced; not in the totals is what is bought apart: {}", apart.join(", "));
+            let text = format!(
+                "the capacity is priced; not in the totals is what is bought apart: {}",
+                apart.join(", ")
+            );
             out.push(Warning::new("price_missing", name, text));
         }
         if let Some(asked) = self.asked_tib.filter(|asked| self.provisioned_tib > asked * (1.0 + 1e-9)) {

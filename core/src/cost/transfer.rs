@@ -83,9 +83,10 @@ impl TransferChoice {
             if self.path == TransferPath::Internet && !over_internet {
                 return Err(Error::Conflict {
                     field: field.to_owned(),
-                    message: "the internet has neither circuit nor gateway: leave it out, or set transfer.path to \
+                    message:
+                        "the internet has neither circuit nor gateway: leave it out, or set transfer.path to \
                               interconnect"
-                        .to_owned(),
+                            .to_owned(),
                 });
             }
         }
@@ -126,10 +127,7 @@ pub fn move_between(
     };
     match choice.path {
         TransferPath::Internet => {
-            out.links.push(Link {
-                name: "path over the internet".to_owned(),
-                gbit_per_s: choice.gbit_per_s,
-            });
+            out.links.push(Link { name: "path over the internet".to_owned(), gbit_per_s: choice.gbit_per_s });
             out.finish(to, bytes);
             egress::price(catalog, from, choice, &mut out);
         }

@@ -6,9 +6,7 @@ use crate::catalog::{Catalog, Provider, Shape};
 use crate::cost::{Kept, StoredData, StoredKind};
 use crate::error::Error;
 use crate::quantity::{GB, Warning};
-use crate::training::{
-    CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, Reliability,
-};
+use crate::training::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, Reliability};
 
 /// What is kept in each cloud.
 pub struct Stored<'a>([(Provider, Vec<Kept<'a>>); 2]);
@@ -51,10 +49,10 @@ pub fn links(
         .zip(shape)
         .filter(|(tier, _)| tier.named)
         .and_then(|(tier, shape)| catalog.remote_disk_limit(tier.tier, &shape.name));
-    out.extend(disks.map(|(each, _)| CheckpointLink {
-        bound: CheckpointBound::VmDisks,
-        gb_per_s: nodes * each / GB,
-    }));
+    out.extend(
+        disks
+            .map(|(each, _)| CheckpointLink { bound: CheckpointBound::VmDisks, gb_per_s: nodes * each / GB }),
+    );
     out
 }
 
@@ -66,11 +64,8 @@ pub fn report(
     nodes: f64,
 ) -> Vec<StoredData> {
     let nic = shape.and_then(|shape| shape.frontend_gbit_per_s).map(|gbit| nodes * gbit / 8.0);
-    let writing = links
-        .iter()
-        .filter(|link| !of_storage(link.bound))
-        .map(|link| link.gb_per_s)
-        .min_by(f64::total_cmp);
+    let writing =
+        links.iter().filter(|link| !of_storage(link.bound)).map(|link| link.gb_per_s).min_by(f64::total_cmp);
     let rate = |kind| match kind {
         StoredKind::Checkpoints => writing,
         StoredKind::Dataset => nic,

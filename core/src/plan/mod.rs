@@ -47,7 +47,8 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
         .map(|job| serve::options(catalog, job, pricing).map_err(|error| error.within("serving")));
     let serving = serving.transpose()?;
     let mut warnings = Vec::new();
-    let splits = splits::splits(catalog, scenario, pricing, training.as_ref(), serving.as_ref(), &mut warnings)?;
+    let splits =
+        splits::splits(catalog, scenario, pricing, training.as_ref(), serving.as_ref(), &mut warnings)?;
     warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
     warnings::about_question(catalog, scenario, &mut warnings);
     let sources = warnings::sources(catalog, training.as_ref(), serving.as_ref(), &splits)?;

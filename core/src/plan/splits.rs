@@ -52,8 +52,7 @@ pub fn splits(
                         + CHECKPOINT_BYTES_PER_PARAMETER * trained * f64::from(choice.checkpoints);
                     let from = source(catalog, pricing, train_on, train);
                     let (to, about) = destination(catalog, scenario, pricing, (serve_on, serve), bytes);
-                    let mut moved =
-                        move_between(catalog, &from, &to, bytes, choice, pricing.hours_per_month);
+                    let mut moved = move_between(catalog, &from, &to, bytes, choice, pricing.hours_per_month);
                     moved.warnings.extend(about);
                     moved
                 }
@@ -118,10 +117,7 @@ fn destination(
 /// The front-end networks of so many nodes; none where they are not known.
 fn front_end(catalog: &Catalog, shape: &str, nodes: u32) -> Option<Link> {
     let gbit = catalog.shape("shape", shape).ok()?.frontend_gbit_per_s?;
-    Some(Link {
-        name: format!("front-end networks of {nodes} {shape}"),
-        gbit_per_s: f64::from(nodes) * gbit,
-    })
+    Some(Link { name: format!("front-end networks of {nodes} {shape}"), gbit_per_s: f64::from(nodes) * gbit })
 }
 
 /// The region of a cloud: the one that was asked for, else the one of the price; none where a price holds in all of them.

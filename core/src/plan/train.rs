@@ -6,13 +6,16 @@ use super::resolve::{candidates, global_batch};
 use super::scenario::TrainingJob;
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Gpu, Shape};
-use crate::cost::{Cost, CostItem, Kept, Pricing, Rate, chosen_rate, compute_line, storage_lines, term_warnings, terms};
+use crate::cost::{
+    Cost, CostItem, Kept, Pricing, Rate, chosen_rate, compute_line, storage_lines, term_warnings, terms,
+};
 use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::training::{
-    CheckpointLink, GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within, step,
+    CheckpointLink, GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within,
+    step,
 };
 
 /// A cloud's place to train, or a bare GPU.
@@ -299,8 +302,8 @@ impl Whole<'_> {
         if let Some(rate) = &rate {
             warnings.extend(term_warnings(rate, paid_gpus, hours, &shape));
         }
-        let cost = rate
-            .map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &mut warnings));
+        let cost =
+            rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &mut warnings));
         let storage = keep::report(place.shape, self.kept, &links, f64::from(nodes));
         let ratio = |end: f64| run.days * end / run.step.step_seconds;
         TrainingOption {
