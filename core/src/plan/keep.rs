@@ -87,11 +87,11 @@ pub fn assumed(links: &[CheckpointLink], shape: &str) -> Vec<Warning> {
         let rate = link.gb_per_s;
         let text = match link.bound {
             CheckpointBound::AssumedStorage => format!(
-                "no storage tier with a known throughput is named: storage is taken to take checkpoints at {rate:.0} \
-                 GB/s, as Llama 3's did"
+                "no storage tier with a known throughput is named: it is assumed to take checkpoints at {rate:.0} GB/s, \
+                 as Llama 3's storage did"
             ),
             CheckpointBound::AssumedNode => format!(
-                "the front-end network of its nodes is not known: they are taken to write checkpoints at {rate:.0} GB/s \
+                "the front-end network of its nodes is not known: they are assumed to write checkpoints at {rate:.0} GB/s \
                  together, 40 Gb/s each"
             ),
             _ => return None,
