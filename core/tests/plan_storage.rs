@@ -310,3 +310,20 @@ fn a_data_set_is_read_at_the_slower_of_tier_and_nodes() {
     let found = read(&scenario);
     assert!(near(found.read_hours.unwrap(), 100e3 / found.gb_per_s.unwrap() / 3600.0));
 }
+
+#[test]
+fn storage_that_nothing_uses_is_said() {
+    let mut serving = built_in_named("serve-70b").unwrap();
+    serving.serving.as_mut().unwrap().shapes = vec!["BM.GPU.H200.8".to_owned()];
+    assert!(answer(&serving).warnings_of("storage_unused").next().is_none());
+    serving.storage.oci.dataset = Some("oci-lustre-1000".to_owned());
+    assert!(
+        answer(&serving).warnings_of("storage_unused").next().unwrap().message.contains("nothing is trained")
+    );
+    let mut bare = scenario("BM.GPU.H100.8");
+    let job = bare.training.as_mut().unwrap();
+    (job.shapes, job.gpu) = (Vec::new(), Some("H100-SXM".to_owned()));
+    bare.storage = serving.storage;
+    assert!(answer(&bare).warnings_of("storage_unused").next().unwrap().message.contains("bare GPU"));
+    assert!(option(&bare).storage.is_empty());
+}

@@ -13,8 +13,27 @@ fn catalog() -> &'static Catalog {
 }
 
 fn overlaid(json: &str) -> Catalog {
+    over(catalog(), json)
+}
+
+fn over(catalog: &Catalog, json: &str) -> Catalog {
     let value: Value = serde_json::from_str(json).unwrap();
-    catalog().overlaid(&read::<Overlay>(&value).unwrap()).unwrap()
+    catalog.overlaid(&read::<Overlay>(&value).unwrap()).unwrap()
+}
+
+/// The catalogue with [`CIRCUITS`] in place of every circuit and gateway of Azure.
+fn with_own_circuits() -> Catalog {
+    let mut bare = catalog().clone();
+    bare.transfers.retain(|tariff| {
+        tariff.provider == Provider::Oci
+            || !matches!(
+                tariff.kind,
+                TransferKind::InterconnectPort
+                    | TransferKind::InterconnectData
+                    | TransferKind::InterconnectGateway
+            )
+    });
+    over(&bare, CIRCUITS)
 }
 
 /// 8B trained on Azure, served on OCI, one shape each: quick to plan.
@@ -116,7 +135,10 @@ fn every_zone_of_a_region_has_a_tariff_from_the_table() {
     for region in &catalog().regions {
         let from = end(region.provider, Some(&region.name), &[]);
         let found = moved(catalog(), &from, &to(region.provider), 11_000.0, &TransferChoice::default());
-        let zone = region.egress_zone.as_deref().unwrap();
+        let Some(zone) = region.egress_zone.as_deref() else {
+            assert!(found.lines.is_empty() && found.unpriced[0].contains(&region.name));
+            continue;
+        };
         let tariffs: Vec<_> = catalog()
             .transfers
             .iter()
@@ -268,7 +290,7 @@ const CIRCUITS: &str = r#"{"transfers": [
 
 #[test]
 fn both_ports_the_circuit_and_its_data_are_paid_for() {
-    let own = overlaid(CIRCUITS);
+    let own = with_own_circuits();
     let (azure, oci) =
         (end(Provider::Azure, Some("eastus"), &[]), end(Provider::Oci, Some("us-ashburn-1"), &[]));
     let choice = TransferChoice { path: TransferPath::Interconnect, ..TransferChoice::default() };
@@ -404,7 +426,7 @@ proptest! {
     ) {
         let path = if own { TransferPath::Internet } else { TransferPath::Interconnect };
         let choice = TransferChoice { path, gbit_per_s: [1.0, 2.0, 5.0, 10.0][at], ..TransferChoice::default() };
-        for catalog in [catalog(), &overlaid(CIRCUITS)] {
+        for catalog in [catalog(), &with_own_circuits()] {
             let few = moved(catalog, &from, &to, gb, &choice);
             let many = moved(catalog, &from, &to, gb + more, &choice);
             prop_assert!(many.hours >= few.hours);

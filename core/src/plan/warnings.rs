@@ -3,6 +3,7 @@
 use super::report::{FigureSource, Plan, ServingPlan, Split, TrainingPlan};
 use super::scenario::Scenario;
 use crate::catalog::{Catalog, LimitClaim, Source};
+use crate::cost::StorageChoice;
 use crate::error::Error;
 use crate::model::ModelRef;
 use crate::quantity::Warning;
@@ -72,7 +73,8 @@ pub fn about(
     }
 }
 
-/// Warnings about the question itself: lengths past the model's context, other weights served than trained.
+/// Warnings about the question itself: lengths past the model's context, other weights served than trained, storage
+/// that nothing uses.
 pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec<Warning>) {
     let context = |model: &ModelRef| match model {
         ModelRef::Name(name) => catalog.model("model", name).ok().and_then(|preset| preset.max_positions),
@@ -98,6 +100,17 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
     if models.is_some_and(|(trained, served)| trained != served) {
         let text = "another model is served than trained: the one that is trained moves".to_owned();
         warnings.push(Warning::new("models_differ", "serving.model", text));
+    }
+    if scenario.storage != StorageChoice::default() {
+        let nobody = match &scenario.training {
+            None => Some("nothing is trained"),
+            Some(job) if job.gpu.is_some() => Some("a bare GPU belongs to no cloud"),
+            Some(_) => None,
+        };
+        warnings.extend(nobody.map(|why| {
+            let text = format!("{why}: what is said of storage counts nowhere");
+            Warning::new("storage_unused", "storage", text)
+        }));
     }
 }
 
