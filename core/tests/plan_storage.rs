@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use rackrate::Error;
-use rackrate::catalog::{Catalog, Provider, StorageTier, TierBilling};
+use rackrate::catalog::{Catalog, Overlay, Provider, StorageTier, TierBilling};
 use rackrate::cost::{CostItem, Kept, StorageChoice, StoredKind, storage_lines};
+use rackrate::input::{Value, read};
 use rackrate::plan::{Plan, Scenario, TrainingOption, built_in_named, plan};
 use rackrate::quantity::{GB, TIB};
 use rackrate::training::{CheckpointBound, Reliability};
@@ -58,7 +59,7 @@ fn tiers() -> Vec<&'static StorageTier> {
 
 /// What keeping so many GB on a tier for a month provisions and costs; none if one file system cannot hold it.
 fn month(tier: &StorageTier, gb: f64) -> Option<(Kept<'static>, f64)> {
-    let kept = named(tier.provider, &tier.name).kept(catalog(), tier.provider, gb, 0.0).ok()?;
+    let kept = named(tier.provider, &tier.name).kept(catalog(), (tier.provider, None), gb, 0.0).ok()?;
     let usd = storage_lines(catalog(), &kept, 1.0, 730.0).0.iter().map(|line| line.usd).sum();
     Some((kept.into_iter().find(|data| data.kind == StoredKind::Checkpoints).unwrap(), usd))
 }
@@ -326,4 +327,37 @@ fn storage_that_nothing_uses_is_said() {
     bare.storage = serving.storage;
     assert!(answer(&bare).warnings_of("storage_unused").next().unwrap().message.contains("bare GPU"));
     assert!(option(&bare).storage.is_empty());
+}
+
+#[test]
+fn the_price_of_the_region_asked_for_is_taken_where_it_is_known() {
+    let row = |name: &str, region: &str, usd: f64| {
+        format!(
+            r#"{{"name": "{name}", "provider": "azure", "service": "Fast Files", "tier": "Quick", "region": "{region}",
+                "usd": {usd}, "usd_per": "gib_month", "throughput": 100, "throughput_per": "mb_per_s_per_tib"}}"#
+        )
+    };
+    let rows = [row("quick", "eastus", 0.1), row("quick-westeurope", "westeurope", 0.2)].join(", ");
+    let value: Value = serde_json::from_str(&format!(r#"{{"storage": [{rows}]}}"#)).unwrap();
+    let overlay: Overlay = read(&value).unwrap();
+    let plan_in = |region: &str, tier: &str| {
+        let mut scenario = scenario("Standard_ND96isr_H100_v5");
+        scenario.overlay = Some(overlay.clone());
+        scenario.pricing.azure_region = Some(region.to_owned());
+        scenario.storage.azure.dataset = Some(tier.to_owned());
+        let plan = answer(&scenario);
+        let option = plan.training.as_ref().unwrap().options[0].clone();
+        let line = option.cost.unwrap().lines.into_iter().find(|line| line.what.contains("Quick")).unwrap();
+        let elsewhere = option
+            .warnings
+            .iter()
+            .any(|w| w.code == "price_of_another_region" && w.about.starts_with("quick"));
+        (option.storage[1].tier.clone(), near(line.unit_usd, 0.1 * 1e9 / 1_073_741_824.0), elsewhere)
+    };
+    assert_eq!(plan_in("eastus", "quick"), ("quick".to_owned(), true, false));
+    assert_eq!(plan_in("westeurope", "quick"), ("quick-westeurope".to_owned(), false, false));
+    // No price of the region: the one that is known, and a word of it.
+    assert_eq!(plan_in("westus3", "quick"), ("quick".to_owned(), true, true));
+    // A name that says a region means it.
+    assert_eq!(plan_in("eastus", "quick-westeurope"), ("quick-westeurope".to_owned(), false, true));
 }

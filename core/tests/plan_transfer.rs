@@ -385,6 +385,40 @@ fn a_new_pair_of_regions_arrives_by_overlay() {
     assert_eq!((error.field(), error.code()), ("pairs[0].oci_region", "unknown_name"));
 }
 
+#[test]
+fn scale_units_add_up_to_the_circuit() {
+    let units = r#"{"transfers": [
+        {"provider": "azure", "kind": "interconnect_gateway", "origin": "Scale unit", "destination": "eastus",
+         "usd": 0.2, "usd_per": "hour", "gbit_per_s": 2},
+        {"provider": "azure", "kind": "interconnect_gateway", "origin": "Virtual WAN scale unit", "destination": "eastus",
+         "usd": 0.1, "usd_per": "hour", "gbit_per_s": 2}]}"#;
+    let own = over(&with_own_circuits(), units);
+    let (azure, oci) = (end(Provider::Azure, Some("eastus"), &[]), end(Provider::Oci, None, &[]));
+    let choice =
+        TransferChoice { path: TransferPath::Interconnect, gbit_per_s: 5.0, ..TransferChoice::default() };
+    let out = moved(&own, &azure, &oci, 22_500.0, &choice);
+    // Three units of 2 Gb/s carry 5 Gb/s, and cost less than a gateway of 10.
+    let line = out.lines.iter().find(|line| line.what.contains("gateway")).unwrap();
+    assert!(near(line.usd, 10.0 * 3.0 * 0.2) && line.what.starts_with("3 ×"), "{line:?}");
+    assert_eq!(out.links.iter().find(|link| link.name.contains("gateway")).unwrap().gbit_per_s, 6.0);
+    assert!(near(out.hours, 10.0));
+}
+
+#[test]
+fn a_price_without_a_region_names_none() {
+    // Your own price of a GPU-hour on a shape that has no listed price: no region is known, and one is not made up.
+    let mut bare = scenario();
+    let mut catalog = catalog().clone();
+    catalog.prices.retain(|price| price.provider == Provider::Oci);
+    bare.training.as_mut().unwrap().usd_per_gpu_hour = Some(2.0);
+    bare.serving.as_mut().unwrap().usd_per_gpu_hour = Some(2.0);
+    let plan = plan(&catalog, &bare).unwrap();
+    let split = plan.chosen_split().unwrap();
+    assert_eq!(split.transfer_from, None);
+    assert_eq!(plan.warnings_of("egress_zone").next().unwrap().about, "pricing.azure_region");
+    assert!(!split.transfer_lines.is_empty());
+}
+
 fn ends() -> impl Strategy<Value = (End, End)> {
     let rates = || prop::collection::vec(0.1..2000.0f64, 0..3);
     let azure = prop::sample::select(vec![

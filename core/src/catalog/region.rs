@@ -72,6 +72,14 @@ impl Catalog {
         find(field, kind, name, &here, |region| (&region.name, &region.aliases)).copied()
     }
 
+    /// Whether `name` is one region of `provider` to the table of regions or, on Azure, to a price: a price may stand for a
+    /// region that is newer than the table. OCI's prices stand for all regions at once.
+    pub fn knows_region(&self, provider: Provider, name: &str) -> bool {
+        let priced = || self.prices.iter().any(|price| price.provider == provider && price.region == name);
+        self.regions.iter().any(|region| region.provider == provider && region.name == name)
+            || provider == Provider::Azure && priced()
+    }
+
     /// Carbon intensity of the grid that feeds a region, g CO₂e per kWh with its source: the yearly average of its country.
     /// None where the country or its grid is not known.
     pub fn carbon(&self, region: &Region) -> Option<&EnergyFigure> {

@@ -135,6 +135,16 @@ impl Catalog {
         format!("name a tier: {}", names.join(", "))
     }
 
+    /// The row of the same tier whose price was read for `region`: the tier itself where there is none, and where its name
+    /// already says another region.
+    pub fn storage_in<'a>(&'a self, tier: &'a StorageTier, region: &str) -> &'a StorageTier {
+        let explicit = tier.region.as_ref().is_some_and(|own| tier.name.ends_with(own.as_str()));
+        let here = |row: &&StorageTier| {
+            tier.same_service(row) && row.tier == tier.tier && row.region.as_deref() == Some(region)
+        };
+        self.storage.iter().find(|row| !explicit && here(row)).unwrap_or(tier)
+    }
+
     /// The bands of a tier whose price depends on the volume, in order; the tier itself for any other.
     pub fn storage_bands<'a>(&'a self, tier: &'a StorageTier) -> Vec<&'a StorageTier> {
         if tier.billing() != TierBilling::Bands {
@@ -168,6 +178,7 @@ impl Catalog {
         self.storage
             .iter()
             .filter(move |row| tier.same_service(row) && component(row))
+            .filter(move |row| row.region == tier.region)
             .filter(move |row| tier.stem() != tier.tier && row.tier.starts_with(tier.stem()))
     }
 

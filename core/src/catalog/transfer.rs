@@ -161,6 +161,20 @@ impl TransferTariff {
         }
     }
 
+    /// How many of this gateway, or of its scale units, carry a circuit of `gbit`, Gb/s. None where its throughput is not
+    /// stated or too low, and for a virtual WAN's, which needs a hub and connections besides.
+    pub fn gateways_for(&self, gbit: f64) -> Option<f64> {
+        let widest = self.gbit_per_s.iter().fold(0.0, |a: f64, b| a.max(*b));
+        let name = self.origin.to_ascii_lowercase();
+        if self.kind != TransferKind::InterconnectGateway || widest <= 0.0 || name.contains("virtual wan") {
+            None
+        } else if name.contains("unit") {
+            Some((gbit / widest).ceil())
+        } else {
+            (widest >= gbit).then_some(1.0)
+        }
+    }
+
     /// The same tariff and tier.
     pub(super) fn same_key(&self, other: &Self) -> bool {
         self.provider == other.provider

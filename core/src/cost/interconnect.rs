@@ -12,8 +12,9 @@ use crate::quantity::Warning;
 pub(super) struct Route<'a> {
     /// The regions that are joined; none where no pair offers the circuit.
     pair: Option<&'a CrossCloudPair>,
-    /// The cheapest gateway that carries the circuit; none where none is priced, or the price is the user's.
-    gateway: Option<&'a TransferTariff>,
+    /// The cheapest gateway that carries the circuit, and how many of it; none where none is priced, or the price is the
+    /// user's.
+    gateway: Option<(&'a TransferTariff, f64)>,
 }
 
 /// Refuses a circuit that is not among the `rates` on offer, Gb/s.
@@ -34,7 +35,7 @@ pub(super) fn check_rate(gbit: f64, rates: &[f64]) -> Result<(), Error> {
 
 /// Refuses regions that were asked for and that no interconnect joins.
 pub(super) fn check_regions(catalog: &Catalog, pricing: &Pricing, gbit: f64) -> Result<(), Error> {
-    let (azure, oci) = (pricing.region(Provider::Azure), pricing.region(Provider::Oci));
+    let (azure, oci) = (pricing.region_of(Provider::Azure), pricing.region_of(Provider::Oci));
     let fits = |pair: &&CrossCloudPair| {
         azure.is_none_or(|name| pair.azure_region == name) && oci.is_none_or(|name| pair.oci_region == name)
     };
@@ -120,15 +121,17 @@ pub(super) fn route<'a>(
         name: format!("circuit {} – {}", pair.azure_region, pair.oci_region),
         gbit_per_s: choice.gbit_per_s,
     });
-    let gateway = match choice.gateway_usd_per_hour {
+    let units = |tariff: &TransferTariff| tariff.gateways_for(choice.gbit_per_s);
+    let cheapest = match choice.gateway_usd_per_hour {
         Some(_) => None,
         None => cheapest(catalog, pair, Provider::Azure, TransferKind::InterconnectGateway, |tariff| {
-            tariff.usd_per == TransferUnit::Hour && widest(tariff) >= choice.gbit_per_s
+            units(tariff).filter(|_| tariff.usd_per == TransferUnit::Hour)
         }),
     };
-    out.links.extend(gateway.map(|gateway| Link {
+    let gateway = cheapest.and_then(|gateway| Some((gateway, units(gateway)?)));
+    out.links.extend(gateway.map(|(gateway, units)| Link {
         name: format!("ExpressRoute gateway {}", gateway.origin),
-        gbit_per_s: widest(gateway),
+        gbit_per_s: widest(gateway) * units,
     }));
     Route { pair: Some(pair), gateway }
 }
@@ -173,9 +176,9 @@ pub(super) fn price(
     let hours = out.hours.ceil();
     let gbit = choice.gbit_per_s;
     let port = cheapest(catalog, pair, Provider::Oci, TransferKind::InterconnectPort, |tariff| {
-        tariff.usd_per == TransferUnit::PortHour && widest(tariff) >= gbit
+        (tariff.usd_per == TransferUnit::PortHour && widest(tariff) >= gbit).then_some(1.0)
     });
-    priced(catalog, port, pair, "FastConnect port", hours, gbit, out);
+    priced(catalog, port.map(|port| (port, 1.0)), pair, "FastConnect port", hours, gbit, out);
     match choice.gateway_usd_per_hour {
         Some(usd) => out.lines.push(own_line("ExpressRoute gateway", hours, "hour", usd)),
         None => priced(catalog, route.gateway, pair, "ExpressRoute gateway", hours, gbit, out),
@@ -189,16 +192,17 @@ pub(super) fn price(
 /// A line for so many hours of a port or gateway, or a word that its price is not known.
 fn priced(
     catalog: &Catalog,
-    tariff: Option<&TransferTariff>,
+    tariff: Option<(&TransferTariff, f64)>,
     pair: &CrossCloudPair,
     what: &str,
     hours: f64,
     gbit: f64,
     out: &mut Move,
 ) {
-    match tariff.and_then(|tariff| Some((tariff, tariff.usd?))) {
-        Some((tariff, usd)) => {
-            out.lines.push(line(tariff, what, &tariff.destination, hours, "hour", usd));
+    match tariff.and_then(|(tariff, units)| Some((tariff, units, tariff.usd?))) {
+        Some((tariff, units, usd)) => {
+            let what = if units > 1.0 { format!("{units} × {what}") } else { what.to_owned() };
+            out.lines.push(line(tariff, &what, &tariff.destination, hours * units, "hour", usd));
             out.warnings.extend(elsewhere(catalog, tariff, pair));
         }
         None => out.unpriced.push(format!("a {what} of {gbit} Gb/s")),
@@ -271,9 +275,8 @@ fn circuit(
     } else {
         for plan in [CircuitPlan::Local, CircuitPlan::Unlimited, CircuitPlan::Metered] {
             let found = cheapest(catalog, pair, Provider::Azure, TransferKind::InterconnectPort, |tariff| {
-                tariff.usd_per == TransferUnit::Month
-                    && tariff.circuit_plan() == plan
-                    && widest(tariff) >= gbit
+                let fits = tariff.circuit_plan() == plan && widest(tariff) >= gbit;
+                (tariff.usd_per == TransferUnit::Month && fits).then_some(1.0)
             });
             let Some((tariff, usd)) = found.and_then(|tariff| Some((tariff, tariff.usd?))) else { continue };
             let lines = vec![line(tariff, "ExpressRoute circuit", &tariff.destination, months, "month", usd)];
@@ -319,7 +322,8 @@ impl Offer<'_> {
             return;
         }
         let metered = cheapest(catalog, pair, Provider::Azure, TransferKind::InterconnectData, |tariff| {
-            tariff.usd_per == TransferUnit::Gb && tariff.circuit_plan() == CircuitPlan::Metered
+            let metered = tariff.circuit_plan() == CircuitPlan::Metered;
+            (tariff.usd_per == TransferUnit::Gb && metered).then_some(1.0)
         });
         // Whether a circuit at the user's own price is metered, only the user knows.
         match metered.filter(|_| self.circuit.is_some()).and_then(|tariff| Some((tariff, tariff.usd?))) {
@@ -337,24 +341,22 @@ impl Offer<'_> {
     }
 }
 
-/// The cheapest tariff with a price that will do: one whose price was read for the pair's Azure region before one for its
-/// zone, one for everywhere, and one for elsewhere.
+/// The cheapest tariff with a price, of which `units` says how many are needed and none where it will not do: one whose
+/// price was read for the pair's region before one for its zone, one for everywhere, and one for elsewhere.
 fn cheapest<'a>(
     catalog: &'a Catalog,
     pair: &CrossCloudPair,
     provider: Provider,
     kind: TransferKind,
-    will_do: impl Fn(&TransferTariff) -> bool,
+    units: impl Fn(&TransferTariff) -> Option<f64>,
 ) -> Option<&'a TransferTariff> {
     catalog
         .transfers
         .iter()
-        .filter(|tariff| tariff.provider == provider && tariff.kind == kind && tariff.usd.is_some())
-        .filter(|tariff| will_do(tariff))
-        .min_by(|a, b| {
-            let usd = |tariff: &TransferTariff| tariff.usd.unwrap_or(f64::INFINITY);
-            place(catalog, a, pair).cmp(&place(catalog, b, pair)).then(usd(a).total_cmp(&usd(b)))
-        })
+        .filter(|tariff| tariff.provider == provider && tariff.kind == kind)
+        .filter_map(|tariff| Some((place(catalog, tariff, pair), tariff.usd? * units(tariff)?, tariff)))
+        .min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))
+        .map(|(.., tariff)| tariff)
 }
 
 /// The highest rate of a port or gateway, Gb/s; 0 where none is stated.

@@ -22,7 +22,7 @@ impl Pricing {
     }
 
     /// The region of one cloud that was asked for.
-    pub fn region(&self, provider: Provider) -> Option<&str> {
+    pub fn region_of(&self, provider: Provider) -> Option<&str> {
         match provider {
             Provider::Azure => self.azure_region.as_deref(),
             Provider::Oci => self.oci_region.as_deref(),
@@ -31,15 +31,9 @@ impl Pricing {
 }
 
 fn canonical(catalog: &Catalog, field: &str, provider: Provider, name: &str) -> Result<String, Error> {
-    let known = catalog.region(field, provider, name);
-    // A price may stand for a region that is newer than the table; OCI's stand for all regions at once.
-    let priced = || {
-        let azure = |price: &&crate::catalog::Price| price.provider == Provider::Azure;
-        catalog.prices.iter().filter(azure).any(|price| price.region == name)
-    };
-    match known {
+    match catalog.region(field, provider, name) {
         Ok(region) => Ok(region.name.clone()),
-        Err(_) if provider == Provider::Azure && priced() => Ok(name.to_owned()),
+        Err(_) if catalog.knows_region(provider, name) => Ok(name.to_owned()),
         Err(error) => Err(error),
     }
 }

@@ -91,6 +91,8 @@ pub struct Kept<'a> {
     pub provisioned_tib: f64,
     /// TiB that were asked for, if any.
     asked_tib: Option<f64>,
+    /// The region that was asked for where the price was read for another.
+    elsewhere: Option<String>,
     own_usd_per_gib_month: Option<f64>,
     field: String,
 }
@@ -175,14 +177,15 @@ impl StorageChoice {
         Ok(())
     }
 
-    /// What one cloud stores, checkpoints first: so many decimal GB of each kind.
+    /// What one cloud stores, checkpoints first: so many decimal GB of each kind, at the prices of `region` where they are
+    /// known and a region is given.
     ///
     /// # Errors
     /// A tier that is none, or a capacity that does not hold what is kept, with paths below `storage`.
     pub fn kept<'a>(
         &self,
         catalog: &'a Catalog,
-        provider: Provider,
+        (provider, region): (Provider, Option<&str>),
         checkpoints_gb: f64,
         dataset_gb: f64,
     ) -> Result<Vec<Kept<'a>>, Error> {
@@ -194,6 +197,7 @@ impl StorageChoice {
             };
             let tier =
                 catalog.storage_tier(&named.field, provider, named.tier.unwrap_or(standard(provider)))?;
+            let tier = region.map_or(tier, |region| catalog.storage_in(tier, region));
             out.push(Kept {
                 kind: named.kind,
                 tier,
@@ -201,6 +205,9 @@ impl StorageChoice {
                 gb,
                 provisioned_tib: named.provisioned(tier, gb * GB / TIB)?,
                 asked_tib: named.capacity_tib,
+                elsewhere: region
+                    .filter(|asked| tier.region.as_ref().is_some_and(|read| read != asked))
+                    .map(str::to_owned),
                 own_usd_per_gib_month: named.usd_per_gib_month,
                 field: named.field,
             });
@@ -368,6 +375,12 @@ impl Kept<'_> {
                 self.field
             );
             out.push(Warning::new("price_missing", name, text));
+        }
+        if let (Some(here), Some(read), None) =
+            (&self.elsewhere, &self.tier.region, self.own_usd_per_gib_month)
+        {
+            let text = format!("its price was read for {read}: the one for {here} is not known");
+            out.push(Warning::new("price_of_another_region", name, text));
         }
         let apart: Vec<&str> = catalog.bought_apart(self.tier).map(|row| row.name.as_str()).collect();
         if !apart.is_empty() && self.own_usd_per_gib_month.is_none() {

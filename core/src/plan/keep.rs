@@ -3,7 +3,7 @@
 use super::resolve::PROVIDERS;
 use super::scenario::{Scenario, TrainingJob};
 use crate::catalog::{Catalog, Provider, Shape};
-use crate::cost::{Kept, StoredData, StoredKind};
+use crate::cost::{Kept, Pricing, StoredData, StoredKind};
 use crate::error::Error;
 use crate::quantity::{GB, Warning};
 use crate::training::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, Reliability};
@@ -16,14 +16,22 @@ impl<'a> Stored<'a> {
     ///
     /// # Errors
     /// A tier that does not hold it, with a path below `storage`.
-    pub fn of(catalog: &'a Catalog, scenario: &Scenario, job: &TrainingJob) -> Result<Self, Error> {
+    pub fn of(
+        catalog: &'a Catalog,
+        scenario: &Scenario,
+        pricing: &Pricing,
+        job: &TrainingJob,
+    ) -> Result<Self, Error> {
         let model = catalog.resolve_model("training.model", &job.model)?;
         let trained = model.parameters() * job.task.trained_share();
         let checkpoint = trained * CHECKPOINT_BYTES_PER_PARAMETER / GB;
         let checkpoints = checkpoint * f64::from(job.reliability.checkpoints_kept);
         // Tokens are kept as 32-bit numbers.
         let dataset = job.dataset_tb.map_or(job.tokens * 4.0 / 1e9, |tb| tb * 1e3);
-        let kept = |provider| scenario.storage.kept(catalog, provider, checkpoints, dataset);
+        let kept = |provider| {
+            let place = (provider, pricing.region_of(provider));
+            scenario.storage.kept(catalog, place, checkpoints, dataset)
+        };
         let [azure, oci] = PROVIDERS;
         Ok(Self([(azure, kept(azure)?), (oci, kept(oci)?)]))
     }

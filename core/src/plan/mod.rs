@@ -37,7 +37,7 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
     resolve::check(catalog, scenario)?;
     let pricing = &scenario.pricing.with_regions(catalog)?;
     let training = scenario.training.as_ref().map(|job| {
-        let stored = keep::Stored::of(catalog, scenario, job)?;
+        let stored = keep::Stored::of(catalog, scenario, pricing, job)?;
         train::options(catalog, job, &stored, pricing).map_err(|error| error.within("training"))
     });
     let training = training.transpose()?;

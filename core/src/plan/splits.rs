@@ -81,7 +81,7 @@ fn source(catalog: &Catalog, pricing: &Pricing, provider: Provider, train: &Trai
     });
     End {
         provider,
-        region: region(pricing, provider, &train.terms),
+        region: region(catalog, pricing, provider, &train.terms),
         links: storage.into_iter().chain(front_end(catalog, &train.shape, train.nodes)).collect(),
     }
 }
@@ -97,7 +97,7 @@ fn destination(
     let mut links: Vec<Link> = front_end(catalog, &serve.shape, serve.nodes).into_iter().collect();
     let mut about = None;
     if let Some(tier) = &scenario.storage.of(provider).checkpoints {
-        let kept = scenario.storage.kept(catalog, provider, bytes / GB, 0.0);
+        let kept = scenario.storage.kept(catalog, (provider, pricing.region_of(provider)), bytes / GB, 0.0);
         let text = match kept.map(|kept| kept.into_iter().find(|data| data.kind == StoredKind::Checkpoints)) {
             Ok(Some(data)) => {
                 links.extend(data.gb_per_s().map(|rate| Link {
@@ -111,7 +111,7 @@ fn destination(
         };
         about = Some(Warning::new("transfer_storage", tier, text)).filter(|about| !about.message.is_empty());
     }
-    (End { provider, region: region(pricing, provider, &serve.terms), links }, about)
+    (End { provider, region: region(catalog, pricing, provider, &serve.terms), links }, about)
 }
 
 /// The front-end networks of so many nodes; none where they are not known.
@@ -120,11 +120,13 @@ fn front_end(catalog: &Catalog, shape: &str, nodes: u32) -> Option<Link> {
     Some(Link { name: format!("front-end networks of {nodes} {shape}"), gbit_per_s: f64::from(nodes) * gbit })
 }
 
-/// The region of a cloud: the one that was asked for, else the one of the price; none where a price holds in all of them.
-fn region(pricing: &Pricing, provider: Provider, terms: &[TermCost]) -> Option<String> {
+/// The region of a cloud: the one that was asked for, else the one of the price. None where a price holds in many of them,
+/// as OCI's do.
+fn region(catalog: &Catalog, pricing: &Pricing, provider: Provider, terms: &[TermCost]) -> Option<String> {
     let of = |term| terms.iter().find(|cost| cost.term == term);
-    let priced = of(pricing.term).or_else(|| of(Term::Payg)).filter(|_| provider == Provider::Azure);
-    pricing.region(provider).map(str::to_owned).or_else(|| priced.map(|cost| cost.region.clone()))
+    let priced = of(pricing.term).or_else(|| of(Term::Payg)).map(|cost| cost.region.as_str());
+    let one = priced.filter(|name| provider == Provider::Azure && catalog.knows_region(provider, name));
+    pricing.region_of(provider).or(one).map(str::to_owned)
 }
 
 /// None of no plan is nothing to do; none of a plan's options is a split that cannot be made.
