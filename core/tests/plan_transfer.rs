@@ -163,8 +163,12 @@ fn the_region_asked_for_decides_and_its_spelling_is_forgiven() {
     let plain = split(&scenario);
     let training = answer(&scenario).training.unwrap();
     assert_eq!(plain.transfer_from.as_ref(), Some(&training.options[0].terms[0].region));
-    scenario.pricing.azure_region = Some("East US".to_owned());
+    scenario.pricing.azure_region = Some("EastUS".to_owned());
     let asked = split(&scenario);
+    for alias in &catalog().region("region", Provider::Azure, "eastus").unwrap().aliases {
+        scenario.pricing.azure_region = Some(alias.clone());
+        assert_eq!(split(&scenario), asked);
+    }
     assert_eq!(asked.transfer_from.as_deref(), Some("eastus"));
     assert!(asked.transfer_lines.iter().all(|line| line.what.contains("zone-1 (eastus)")));
     let option = answer(&scenario).training.unwrap().options.remove(0);

@@ -161,7 +161,8 @@ pub(super) fn line(
     unit: &str,
     usd: f64,
 ) -> CostLine {
-    let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+    // What holds everywhere needs no place.
+    let place = if place.is_empty() || place == "any" { String::new() } else { format!(" ({place})") };
     CostLine {
         item: CostItem::Transfer,
         what: format!("{what}: {}{place}", tariff.origin),
