@@ -208,6 +208,7 @@ fn sources() -> impl Iterator<Item = (&'static str, &'static Source)> {
     gpus.chain(c.shapes.iter().map(|r| ("shapes", &r.source)))
         .chain(c.fabrics.iter().map(|r| ("fabrics", &r.source)))
         .chain(c.prices.iter().map(|r| ("prices", &r.source)))
+        .chain(c.regions.iter().map(|r| ("regions", &r.source)))
         .chain(c.storage.iter().map(|r| ("storage", &r.source)))
         .chain(c.transfers.iter().map(|r| ("transfers", &r.source)))
         .chain(c.pairs.iter().map(|r| ("pairs", &r.source)))
@@ -253,6 +254,7 @@ fn every_short_source_name_has_a_title() {
         ("shapes", include_str!("../data/shapes.csv")),
         ("fabrics", include_str!("../data/fabrics.csv")),
         ("prices", include_str!("../data/prices.csv")),
+        ("regions", include_str!("../data/regions.csv")),
         ("storage", include_str!("../data/storage.csv")),
         ("transfers", include_str!("../data/transfers.csv")),
         ("pairs", include_str!("../data/pairs.csv")),

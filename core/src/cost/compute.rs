@@ -1,6 +1,6 @@
 //! The price of a GPU-hour.
 
-use super::own::{OwnRate, check_azure_region, listed, percent, rounded};
+use super::own::{OwnRate, listed, percent, rounded};
 use super::report::{CostItem, CostLine, Pricing, TermCost};
 use crate::catalog::{ALL_REGIONS, Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use crate::error::{Error, check_range};
@@ -22,7 +22,7 @@ pub struct Rate {
 }
 
 impl Pricing {
-    /// Refuses what makes no sense, regions that no Azure price knows, and own rates that contradict each other.
+    /// Refuses what makes no sense, regions that nobody knows, and own rates that contradict each other.
     ///
     /// # Errors
     /// With paths below `pricing`.
@@ -31,18 +31,7 @@ impl Pricing {
         check_range("pricing.azure_discount", self.azure_discount, 0.0, 0.99)?;
         check_range("pricing.oci_discount", self.oci_discount, 0.0, 0.99)?;
         self.currency.check()?;
-        if let Some(region) = &self.azure_region {
-            check_azure_region(catalog, "pricing.azure_region", region)?;
-        }
-        self.check_own_rates(catalog)
-    }
-
-    /// The region asked for of a provider.
-    pub fn region_of(&self, provider: Provider) -> Option<&str> {
-        match provider {
-            Provider::Azure => self.azure_region.as_deref(),
-            Provider::Oci => self.oci_region.as_deref(),
-        }
+        self.with_regions(catalog)?.check_own_rates(catalog)
     }
 
     /// A listed price less the negotiated discount.

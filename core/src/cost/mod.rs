@@ -2,7 +2,10 @@
 
 mod compute;
 mod currency;
+mod egress;
+mod interconnect;
 mod own;
+mod region;
 mod report;
 mod storage;
 mod transfer;
@@ -11,5 +14,5 @@ pub use compute::{Rate, chosen_rate, compute_line, rate, term_warnings, terms};
 pub use currency::Currency;
 pub use own::OwnRate;
 pub use report::{Cost, CostItem, CostLine, Pricing, TermCost, TransferChoice, TransferPath};
-pub use storage::object_storage;
-pub use transfer::{Move, move_between};
+pub use storage::{CloudStorage, Kept, StorageChoice, StoredData, StoredKind, storage_lines};
+pub use transfer::{End, Link, Move, move_between};

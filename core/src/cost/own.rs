@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::region::canonical;
 use super::report::Pricing;
 use crate::catalog::{ALL_REGIONS, Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use crate::error::{Error, check_range};
@@ -104,6 +105,20 @@ impl Pricing {
         out
     }
 
+    /// Own rates with the canonical names of their regions.
+    ///
+    /// # Errors
+    /// `UnknownName` for a region that nobody knows.
+    pub(super) fn own_rates_in_regions(&self, catalog: &Catalog) -> Result<Vec<OwnRate>, Error> {
+        let named = |own: &OwnRate| {
+            let (provider, _) = who(catalog, own)?;
+            let region = own.region.as_ref().map(|name| canonical(catalog, "region", provider, name));
+            Ok(OwnRate { region: region.transpose()?, ..own.clone() })
+        };
+        let named = |(i, own)| named(own).map_err(|e: Error| e.within(&format!("pricing.own_rates[{i}]")));
+        self.own_rates.iter().enumerate().map(named).collect()
+    }
+
     /// Refuses own rates that say too little, too much, or contradict each other.
     ///
     /// # Errors
@@ -114,7 +129,6 @@ impl Pricing {
             let at = format!("pricing.own_rates[{i}]");
             let (provider, shape) = who(catalog, own).map_err(|error| error.within(&at))?;
             check_term(own, provider).map_err(|error| error.within(&at))?;
-            check_region(catalog, own, provider).map_err(|error| error.within(&at))?;
             check_amount(catalog, own, shape).map_err(|error| error.within(&at))?;
             let key = (provider, shape.map(|shape| shape.name.as_str()), own.region.as_deref(), own.term);
             if let Some(first) = seen.iter().position(|known| *known == key) {
@@ -168,26 +182,6 @@ fn check_term(own: &OwnRate, provider: Provider) -> Result<(), Error> {
         field: "term".to_owned(),
         message: format!("{cloud} has no term \"{}\": its spare capacity is \"{instead}\"", own.term.words()),
     })
-}
-
-/// Azure's regions are those with prices; OCI's list has no regions to look one up in.
-fn check_region(catalog: &Catalog, own: &OwnRate, provider: Provider) -> Result<(), Error> {
-    match (&own.region, provider) {
-        (Some(region), Provider::Azure) => check_azure_region(catalog, "region", region),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a region that no Azure price knows.
-pub(super) fn check_azure_region(catalog: &Catalog, field: &str, region: &str) -> Result<(), Error> {
-    let azure = catalog.prices.iter().filter(|price| price.provider == Provider::Azure);
-    let mut known: Vec<&str> = azure.map(|price| price.region.as_str()).collect();
-    known.sort_unstable();
-    known.dedup();
-    if known.contains(&region) {
-        return Ok(());
-    }
-    Err(Error::unknown_name(field, "Azure region with prices", region, known))
 }
 
 fn check_amount(catalog: &Catalog, own: &OwnRate, shape: Option<&Shape>) -> Result<(), Error> {

@@ -19,7 +19,8 @@ pub struct Pricing {
     pub hours_per_month: f64,
     /// Azure region; the cheapest with the shape if not given.
     pub azure_region: Option<String>,
-    /// OCI region. Its prices are the same in all commercial regions; an own rate may hold in one.
+    /// OCI region, where data leave or arrive. Its listed compute prices are the same in every commercial region; an own rate
+    /// may hold in one.
     pub oci_region: Option<String>,
     /// Negotiated discount on every listed compute price of Azure, whatever the term, 0 to 0.99.
     pub azure_discount: f64,
@@ -58,13 +59,29 @@ pub struct TransferChoice {
     pub weight_releases: u32,
     /// Checkpoints, with optimiser state, moved besides.
     pub checkpoints: u32,
-    /// Rate of the path, Gb/s. Default 10: the largest circuit of Oracle Interconnect for Azure in the catalogue.
+    /// Rate of the path, Gb/s; over the interconnect one of the circuits that the pair of regions offers. Default 10: the
+    /// largest of them in the catalogue.
     pub gbit_per_s: f64,
+    /// Your own price of the ExpressRoute circuit, USD a month, used instead of a listed one.
+    pub circuit_usd_per_month: Option<f64>,
+    /// Your own price of the ExpressRoute gateway, USD an hour, used instead of a listed one.
+    pub gateway_usd_per_hour: Option<f64>,
+    /// Your own price of data that leave the cloud, USD a decimal GB, used instead of the listed tariff: out to the internet,
+    /// or out of Azure over a metered circuit.
+    pub data_usd_per_gb: Option<f64>,
 }
 
 impl Default for TransferChoice {
     fn default() -> Self {
-        Self { path: TransferPath::Internet, weight_releases: 1, checkpoints: 0, gbit_per_s: 10.0 }
+        Self {
+            path: TransferPath::Internet,
+            weight_releases: 1,
+            checkpoints: 0,
+            gbit_per_s: 10.0,
+            circuit_usd_per_month: None,
+            gateway_usd_per_hour: None,
+            data_usd_per_gb: None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod keep;
 mod provenance;
 mod report;
 mod resolve;
@@ -35,21 +36,23 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
         }
     };
     resolve::check(catalog, scenario)?;
-    let training = scenario
-        .training
-        .as_ref()
-        .map(|job| train::options(catalog, job, &scenario.pricing).map_err(|error| error.within("training")));
+    let pricing = &scenario.pricing.with_regions(catalog)?;
+    let training = scenario.training.as_ref().map(|job| {
+        let stored = keep::Stored::of(catalog, scenario, pricing, job)?;
+        train::options(catalog, job, &stored, pricing).map_err(|error| error.within("training"))
+    });
     let training = training.transpose()?;
     let serving = scenario
         .serving
         .as_ref()
-        .map(|job| serve::options(catalog, job, &scenario.pricing).map_err(|error| error.within("serving")));
+        .map(|job| serve::options(catalog, job, pricing).map_err(|error| error.within("serving")));
     let serving = serving.transpose()?;
     let mut warnings = Vec::new();
-    let splits = splits::splits(catalog, scenario, training.as_ref(), serving.as_ref(), &mut warnings)?;
+    let splits =
+        splits::splits(catalog, scenario, pricing, training.as_ref(), serving.as_ref(), &mut warnings)?;
     warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
     warnings::about_question(catalog, scenario, &mut warnings);
-    warnings.extend(scenario.pricing.unused_own_rates(catalog));
+    warnings.extend(pricing.unused_own_rates(catalog));
     let mut plan = Plan {
         scenario: scenario.clone(),
         training,

@@ -3,13 +3,13 @@
 use super::report::{FigureKind, FigureSource, Plan, ServingOption, Split, TrainingOption};
 use super::scenario::Scenario;
 use super::warnings::largest_cluster;
-use crate::catalog::{Age, Catalog, Confidence, Day, Shape, Source};
+use crate::catalog::{Age, Catalog, Confidence, Day, Shape, Source, StorageTier};
 use crate::cost::{Cost, CostItem, CostLine, TermCost};
 use crate::error::Error;
 use crate::kernel::Family;
 use crate::model::ModelRef;
 use crate::quantity::Warning;
-use crate::training::Reliability;
+use crate::training::{CheckpointBound, Reliability};
 use crate::{inference, kernel, network, training};
 
 /// Dates the prices of every option, and names the source of every figure.
@@ -120,7 +120,7 @@ impl<'a> Figures<'a> {
             |shape: &String, chosen: &Option<String>| which == Which::All || chosen.as_ref() == Some(shape);
         if let Some(part) = &plan.training {
             for option in part.options.iter().filter(|option| wanted(&option.shape, &part.chosen)) {
-                figures.training(option, scenario)?;
+                figures.training(option)?;
             }
         }
         if let Some(part) = &plan.serving {
@@ -130,6 +130,7 @@ impl<'a> Figures<'a> {
         }
         for split in plan.splits.iter().filter(|split| which == Which::All || split.chosen) {
             figures.lines(&split.transfer_lines);
+            figures.regions(split);
         }
         if let Some(job) = &scenario.training {
             let run = Source { as_of: "2024-07".to_owned(), ..undated(LLAMA, Confidence::Vendor) };
@@ -179,15 +180,41 @@ impl<'a> Figures<'a> {
         Ok(())
     }
 
-    fn training(&mut self, option: &TrainingOption, scenario: &Scenario) -> Result<(), Error> {
+    fn training(&mut self, option: &TrainingOption) -> Result<(), Error> {
         let shape = self.place(&option.shape, &option.step.gpu)?;
         self.prices(&option.shape, &option.terms, option.cost.as_ref());
-        let given = scenario.training.as_ref().map(|job| job.reliability.checkpoint_gb_per_s_per_node);
-        if given == Some(None) && shape.is_none_or(|shape| shape.frontend_gbit_per_s.is_none()) {
-            let source = undated("assumed: 5 GB/s, a front-end network of 40 Gb/s", Confidence::Unverified);
-            let figure = format!("checkpoint rate of a node of {}", option.shape);
-            self.add(FigureKind::Reliability, figure, &source);
+        let tier = |name: &String| self.catalog.storage.iter().find(|tier| tier.name == *name);
+        let tiers: Vec<&StorageTier> = option.storage.iter().filter_map(|data| tier(&data.tier)).collect();
+        // Its price is named with the line that pays it.
+        for tier in tiers.iter().filter(|tier| tier.throughput.is_some()) {
+            self.add(FigureKind::Storage, format!("throughput of {}", tier.name), &tier.source);
         }
+        // Of the links that checkpoints pass, the slowest; that of the shape or of the tier is named with them.
+        let (figure, source) = match option.losses.checkpoint_bound {
+            CheckpointBound::AssumedStorage => ("rate at which storage takes checkpoints".to_owned(), {
+                let text = format!("assumed as {LLAMA}, section 3.3.1");
+                Source { as_of: "2024-07".to_owned(), ..undated(&text, Confidence::Secondary) }
+            }),
+            CheckpointBound::AssumedNode => (
+                format!("checkpoint rate of a node of {}", option.shape),
+                undated("assumed: 5 GB/s, a front-end network of 40 Gb/s", Confidence::Unverified),
+            ),
+            CheckpointBound::TotalGiven | CheckpointBound::NodeGiven => {
+                ("rate of checkpoints".to_owned(), undated("given in the scenario", Confidence::User))
+            }
+            CheckpointBound::VmDisks => {
+                let limits = tiers.iter().zip(shape).filter_map(|(tier, shape)| {
+                    self.catalog.remote_disk_limit(tier, &shape.name).map(|(_, row)| row)
+                });
+                let limits: Vec<&StorageTier> = limits.collect();
+                for row in limits {
+                    self.add(FigureKind::Storage, format!("throughput of {}", row.name), &row.source);
+                }
+                return Ok(());
+            }
+            CheckpointBound::StorageTier | CheckpointBound::NodeNic => return Ok(()),
+        };
+        self.add(FigureKind::Reliability, figure, &source);
         Ok(())
     }
 
@@ -267,6 +294,18 @@ impl<'a> Figures<'a> {
         }
     }
 
+    /// The regions of a move: their egress zones set its tariff.
+    fn regions(&mut self, split: &Split) {
+        let ends = [(split.train_on, &split.transfer_from), (split.serve_on, &split.transfer_to)];
+        for (provider, name) in ends {
+            let (Some(provider), Some(name)) = (provider, name) else { continue };
+            // A region that only a price names has no row of its own.
+            if let Ok(region) = self.catalog.region("region", provider, name) {
+                self.add(FigureKind::Region, format!("region {}", region.name), &region.source);
+            }
+        }
+    }
+
     fn reliability(&mut self, given: &Reliability) {
         let usual = Reliability::default();
         let rates = [
@@ -279,11 +318,6 @@ impl<'a> Figures<'a> {
                 "time of a restart",
                 given.restart_seconds == usual.restart_seconds,
                 ("arXiv 2605.09370: median of automatic retries on 504 B200".to_owned(), "2026-05"),
-            ),
-            (
-                "rate at which storage takes checkpoints",
-                given.checkpoint_gb_per_s_total == usual.checkpoint_gb_per_s_total,
-                (format!("{LLAMA}, section 3.3.1"), "2024-07"),
             ),
         ];
         for (figure, published, (source, as_of)) in rates {

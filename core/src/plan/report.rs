@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
 use crate::catalog::{Provider, Source};
-use crate::cost::{Cost, CostLine, TermCost};
+use crate::cost::{Cost, CostLine, Link, StoredData, TermCost};
 use crate::inference::{FrontierPoint, ServingPoint};
 use crate::quantity::{Interval, Warning};
 use crate::training::{GoodputLosses, TrainingStep};
@@ -78,6 +78,8 @@ pub struct TrainingOption {
     pub meets_deadline: bool,
     /// Cost by line at the chosen term; none where no price is known.
     pub cost: Option<Cost>,
+    /// Where checkpoints and data set are kept, and how fast they are there; empty for a GPU that no cloud rents.
+    pub storage: Vec<StoredData>,
     /// Compute cost of the run at every term that has a price.
     pub terms: Vec<TermCost>,
     /// What the reader should know about this option.
@@ -176,10 +178,22 @@ pub struct Split {
     pub transfer_usd: f64,
     /// Bytes moved, decimal GB.
     pub transfer_gb: f64,
-    /// Hours that the move takes; 0 within one cloud.
+    /// Hours that the move takes at the rate of its slowest link; 0 within one cloud.
     pub transfer_hours: f64,
+    /// Region that the data leave, where it is known.
+    pub transfer_from: Option<String>,
+    /// Region that they reach, where it is known.
+    pub transfer_to: Option<String>,
+    /// Links that they pass, those with a known rate; empty within one cloud.
+    pub transfer_links: Vec<Link>,
+    /// Name of the slowest of them.
+    pub transfer_slowest_link: Option<String>,
     /// The transfer, line by line.
     pub transfer_lines: Vec<CostLine>,
+    /// Charges of the transfer that exist, whose price is not known and which no total holds, in words.
+    pub transfer_unpriced: Vec<String>,
+    /// What the reader should know about the transfer: what was taken where the scenario does not say.
+    pub transfer_warnings: Vec<Warning>,
     /// Training, transfer, and the months of serving that the scenario counts, USD.
     pub total_usd: f64,
     /// `training_usd` in the currency of `pricing.currency`; none where that is USD.
@@ -234,6 +248,8 @@ pub enum FigureKind {
     Price,
     /// A price of storage.
     Storage,
+    /// A region: its egress zone and country.
+    Region,
     /// A tariff for moving data.
     Transfer,
     /// How often things break, and how fast they go on.

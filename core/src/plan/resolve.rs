@@ -17,6 +17,10 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
     today(scenario)?;
     scenario.pricing.check(catalog)?;
     scenario.transfer.check(catalog)?;
+    scenario.storage.check(catalog)?;
+    if scenario.training.is_some() && scenario.serving.is_some() {
+        scenario.transfer.check_regions(catalog, &scenario.pricing.with_regions(catalog)?)?;
+    }
     if let Some(job) = &scenario.training {
         check_training(catalog, job).map_err(|error| error.within("training"))?;
     }

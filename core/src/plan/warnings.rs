@@ -3,6 +3,7 @@
 use super::report::{Plan, ServingPlan, TrainingPlan};
 use super::scenario::Scenario;
 use crate::catalog::{Catalog, ClusterLimit, LimitClaim};
+use crate::cost::StorageChoice;
 use crate::model::ModelRef;
 use crate::quantity::Warning;
 
@@ -68,8 +69,8 @@ pub fn about(
     }
 }
 
-/// Warnings about the question itself: lengths past the model's context, other weights served than trained, a region
-/// whose tariffs are not known.
+/// Warnings about the question itself: lengths past the model's context, other weights served than trained, storage
+/// that nothing uses.
 pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec<Warning>) {
     let context = |model: &ModelRef| match model {
         ModelRef::Name(name) => catalog.model("model", name).ok().and_then(|preset| preset.max_positions),
@@ -96,28 +97,16 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
         let text = "another model is served than trained: the one that is trained moves".to_owned();
         warnings.push(Warning::new("models_differ", "serving.model", text));
     }
-    let moves = scenario.training.is_some() && scenario.serving.is_some();
-    if let Some(region) = scenario.pricing.azure_region.as_ref().filter(|_| moves) {
-        const PRICED: [&str; 13] = [
-            "us",
-            "canada",
-            "europe",
-            "uk",
-            "france",
-            "germany",
-            "sweden",
-            "norway",
-            "switzerland",
-            "italy",
-            "poland",
-            "spain",
-            "mexico",
-        ];
-        if !PRICED.iter().any(|zone| region.contains(zone)) {
-            let text =
-                format!("egress from {region} is priced as from North America or Europe: its own is higher");
-            warnings.push(Warning::new("egress_zone", "pricing.azure_region", text));
-        }
+    if scenario.storage != StorageChoice::default() {
+        let nobody = match &scenario.training {
+            None => Some("nothing is trained"),
+            Some(job) if job.gpu.is_some() => Some("a bare GPU belongs to no cloud"),
+            Some(_) => None,
+        };
+        warnings.extend(nobody.map(|why| {
+            let text = format!("{why}: what is said of storage counts nowhere");
+            Warning::new("storage_unused", "storage", text)
+        }));
     }
 }
 

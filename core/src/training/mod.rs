@@ -24,5 +24,5 @@ pub use report::{
     Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory, TrainingStep,
     TrainingStepRequest,
 };
-pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
+pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, Reliability};
 pub use search::{Found, search, search_within};

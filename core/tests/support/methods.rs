@@ -182,6 +182,7 @@ fn confidence(catalog: &Catalog) -> String {
         ("shapes", of(&catalog.shapes, |row| &row.source)),
         ("fabrics", of(&catalog.fabrics, |row| &row.source)),
         ("prices", of(&catalog.prices, |row| &row.source)),
+        ("regions", of(&catalog.regions, |row| &row.source)),
         ("storage", of(&catalog.storage, |row| &row.source)),
         ("transfers", of(&catalog.transfers, |row| &row.source)),
         ("pairs of regions", of(&catalog.pairs, |row| &row.source)),
