@@ -202,6 +202,26 @@ fn the_most_specific_own_rate_wins() {
 }
 
 #[test]
+fn an_own_rate_holds_in_its_region_however_that_is_spelt() {
+    let mut scenario = training(&[OCI]);
+    scenario.pricing.oci_region = Some("us-ashburn-1".to_owned());
+    let rate = OwnRate {
+        provider: Some(Provider::Oci),
+        region: Some("US-Ashburn-1".to_owned()),
+        usd_per_gpu_hour: Some(3.0),
+        ..own(Term::Payg)
+    };
+    scenario.pricing.own_rates = vec![rate.clone()];
+    let plan = answer(&scenario);
+    let payg = term(&plan, OCI, Term::Payg).unwrap();
+    assert_eq!((payg.usd_per_gpu_hour, payg.region.as_str()), (3.0, "us-ashburn-1"));
+    assert!(plan.warnings_of("own_rate_unused").next().is_none());
+    let again = OwnRate { region: Some("us-ashburn-1".to_owned()), ..rate.clone() };
+    scenario.pricing.own_rates = vec![rate, again];
+    assert_eq!(refused(&scenario), ("conflict".to_owned(), "pricing.own_rates[1]".to_owned()));
+}
+
+#[test]
 fn an_own_price_is_one_where_nothing_is_listed() {
     let catalog = Catalog::embedded().unwrap();
     let unlisted = catalog.shapes.iter().find(|shape| {
@@ -225,7 +245,12 @@ fn an_own_price_is_one_where_nothing_is_listed() {
 
 #[test]
 fn own_rates_that_say_too_little_or_too_much_are_refused() {
-    let cases: [(OwnRate, &str, &str); 12] = [
+    let cases: [(OwnRate, &str, &str); 13] = [
+        (
+            OwnRate { region: Some("us-asbhurn-1".to_owned()), ..off_oci(Term::Payg, 0.1) },
+            "unknown_name",
+            "region",
+        ),
         (OwnRate { discount: Some(0.1), ..own(Term::Payg) }, "missing_field", "shape"),
         (OwnRate { shape: Some(OCI.to_owned()), ..own(Term::Payg) }, "missing_field", "discount"),
         (OwnRate { usd_per_gpu_hour: Some(1.0), ..off_oci(Term::Payg, 0.1) }, "conflict", "usd_per_gpu_hour"),
