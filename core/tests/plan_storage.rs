@@ -115,6 +115,26 @@ proptest! {
     }
 
     #[test]
+    fn cost_and_rate_grow_with_the_capacity_given(at in 0usize..64, tib in 1.0..5000.0f64, factor in 1.0..10.0f64) {
+        let provisioned: Vec<&StorageTier> = tiers()
+            .into_iter()
+            .filter(|tier| matches!(tier.billing(), TierBilling::Provisioned | TierBilling::Disks))
+            .collect();
+        let tier = provisioned[at % provisioned.len()];
+        let given = |tib| {
+            let mut choice = named(tier.provider, &tier.name);
+            choice.azure.checkpoints_capacity_tib = Some(tib).filter(|_| tier.provider == Provider::Azure);
+            choice.oci.checkpoints_capacity_tib = Some(tib).filter(|_| tier.provider == Provider::Oci);
+            let kept = choice.kept(catalog(), (tier.provider, None), 1.0, 0.0).ok()?;
+            let usd: f64 = storage_lines(catalog(), &kept, 1.0, 730.0).0.iter().map(|line| line.usd).sum();
+            Some((kept[0].provisioned_tib, kept[0].gb_per_s(), usd))
+        };
+        let (Some(small), Some(large)) = (given(tib), given(tib * factor)) else { return Ok(()) };
+        prop_assert!(small.0 >= tib && large.0 >= small.0 && large.1 >= small.1, "{}", tier.name);
+        prop_assert!(large.2 >= small.2 * (1.0 - 1e-12), "{}", tier.name);
+    }
+
+    #[test]
     fn a_checkpoint_takes_its_bytes_over_the_slowest_link(
         parameters in 1e8..2e12f64, nodes in 1.0..10_000.0f64, nic in 1.0..100.0f64, tier in 0.1..5000.0f64,
         total in 0.1..5000.0f64,

@@ -18,7 +18,10 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
     scenario.pricing.check(catalog)?;
     scenario.transfer.check(catalog)?;
     scenario.storage.check(catalog)?;
-    if scenario.training.is_some() && scenario.serving.is_some() {
+    // Where one cloud is meant to do both, nothing has to move.
+    let moves =
+        |(train, serve): (&TrainingJob, &ServingJob)| train.cloud.is_none() || train.cloud != serve.cloud;
+    if scenario.training.as_ref().zip(scenario.serving.as_ref()).is_some_and(moves) {
         scenario.transfer.check_regions(catalog, &scenario.pricing.with_regions(catalog)?)?;
     }
     if let Some(job) = &scenario.training {
