@@ -90,6 +90,7 @@ fn overlay_cells() {
         ("shapes", include_str!("../data/shapes.csv")),
         ("fabrics", include_str!("../data/fabrics.csv")),
         ("prices", include_str!("../data/prices.csv")),
+        ("regions", include_str!("../data/regions.csv")),
         ("storage", include_str!("../data/storage.csv")),
         ("transfers", include_str!("../data/transfers.csv")),
         ("pairs", include_str!("../data/pairs.csv")),

@@ -56,6 +56,7 @@ fn csv_text_is_read_as_the_embedded_tables_are() {
         ("shapes", include_str!("../data/shapes.csv")),
         ("fabrics", include_str!("../data/fabrics.csv")),
         ("prices", include_str!("../data/prices.csv")),
+        ("regions", include_str!("../data/regions.csv")),
         ("storage", include_str!("../data/storage.csv")),
         ("transfers", include_str!("../data/transfers.csv")),
         ("pairs", include_str!("../data/pairs.csv")),

@@ -187,7 +187,7 @@ fn a_printed_table_is_an_overlay() {
     let under = api::catalog(Some(&mine)).unwrap();
     let mut printed = Vec::new();
     for name in
-        ["gpus", "shapes", "fabrics", "prices", "storage", "transfers", "pairs", "limits", "energy", "models"]
+        ["gpus", "shapes", "fabrics", "prices", "regions", "storage", "transfers", "pairs", "limits", "energy", "models"]
     {
         let plain = api::table(name, None).unwrap();
         let over = |text: &str| value(&json!({ name: text }));

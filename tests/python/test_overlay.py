@@ -42,6 +42,7 @@ TABLES = [
     "shapes",
     "fabrics",
     "prices",
+    "regions",
     "storage",
     "transfers",
     "pairs",

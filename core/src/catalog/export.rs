@@ -37,13 +37,14 @@ impl Catalog {
 
 impl Overlay {
     /// The tables by name; taken apart so that a new one cannot be forgotten.
-    fn tables(&self) -> [(&'static str, Option<&Table>); 10] {
-        let Self { gpus, shapes, fabrics, prices, storage, transfers, pairs, limits, energy, models } = self;
+    fn tables(&self) -> [(&'static str, Option<&Table>); 11] {
+        let Self { gpus, shapes, fabrics, prices, regions, storage, transfers, pairs, limits, energy, models } = self;
         [
             ("gpus", gpus.as_ref()),
             ("shapes", shapes.as_ref()),
             ("fabrics", fabrics.as_ref()),
             ("prices", prices.as_ref()),
+            ("regions", regions.as_ref()),
             ("storage", storage.as_ref()),
             ("transfers", transfers.as_ref()),
             ("pairs", pairs.as_ref()),

@@ -3,6 +3,7 @@
 //! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
 //! negotiated rate, a new GPU) through the same reader and the same checks.
 
+mod age;
 mod export;
 mod facts;
 mod gpu;
@@ -11,11 +12,13 @@ mod links;
 mod lookup;
 mod preset;
 mod price;
+mod region;
 mod shape;
 mod source;
 mod storage;
 mod table;
 mod target;
+mod tier;
 mod topology;
 mod transfer;
 
@@ -23,19 +26,22 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use age::{Age, Day, OLD_AFTER_DAYS};
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
 pub use laid::Laid;
 pub use links::{ScaleUpKind, Topology};
 pub use preset::ModelPreset;
-pub use price::{Price, Term};
+pub use price::{ALL_REGIONS, Price, Term};
+pub use region::Region;
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use storage::{StorageTier, StorageUnit, ThroughputUnit};
 pub use table::Table;
 pub use target::Target;
+pub use tier::TierBilling;
 pub use topology::AssumedTopology;
-pub use transfer::{CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
+pub use transfer::{CircuitPlan, CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
@@ -44,7 +50,7 @@ use table::{Landed, Origin, Row, rows};
 /// Everything known: what can be rented, what it costs, which models there are.
 ///
 /// Rows stand in the order of their tables. Look up by name with [`Catalog::gpu`], [`Catalog::shape`],
-/// [`Catalog::fabric`] and [`Catalog::model`].
+/// [`Catalog::fabric`], [`Catalog::region`], [`Catalog::storage_tier`] and [`Catalog::model`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -58,6 +64,8 @@ pub struct Catalog {
     pub fabrics: Vec<Fabric>,
     /// Prices of shapes by region and term.
     pub prices: Vec<Price>,
+    /// Regions, their egress zones and countries.
+    pub regions: Vec<Region>,
     /// Storage tiers and price components.
     pub storage: Vec<StorageTier>,
     /// Transfer, port and gateway tariffs.
@@ -74,11 +82,11 @@ pub struct Catalog {
 
 /// Rows that replace those of the embedded tables with the same key, or add to them.
 ///
-/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider, kind,
-/// origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU, shape, system, claim and
-/// date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it meets; a key that stands
-/// twice in the overlay is refused. Rows without a source count as the user's word ([`Confidence::User`]).
-/// [`Catalog::table_csv`] prints a table as a template.
+/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider and name of
+/// a region; provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU,
+/// shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it
+/// meets; a key that stands twice in the overlay is refused. Rows without a source count as the user's word
+/// ([`Confidence::User`]). [`Catalog::table_csv`] prints a table as a template.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -92,6 +100,8 @@ pub struct Overlay {
     pub fabrics: Option<Table>,
     /// Columns of `core/data/prices.csv`.
     pub prices: Option<Table>,
+    /// Columns of `core/data/regions.csv`.
+    pub regions: Option<Table>,
     /// Columns of `core/data/storage.csv`.
     pub storage: Option<Table>,
     /// Columns of `core/data/transfers.csv`.
@@ -115,6 +125,7 @@ impl Overlay {
             shapes: own(include_str!("../../data/shapes.csv")),
             fabrics: own(include_str!("../../data/fabrics.csv")),
             prices: own(include_str!("../../data/prices.csv")),
+            regions: own(include_str!("../../data/regions.csv")),
             storage: own(include_str!("../../data/storage.csv")),
             transfers: own(include_str!("../../data/transfers.csv")),
             pairs: own(include_str!("../../data/pairs.csv")),
@@ -197,6 +208,12 @@ impl Catalog {
         if tables.shapes.is_some() {
             out.check_prices_fit_shapes()?;
         }
+        out.regions = merged(
+            &self.regions,
+            ("regions", &tables.regions, Region::COLUMNS, origin),
+            |row| Region::from_row(row, titles),
+            |a, b| a.provider == b.provider && same_name(&a.name, &b.name),
+        )?;
         out.storage = merged(
             &self.storage,
             ("storage", &tables.storage, StorageTier::COLUMNS, origin),
@@ -212,7 +229,15 @@ impl Catalog {
         out.pairs = merged(
             &self.pairs,
             ("pairs", &tables.pairs, CrossCloudPair::COLUMNS, origin),
-            |row| CrossCloudPair::from_row(row, titles),
+            |row| {
+                let mut pair = CrossCloudPair::from_row(row, titles)?;
+                let named = |column, provider, name: &str| {
+                    out.region(&row.at(column), provider, name).map(|region| region.name.clone())
+                };
+                pair.azure_region = named("azure_region", Provider::Azure, &pair.azure_region)?;
+                pair.oci_region = named("oci_region", Provider::Oci, &pair.oci_region)?;
+                Ok(pair)
+            },
             CrossCloudPair::same_key,
         )?;
         out.limits = merged(
@@ -250,6 +275,10 @@ impl Catalog {
         )?;
         check_spellings("gpus", out.gpus.iter().map(|g| (&g.name, &g.aliases)))?;
         check_spellings("shapes", out.shapes.iter().map(|s| (&s.name, &s.aliases)))?;
+        for provider in [Provider::Azure, Provider::Oci] {
+            let here = out.regions.iter().filter(|region| region.provider == provider);
+            check_spellings("regions", here.map(|r| (&r.name, &r.aliases)))?;
+        }
         check_spellings("models", out.models.iter().map(|m| (&m.architecture.name, &m.aliases)))?;
         Ok(out)
     }
