@@ -443,3 +443,13 @@ def test_what_has_no_meter_keeps_its_price_and_is_told(site: Site, table: str, r
     delivery = priced_by(site, table, row)
     assert (site.requests, delivery.quotes) == ([], [])
     assert delivery.skipped == {f"{table} without a meter known here": 1}
+
+
+def test_the_region_asked_for_a_zone_lies_in_it() -> None:
+    zones = {one.name: one.egress_zone for one in rr.catalog().regions if one.provider == "azure"}
+    tariffs = {
+        one.origin for one in rr.catalog().transfers if one.provider == "azure" and one.kind == "internet_egress"
+    }
+    assert {zones[region]: region for region in azure_meters.EGRESS_REGIONS.values()} == {
+        zone: region for zone, region in azure_meters.EGRESS_REGIONS.items() if zone in tariffs
+    }
