@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from rackrate import RackrateError, __version__, _api, _files, _overlay, _summary, _terminal, _types
+from rackrate._prices import command as prices_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,11 +25,13 @@ EXAMPLES = """examples:
   python -m rackrate catalog shapes
   python -m rackrate catalog prices --csv > mine.csv
   python -m rackrate plan serve-70b --overlay prices=mine.csv
+  python -m rackrate prices refresh --output overlay.json
 
-exit status: 0 answered, 1 the input was refused, 2 wrong usage
+exit status: 0 answered, 1 the input was refused, 2 wrong usage, 130 interrupted; of `prices refresh` also 3 (see there)
 """
 
 REFUSED = 1
+INTERRUPTED = 130
 KINDS = get_args(_types.ValidationKind)
 TABLES = [field.name for field in dataclasses.fields(_types.Catalog)]
 
@@ -46,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has seen enough (`… | head`); nothing is left to say, and Python shall not try at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("rackrate: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except RackrateError as error:
         hint = f"\nhint: {error.hint}" if error.hint and error.hint not in error.message else ""
         print(f"rackrate: {error.message}{hint}", file=sys.stderr)
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"rackrate: {error.filename or 'input'}: {error.strerror or error}", file=sys.stderr)
         return REFUSED
-    return 0
+    return int(options.status)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    top.set_defaults(status=0)
     top.add_argument("--version", action="version", version=f"rackrate {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -103,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
     catalog = command("catalog", run_catalog, "list what is known, with sources", overlay=True, csv=True)
     catalog.add_argument("table", choices=TABLES, help="which table")
+    prices_command.add(commands, run_refresh)
     return top
 
 
@@ -164,6 +172,14 @@ def run_catalog(options: argparse.Namespace) -> None:
         return
     answer = getattr(_api.catalog(overlay=laid), options.table)
     show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
+
+
+def run_refresh(options: argparse.Namespace) -> None:
+    """Read today's prices into an overlay."""
+    outcome = prices_command.run(options)
+    # Before it is shown: whoever leaves early gets the status all the same.
+    options.status = outcome.status
+    show(outcome, outcome.sections(), as_json=options.json)
 
 
 def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:

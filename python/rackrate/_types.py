@@ -564,6 +564,8 @@ class Price(Answer):
             divided by its hours (8,760 or 26,280).
         usd_per_gpu_hour: USD for one GPU and hour: the node's price over its GPUs.
         term_total_usd: USD for the whole term, where that is what the provider quotes.
+        meter: The provider's own name of what is metered: Oracle's part number, such as `B98415`, or
+            the meter of Azure's price API; none where the table does not state it.
         source: Where the figure is from.
     """
 
@@ -574,6 +576,7 @@ class Price(Answer):
     usd_per_node_hour: float
     usd_per_gpu_hour: float
     term_total_usd: float | None
+    meter: str | None
     source: Source
 
     @classmethod
@@ -586,6 +589,7 @@ class Price(Answer):
             usd_per_node_hour=given["usd_per_node_hour"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
             term_total_usd=given["term_total_usd"],
+            meter=given["meter"],
             source=Source._read(given["source"]),
         )
 

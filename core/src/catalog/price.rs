@@ -26,6 +26,9 @@ pub struct Price {
     pub usd_per_gpu_hour: f64,
     /// USD for the whole term, where that is what the provider quotes.
     pub term_total_usd: Option<f64>,
+    /// The provider's own name of what is metered: Oracle's part number, such as `B98415`, or the meter of Azure's price
+    /// API; none where the table does not state it.
+    pub meter: Option<String>,
     /// Where the figure is from.
     pub source: Source,
 }
@@ -178,6 +181,7 @@ impl Price {
             usd_per_node_hour,
             usd_per_gpu_hour: gpu.unwrap_or(usd_per_node_hour / gpus),
             term_total_usd: total,
+            meter: row.optional("meter")?,
             source: row.source(titles)?,
         })
     }
