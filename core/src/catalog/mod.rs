@@ -43,6 +43,7 @@ pub use tier::TierBilling;
 pub use topology::AssumedTopology;
 pub use transfer::{CircuitPlan, CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
+use crate::csv_text::Records;
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
 use table::{Landed, Origin, Row, rows};
@@ -342,21 +343,16 @@ fn merged<T: Clone>(
 
 /// Titles of sources by their short names in the tables.
 fn titles() -> Result<Vec<(String, String)>, Error> {
-    let mut reader = csv::Reader::from_reader(include_str!("../../data/sources.csv").as_bytes());
-    reader
-        .records()
-        .map(|record| {
-            let record = record
-                .map_err(|e| Error::Malformed { field: "sources".to_owned(), message: e.to_string() })?;
-            match (record.get(0), record.get(1)) {
-                (Some(id), Some(title)) => Ok((id.to_owned(), title.to_owned())),
-                _ => Err(Error::Malformed {
-                    field: "sources".to_owned(),
-                    message: "two columns expected".to_owned(),
-                }),
-            }
-        })
-        .collect()
+    let malformed = |message| Error::Malformed { field: "sources".to_owned(), message };
+    let mut titles = Vec::new();
+    for record in Records::new(include_str!("../../data/sources.csv")).skip(1) {
+        let mut cells = record.map_err(malformed)?.into_iter();
+        match (cells.next(), cells.next()) {
+            (Some(id), Some(title)) => titles.push((id, title)),
+            _ => return Err(malformed("two columns expected".to_owned())),
+        }
+    }
+    Ok(titles)
 }
 
 fn relocated(error: Error, field: String) -> Error {
