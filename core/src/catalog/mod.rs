@@ -312,33 +312,46 @@ type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin<'a>);
 /// `base` with the rows of a table in place of those that are the `same`, or added behind them.
 fn merged<T: Clone>(
     base: &[T],
-    (name, table, columns, origin): NamedTable<'_>,
+    named: NamedTable<'_>,
     read: impl Fn(&Row) -> Result<T, Error>,
     same: impl Fn(&T, &T) -> bool,
 ) -> Result<Vec<T>, Error> {
     let mut out = base.to_vec();
-    let Some(table) = table else { return Ok(out) };
-    // Of each row read so far: its position in `out` and its path.
+    lay(named, &mut |row| {
+        let item = read(row)?;
+        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        match out.get_mut(at) {
+            Some(slot) => *slot = item,
+            None => out.push(item),
+        }
+        Ok(at)
+    })?;
+    Ok(out)
+}
+
+/// What merging has to do whatever the rows are, compiled once: hands each row to `put`, which says where it came to
+/// stand, and refuses two in one place.
+fn lay(
+    (name, table, columns, origin): NamedTable<'_>,
+    put: &mut dyn FnMut(&Row) -> Result<usize, Error>,
+) -> Result<(), Error> {
+    let Some(table) = table else { return Ok(()) };
+    // Of each row so far: its position and its path.
     let mut written: Vec<(usize, String)> = Vec::new();
     for row in rows(name, table, columns, origin)? {
-        let item = read(&row)?;
-        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        let at = put(&row)?;
         if let Some((_, earlier)) = written.iter().find(|(position, _)| *position == at) {
             return Err(Error::Malformed {
                 field: row.path().to_owned(),
                 message: format!("has the same key as {earlier}; keep one of the two"),
             });
         }
-        match out.get_mut(at) {
-            Some(slot) => *slot = item,
-            None => out.push(item),
-        }
         written.push((at, row.path().to_owned()));
     }
     if let Origin::Overlay(landed) = origin {
         landed.note(name, written.into_iter().map(|(at, _)| at).collect());
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Titles of sources by their short names in the tables.
