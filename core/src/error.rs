@@ -229,7 +229,7 @@ pub fn check_range(field: &str, value: f64, min: f64, max: f64) -> Result<f64, E
 /// The known name that `given` most resembles, ignoring case, `-`, `_`, `.` and spaces; none if nothing is close.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = |s: &str| -> String {
-        s.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).flat_map(char::to_lowercase).collect()
+        s.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
     };
     let target = plain(given);
     known

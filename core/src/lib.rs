@@ -4,12 +4,15 @@
 pub mod api;
 pub mod catalog;
 pub mod cost;
+mod csv_text;
 pub mod error;
 pub mod inference;
 pub mod input;
+mod json_text;
 pub mod kernel;
 pub mod model;
 pub mod network;
+mod order;
 pub mod plan;
 pub mod quantity;
 pub mod residuals;

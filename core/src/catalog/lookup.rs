@@ -2,6 +2,7 @@
 
 use super::{Catalog, Fabric, Gpu, ModelPreset, Price, Shape};
 use crate::error::Error;
+use crate::order::sort_by;
 
 impl Catalog {
     /// The GPU called `name`: its canonical name or an alias; case, spaces, `-` and `_` do not matter.
@@ -94,7 +95,7 @@ pub(super) fn check_spellings<'a>(
             all.push((plain(spelling).collect(), name));
         }
     }
-    all.sort_unstable();
+    sort_by(&mut all, Ord::cmp);
     match all.windows(2).find_map(|pair| match pair {
         [(a, first), (b, second)] if a == b => Some((a, *first, *second)),
         _ => None,

@@ -43,6 +43,7 @@ pub use tier::TierBilling;
 pub use topology::AssumedTopology;
 pub use transfer::{CircuitPlan, CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
+use crate::csv_text::Records;
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
 use table::{Landed, Origin, Row, rows};
@@ -311,52 +312,60 @@ type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin<'a>);
 /// `base` with the rows of a table in place of those that are the `same`, or added behind them.
 fn merged<T: Clone>(
     base: &[T],
-    (name, table, columns, origin): NamedTable<'_>,
+    named: NamedTable<'_>,
     read: impl Fn(&Row) -> Result<T, Error>,
     same: impl Fn(&T, &T) -> bool,
 ) -> Result<Vec<T>, Error> {
     let mut out = base.to_vec();
-    let Some(table) = table else { return Ok(out) };
-    // Of each row read so far: its position in `out` and its path.
+    lay(named, &mut |row| {
+        let item = read(row)?;
+        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        match out.get_mut(at) {
+            Some(slot) => *slot = item,
+            None => out.push(item),
+        }
+        Ok(at)
+    })?;
+    Ok(out)
+}
+
+/// What merging has to do whatever the rows are, compiled once: hands each row to `put`, which says where it came to
+/// stand, and refuses two in one place.
+fn lay(
+    (name, table, columns, origin): NamedTable<'_>,
+    put: &mut dyn FnMut(&Row) -> Result<usize, Error>,
+) -> Result<(), Error> {
+    let Some(table) = table else { return Ok(()) };
+    // Of each row so far: its position and its path.
     let mut written: Vec<(usize, String)> = Vec::new();
     for row in rows(name, table, columns, origin)? {
-        let item = read(&row)?;
-        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        let at = put(&row)?;
         if let Some((_, earlier)) = written.iter().find(|(position, _)| *position == at) {
             return Err(Error::Malformed {
                 field: row.path().to_owned(),
                 message: format!("has the same key as {earlier}; keep one of the two"),
             });
         }
-        match out.get_mut(at) {
-            Some(slot) => *slot = item,
-            None => out.push(item),
-        }
         written.push((at, row.path().to_owned()));
     }
     if let Origin::Overlay(landed) = origin {
         landed.note(name, written.into_iter().map(|(at, _)| at).collect());
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Titles of sources by their short names in the tables.
 fn titles() -> Result<Vec<(String, String)>, Error> {
-    let mut reader = csv::Reader::from_reader(include_str!("../../data/sources.csv").as_bytes());
-    reader
-        .records()
-        .map(|record| {
-            let record = record
-                .map_err(|e| Error::Malformed { field: "sources".to_owned(), message: e.to_string() })?;
-            match (record.get(0), record.get(1)) {
-                (Some(id), Some(title)) => Ok((id.to_owned(), title.to_owned())),
-                _ => Err(Error::Malformed {
-                    field: "sources".to_owned(),
-                    message: "two columns expected".to_owned(),
-                }),
-            }
-        })
-        .collect()
+    let malformed = |message| Error::Malformed { field: "sources".to_owned(), message };
+    let mut titles = Vec::new();
+    for record in Records::new(include_str!("../../data/sources.csv")).skip(1) {
+        let mut cells = record.map_err(malformed)?.into_iter();
+        match (cells.next(), cells.next()) {
+            (Some(id), Some(title)) => titles.push((id, title)),
+            _ => return Err(malformed("two columns expected".to_owned())),
+        }
+    }
+    Ok(titles)
 }
 
 fn relocated(error: Error, field: String) -> Error {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Confidence, Source};
+use crate::csv_text::Records;
 use crate::error::{Error, check_range, nearest};
 use crate::input::{self, Value};
 
@@ -114,24 +115,23 @@ fn listed_cells(name: &str, values: &[Value], columns: &[&str]) -> Result<Vec<Ce
 }
 
 fn csv_cells(name: &str, text: &str, columns: &[&str]) -> Result<Vec<Cells>, Error> {
-    let malformed = |e: csv::Error| Error::Malformed { field: name.to_owned(), message: e.to_string() };
     // A file saved by a spreadsheet may begin with a byte-order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(malformed)?.clone();
+    let mut records = Records::trimmed(text);
+    let header = records.header();
     if header.is_empty() {
         let expected = "a first line with the names of the columns".to_owned();
         return Err(Error::MissingField { field: name.to_owned(), expected });
     }
-    check_columns(name, header.iter(), columns)?;
+    check_columns(name, header.iter().map(String::as_str), columns)?;
     let mut out = Vec::new();
-    for (i, record) in reader.records().enumerate() {
-        let record = record.map_err(malformed)?;
+    for (i, record) in records.enumerate() {
+        let record = record.map_err(|message| Error::Malformed { field: name.to_owned(), message })?;
         let cells = header
             .iter()
-            .zip(&record)
+            .zip(record)
             .filter(|(_, cell)| !cell.is_empty())
-            .map(|(column, cell)| (column.to_owned(), Value::Text(cell.to_owned())))
+            .map(|(column, cell)| (column.clone(), Value::Text(cell)))
             .collect();
         out.push((format!("{name}[{i}]"), cells));
     }

@@ -3,6 +3,7 @@
 use super::lookup::find;
 use super::{Catalog, Provider, StorageTier, StorageUnit, ThroughputUnit};
 use crate::error::Error;
+use crate::order::sort_by;
 
 /// How a storage tier is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl Catalog {
             .filter(|other| other.region == tier.region && other.stem() == tier.stem())
             .collect();
         let from = |band: &StorageTier| band.volume_from_tb.unwrap_or(0.0);
-        bands.sort_by(|a, b| from(a).total_cmp(&from(b)));
+        sort_by(&mut bands, |a, b| from(a).total_cmp(&from(b)));
         bands
     }
 

@@ -3,6 +3,7 @@
 use super::report::TransferChoice;
 use super::transfer::{End, Move, line, own_line};
 use crate::catalog::{Catalog, Provider, TransferKind, TransferTariff, TransferUnit};
+use crate::order::sort_by;
 use crate::quantity::Warning;
 
 /// Zone that is taken where the region is not known: the one of the clouds' home markets and lowest tariffs.
@@ -71,6 +72,6 @@ fn tiers<'a>(catalog: &'a Catalog, provider: Provider, zone: &str) -> Vec<&'a Tr
         .filter(|tariff| tariff.destination.is_empty() || tariff.destination == "internet")
         .collect();
     let start = |tariff: &TransferTariff| tariff.tier_from_gb.unwrap_or(0.0);
-    tiers.sort_by(|a, b| start(a).total_cmp(&start(b)));
+    sort_by(&mut tiers, |a, b| start(a).total_cmp(&start(b)));
     tiers
 }

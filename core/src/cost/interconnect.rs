@@ -6,6 +6,7 @@ use crate::catalog::{
     Catalog, CircuitPlan, CrossCloudPair, Provider, Region, TransferKind, TransferTariff, TransferUnit,
 };
 use crate::error::Error;
+use crate::order::sort_by;
 use crate::quantity::Warning;
 
 /// The way of a move over the interconnect.
@@ -23,7 +24,7 @@ pub(super) fn check_rate(gbit: f64, rates: &[f64]) -> Result<(), Error> {
         return Ok(());
     }
     let mut offered = rates.to_vec();
-    offered.sort_by(f64::total_cmp);
+    sort_by(&mut offered, f64::total_cmp);
     offered.dedup();
     let offered: Vec<String> = offered.iter().map(f64::to_string).collect();
     Err(Error::Unsupported {
@@ -52,7 +53,8 @@ pub(super) fn check_regions(catalog: &Catalog, pricing: &Pricing, gbit: f64) -> 
     };
     let mut message = format!("no interconnect joins {between}");
     let mut pairs: Vec<&CrossCloudPair> = catalog.pairs.iter().collect();
-    pairs.sort_by_key(|pair| nearness(catalog, pair, azure, oci));
+    let near = |pair: &CrossCloudPair| nearness(catalog, pair, azure, oci);
+    sort_by(&mut pairs, |a, b| near(a).cmp(&near(b)));
     for (i, pair) in pairs.iter().enumerate() {
         let lead = if i == 0 {
             "; nearest is"

@@ -10,6 +10,7 @@ use super::{
     FrontierPoint, LatencyTargets, LegalLayout, ServingLayout, ServingModel, ServingSearch,
     ServingSearchRequest, ServingTarget,
 };
+use crate::order::sort_by;
 
 /// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
 const HALVINGS: u32 = 7;
@@ -183,7 +184,7 @@ fn frontier(mut points: Vec<FrontierPoint>) -> Vec<FrontierPoint> {
     points.retain(|p| {
         p.tokens_per_second_per_user.is_finite() && p.output_tokens_per_second_per_gpu.is_finite()
     });
-    points.sort_by(|a, b| {
+    sort_by(&mut points, |a, b| {
         b.tokens_per_second_per_user
             .total_cmp(&a.tokens_per_second_per_user)
             .then(b.output_tokens_per_second_per_gpu.total_cmp(&a.output_tokens_per_second_per_gpu))

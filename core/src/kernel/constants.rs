@@ -253,10 +253,9 @@ fn parse(text: &str) -> Result<Vec<(Family, KernelConstants)>, Error> {
     let mut table: Vec<(Family, KernelConstants)> =
         Family::all().map(|family| (family, KernelConstants::default())).collect();
     let mut seen = vec![[false; KernelConstants::NAMES.len()]; FAMILIES.len()];
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    for row in reader.records() {
-        let row = row.map_err(|error| malformed(error.to_string()))?;
-        let (Some(generation), Some(name), Some(value)) = (row.get(0), row.get(1), row.get(2)) else {
+    for row in crate::csv_text::Records::new(text).skip(1) {
+        let row = row.map_err(malformed)?;
+        let [generation, name, value, ..] = row.as_slice() else {
             return Err(malformed("a row has fewer than three columns".to_owned()));
         };
         let Some(family) = FAMILIES.iter().position(|&(_, known)| known == generation) else {

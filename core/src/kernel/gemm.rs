@@ -72,6 +72,7 @@ impl MatrixUnit {
 }
 
 /// (a⁴ + b⁴)^¼: at least the larger, at most 19 % more, where both are equal.
+#[inline(always)]
 pub(super) fn norm4(a: f64, b: f64) -> f64 {
     // Scaled so that neither microseconds nor years leave the range of the fourth power.
     let (large, small) = if a > b { (a, b) } else { (b, a) };
@@ -89,6 +90,7 @@ const WHOLE: f64 = 4_503_599_627_370_496.0;
 
 /// The least whole number not below a number ≥ 0. `f64::ceil` is a call into the C library on plain x86-64, and there are
 /// twelve in a product.
+#[inline(always)]
 pub(super) fn ceil(x: f64) -> f64 {
     if x < WHOLE {
         let nearest = (x + WHOLE) - WHOLE;
@@ -99,6 +101,7 @@ pub(super) fn ceil(x: f64) -> f64 {
 }
 
 /// The greatest whole number not above a number ≥ 0.
+#[inline(always)]
 fn floor(x: f64) -> f64 {
     if x < WHOLE {
         let nearest = (x + WHOLE) - WHOLE;

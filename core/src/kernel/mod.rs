@@ -125,7 +125,7 @@ impl Device {
         } else {
             Err(Error::Unsupported {
                 field: field.to_owned(),
-                given: format!("{precision:?}").to_lowercase(),
+                given: format!("{precision:?}").to_ascii_lowercase(),
                 reason: "this GPU has no matrix units for it".to_owned(),
             })
         }

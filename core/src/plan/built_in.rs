@@ -2,7 +2,7 @@
 
 use super::scenario::Scenario;
 use crate::error::Error;
-use crate::input::{Value, read};
+use crate::input::read;
 
 const BUILT_IN: [(&str, &str); 5] = [
     ("azure-trains-oci-serves", include_str!("../../data/scenarios/azure-trains-oci-serves.json")),
@@ -20,10 +20,8 @@ pub fn built_in() -> Result<Vec<Scenario>, Error> {
     BUILT_IN
         .iter()
         .map(|(name, text)| {
-            let value: Value = serde_json::from_str(text).map_err(|error| Error::Malformed {
-                field: (*name).to_owned(),
-                message: error.to_string(),
-            })?;
+            let value = crate::json_text::parse(text)
+                .map_err(|message| Error::Malformed { field: (*name).to_owned(), message })?;
             read(&value).map_err(|error: Error| error.within(name))
         })
         .collect()

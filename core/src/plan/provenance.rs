@@ -389,9 +389,8 @@ const INTERVALS_OF_SERVING: ConstantsTable = ConstantsTable {
 /// is sourced.
 fn tally(table: &str, generation: Option<&str>) -> (u32, u32, u32) {
     let (mut fitted, mut sourced, mut assumed) = (0, 0, 0);
-    let mut reader = csv::Reader::from_reader(table.as_bytes());
-    let rows = reader.records().flatten();
-    for row in rows.filter(|row| generation.is_none_or(|wanted| row.get(0) == Some(wanted))) {
+    let rows = crate::csv_text::Records::new(table).skip(1).flatten();
+    for row in rows.filter(|row| generation.is_none_or(|wanted| row.first().is_some_and(|is| is == wanted))) {
         let says = |word: &str| row.iter().skip(3).any(|cell| cell.starts_with(word));
         if says("assum") {
             assumed += 1;

@@ -11,6 +11,7 @@ use crate::inference::{
     Fleet, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, fleet, search_serving,
     serving_point,
 };
+use crate::order::sort_by;
 use crate::quantity::{HOUR, Warning};
 use crate::training::MOST_GPUS;
 
@@ -76,7 +77,7 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             None => plan.refused.push(Refusal { provider, shape: name, reason: why_not(job, &found) }),
         }
     }
-    plan.options.sort_by(|a, b| {
+    sort_by(&mut plan.options, |a, b| {
         let usd = |option: &ServingOption| option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);
         usd(a).total_cmp(&usd(b)).then(a.gpus.cmp(&b.gpus))
     });

@@ -6,6 +6,7 @@ use super::scenario::Scenario;
 use crate::catalog::{Catalog, Provider, Term};
 use crate::cost::{End, Link, Move, Pricing, StoredKind, TermCost, move_between};
 use crate::error::Error;
+use crate::order::sort_by;
 use crate::quantity::{GB, Warning};
 use crate::training::CHECKPOINT_BYTES_PER_PARAMETER;
 
@@ -61,7 +62,7 @@ pub fn splits(
             out.push(split(scenario, train, serve, moved));
         }
     }
-    out.sort_by(|a, b| a.total_usd.total_cmp(&b.total_usd));
+    sort_by(&mut out, |a, b| a.total_usd.total_cmp(&b.total_usd));
     mark_chosen(scenario, &mut out);
     for split in out.iter().filter(|split| split.chosen) {
         warnings.extend(split.transfer_unpriced.iter().map(|what| {

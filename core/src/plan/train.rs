@@ -12,6 +12,7 @@ use crate::cost::{
 use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
+use crate::order::sort_by;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::training::{
     CheckpointLink, GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within,
@@ -65,7 +66,7 @@ pub fn options(
             Err(Failure::Question(error)) => return Err(error),
         }
     }
-    plan.options.sort_by(|a, b| {
+    sort_by(&mut plan.options, |a, b| {
         let key = |option: &TrainingOption| {
             let usd = option.cost.as_ref().map_or(f64::INFINITY, |cost| cost.total_usd);
             (!option.meets_deadline, usd, option.days)
@@ -271,7 +272,7 @@ impl Whole<'_> {
             .flat_map(|odd| (0..21).map(move |power| odd << power))
             .filter(|n| *n <= reach && n % topology.gpus_per_node == 0)
             .collect();
-        counts.sort_unstable();
+        sort_by(&mut counts, Ord::cmp);
         counts.dedup();
         counts
     }

@@ -1,12 +1,14 @@
 //! Numbers out of an answer by their path, without building the answer as a tree: a serde serialiser that steps into the
 //! one field that the path names and passes over the rest.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{self, Impossible};
 
 use crate::error::Error;
+use crate::order::sort_by;
 
 /// The numbers of `answer` at these paths; `None` where the answer says nothing or no finite number there.
 ///
@@ -17,37 +19,25 @@ pub fn all<T: Serialize>(answer: &T, paths: &[String]) -> Result<Vec<Option<f64>
 }
 
 fn one<T: Serialize>(answer: &T, at: usize, path: &str) -> Result<Option<f64>, Error> {
-    match answer.serialize(Walk { path: Some(path) }) {
+    match answer.serialize(Walk::To(Some(path))) {
         Ok(found) => Ok(found.filter(|number| number.is_finite())),
         Err(Absent) => Err(unknown(answer, at, path)),
     }
 }
 
-/// Only an error pays for a tree of the answer.
+/// Only an error pays for the list of what the answer has.
 fn unknown<T: Serialize>(answer: &T, at: usize, path: &str) -> Error {
-    let mut known = Vec::new();
-    if let Ok(tree) = serde_json::to_value(answer) {
-        numbers("", &tree, &mut known);
-    }
+    let known = RefCell::new(Vec::new());
+    // What is listed stands aside; the walk itself comes back with nothing.
+    let _ = answer.serialize(Walk::All { path: "", known: &known });
+    let mut known = known.into_inner();
+    sort_by(&mut known, Ord::cmp);
     Error::unknown_name(
         &format!("outputs[{at}]"),
         "number of the answer",
         path,
         known.iter().map(String::as_str),
     )
-}
-
-fn numbers(path: &str, tree: &serde_json::Value, known: &mut Vec<String>) {
-    match tree {
-        serde_json::Value::Number(_) => known.push(path.to_owned()),
-        serde_json::Value::Object(fields) => {
-            for (key, field) in fields {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                numbers(&path, field, known);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// No number stands at the path.
@@ -68,23 +58,40 @@ impl ser::Error for Absent {
     }
 }
 
-/// Where the walk stands: what of the path is left, nothing once it has arrived.
+/// A walk through an answer. One serialiser for both kinds, for every answer is compiled anew for each serialiser.
 #[derive(Clone, Copy)]
-struct Walk<'a> {
-    path: Option<&'a str>,
+enum Walk<'a> {
+    /// To one number: what of its path is left, nothing on arrival.
+    To(Option<&'a str>),
+    /// To all numbers: the path so far, and those that were passed.
+    All { path: &'a str, known: &'a RefCell<Vec<String>> },
 }
 
 type Step = Result<Option<f64>, Absent>;
 
 impl<'a> Walk<'a> {
     fn number(self, number: f64) -> Step {
-        if self.path.is_none() { Ok(Some(number)) } else { Err(Absent) }
+        match self {
+            Self::To(None) => Ok(Some(number)),
+            Self::To(Some(_)) => Err(Absent),
+            Self::All { path, known } => {
+                if number.is_finite() {
+                    known.borrow_mut().push(path.to_owned());
+                }
+                Ok(None)
+            }
+        }
     }
 
     fn fields(self) -> Result<Fields<'a>, Absent> {
-        let Some(path) = self.path else { return Err(Absent) };
-        let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
-        Ok(Fields { key, rest, found: None })
+        match self {
+            Self::To(None) => Err(Absent),
+            Self::To(Some(path)) => {
+                let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+                Ok(Fields::One { key, rest, found: None })
+            }
+            Self::All { path, known } => Ok(Fields::All { path, known }),
+        }
     }
 }
 
@@ -171,11 +178,10 @@ impl<'a> ser::Serializer for Walk<'a> {
     }
 }
 
-/// The fields of a struct, of which one is looked into.
-struct Fields<'a> {
-    key: &'a str,
-    rest: Option<&'a str>,
-    found: Option<Option<f64>>,
+/// The fields of a struct, of which one is looked into, or each.
+enum Fields<'a> {
+    One { key: &'a str, rest: Option<&'a str>, found: Option<Option<f64>> },
+    All { path: &'a str, known: &'a RefCell<Vec<String>> },
 }
 
 impl ser::SerializeStruct for Fields<'_> {
@@ -183,13 +189,25 @@ impl ser::SerializeStruct for Fields<'_> {
     type Error = Absent;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Absent> {
-        if key == self.key {
-            self.found = Some(value.serialize(Walk { path: self.rest })?);
+        match self {
+            Self::One { key: wanted, rest, found } => {
+                if key == *wanted {
+                    *found = Some(value.serialize(Walk::To(*rest))?);
+                }
+            }
+            Self::All { path, known } => {
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                // A list or a text has no number of its own.
+                let _ = value.serialize(Walk::All { path: &path, known });
+            }
         }
         Ok(())
     }
 
     fn end(self) -> Step {
-        self.found.ok_or(Absent)
+        match self {
+            Self::One { found, .. } => found.ok_or(Absent),
+            Self::All { .. } => Ok(None),
+        }
     }
 }

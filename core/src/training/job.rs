@@ -92,7 +92,7 @@ impl Job {
         if matches!(precision, Precision::Int8 | Precision::Int4) {
             return Err(Error::Unsupported {
                 field: "precision".to_owned(),
-                given: format!("{precision:?}").to_lowercase(),
+                given: format!("{precision:?}").to_ascii_lowercase(),
                 reason: "training needs a floating-point format; try bf16, fp16, fp8, fp8_blockwise, mxfp8 or nvfp4"
                     .to_owned(),
             });

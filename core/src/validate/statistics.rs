@@ -98,7 +98,7 @@ fn summary(rows: &[ValidationRow], quantity: &str, group: Option<&str>) -> Valid
 /// The smallest value at or below which at least `share` of the weight of `(value, weight)` lies; none without weight.
 pub fn weighted_quantile(values: &[(f64, f64)], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    crate::order::sort_by(&mut sorted, |a, b| a.0.total_cmp(&b.0));
     let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
     let mut below = 0.0;
     for (value, weight) in &sorted {

@@ -1,19 +1,20 @@
 //! A table of measurements, read by the names in its header.
 
+use crate::csv_text::Records;
 use crate::error::{Error, nearest};
 
 /// A CSV text with a header line.
 #[derive(Debug, Clone)]
 pub struct Table {
     headers: Vec<String>,
-    records: Vec<csv::StringRecord>,
+    records: Vec<Vec<String>>,
 }
 
 /// One line of a [`Table`].
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     table: &'a Table,
-    record: &'a csv::StringRecord,
+    record: &'a [String],
     /// Number of the line among the data lines, from 1.
     pub number: usize,
 }
@@ -26,13 +27,8 @@ impl Table {
     /// required column is missing (named, with the nearest column that is there).
     pub fn read(text: &str, required: &[&str]) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let malformed = |e: &csv::Error| Error::Malformed {
-            field: "csv".to_owned(),
-            message: format!("not a table: {e}"),
-        };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-        let headers: Vec<String> =
-            reader.headers().map_err(|e| malformed(&e))?.iter().map(str::to_owned).collect();
+        let mut records = Records::trimmed(text);
+        let headers = records.header();
         if let Some((i, twice)) = headers.iter().enumerate().find(|(i, name)| headers[..*i].contains(name)) {
             return Err(Error::Malformed {
                 field: "csv".to_owned(),
@@ -49,7 +45,10 @@ impl Table {
                 });
             }
         }
-        let records = reader.records().collect::<Result<Vec<_>, _>>().map_err(|e| malformed(&e))?;
+        let records = records.collect::<Result<_, _>>().map_err(|message| Error::Malformed {
+            field: "csv".to_owned(),
+            message: format!("not a table: {message}"),
+        })?;
         Ok(Self { headers, records })
     }
 
@@ -80,7 +79,7 @@ impl<'a> Line<'a> {
     /// The cell under `column`, trimmed; none where it is empty or the table has no such column.
     pub fn text(&self, column: &str) -> Option<&'a str> {
         let index = self.table.headers.iter().position(|h| h == column)?;
-        self.record.get(index).filter(|cell| !cell.is_empty())
+        self.record.get(index).map(String::as_str).filter(|cell| !cell.is_empty())
     }
 
     /// The cell under `column`, which must not be empty.

@@ -214,7 +214,7 @@ fn family_of_class(class: &str) -> String {
         .trim_end_matches("ForCausalLM")
         .trim_end_matches("LMHeadModel")
         .trim_end_matches("ForConditionalGeneration");
-    let plain = |name: &str| name.replace('_', "").to_lowercase();
+    let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
     let refused = REFUSED_FAMILIES.iter().flat_map(|(names, _)| names.iter().copied());
     known_names().chain(refused).find(|name| plain(name) == plain(stem)).unwrap_or(stem).to_owned()
 }
