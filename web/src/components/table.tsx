@@ -30,10 +30,12 @@ interface TableProps<Row> {
   rowClass?: (row: Row) => string;
   /** Whether the caption is seen; where a heading stands right above, it is only read out. */
   captioned?: boolean;
+  /** Behind the caption, such as a total. */
+  aside?: string;
 }
 
 export const Table = <Row,>(props: TableProps<Row>) => {
-  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true } = props;
+  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
   const by = columns.find((column) => column.key === order.value?.key);
   const sorted =
@@ -62,7 +64,10 @@ export const Table = <Row,>(props: TableProps<Row>) => {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region takes the focus to be scrolled */}
       <section class="scroll" aria-label={caption} tabIndex={0}>
         <table>
-          <caption class={captioned ? "" : "sr-only"}>{caption}</caption>
+          <caption class={captioned ? "" : "sr-only"}>
+            {caption}
+            {aside && <span class="aside-of"> {aside}</span>}
+          </caption>
           <thead>
             <tr>
               {columns.map((column) => {

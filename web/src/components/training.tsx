@@ -2,14 +2,17 @@
 import { useSignal } from "@preact/signals";
 import type { DimensionTraffic, Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
+import { short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenTraining } from "./headline";
-import { CostLines, Terms } from "./money";
+import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, stepParts, trainingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts, Warned } from "./rich";
+import { Cloud, Facts } from "./rich";
+import { Stored } from "./stored";
 import { type Column, Table } from "./table";
+import { Warnings } from "./warnings";
 
 const columns = strings.columns;
 const words = strings.training;
@@ -63,11 +66,11 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
           {priced.length > 0 && (
             <charts.value.Bars
               name="training-cost"
-              title={words.chartCost}
+              title={inUsd(words.chartCost)}
               bars={priced.map((option) => ({
                 key: option.shape,
                 label: titleOf(option),
-                end: show.usdShort(option.cost?.total_usd),
+                end: endOf(option.cost),
                 parts: option.cost ? costParts(option.cost, option.provider) : [],
                 current: option === current,
                 dim: !option.meets_deadline,
@@ -132,13 +135,12 @@ const table = (
       value: (row) => row.provider,
       show: (row) => <Cloud of={row.provider} />,
     },
-    {
-      key: "cost_usd",
-      label: columns.cost,
-      numeric: true,
-      value: (row) => row.cost?.total_usd ?? null,
-      show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
-    },
+    moneyColumn(
+      "cost",
+      columns.cost,
+      (row) => totalOf(row.cost),
+      (of) => <strong>{short(of)}</strong>,
+    ),
     {
       key: "days",
       label: columns.days,
@@ -267,6 +269,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           legend
         />
       )}
+      {option.storage.length > 0 && <Stored stored={option.storage} losses={losses} />}
       <h4>{detail.interconnect}</h4>
       <Facts
         across
@@ -292,6 +295,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           name="training-cost-lines"
           caption={fill(detail.costTraining, { shape: option.shape })}
           lines={option.cost.lines}
+          total={totalOf(option.cost)}
         />
       )}
       {option.terms.length > 1 && (
@@ -300,7 +304,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
         </details>
       )}
-      <Warned of={option.warnings} />
+      <Warnings of={option.warnings} />
     </section>
   );
 };
