@@ -5,6 +5,8 @@
 import { type Data, type Fields, isFields, member, put, same } from "./data";
 
 export const VERSION = "1";
+/** Letters of a link that mail, chats and every browser still carry whole. */
+export const LONGEST_LINK = 8000;
 
 export interface Linked {
   /** Name of the built-in scenario; empty where the link spells out everything. */

@@ -113,13 +113,30 @@ const rowsOf = (content: Data): number => {
   return Math.max(0, records.length - 1);
 };
 
-/** Where in a file core's path points, in words: `overlay.prices[2].term` is row 3, column term; none elsewhere. */
-export const cell = (field: string): string | undefined => {
-  const found = /^overlay\.(\w+)((?:\[\d+\])*)(?:\.(\w+))?$/.exec(field);
-  const [, table = "", places = "", column] = found ?? [];
-  const row = /\[(\d+)\]$/.exec(places)?.[1];
-  if (!isTable(table)) return undefined;
-  const gaps = { table: strings.tables[table], row: Number(row) + 1, column: column ?? "" };
-  if (row === undefined) return undefined;
-  return fill(column === undefined ? strings.own.row : strings.own.cell, gaps);
+/** Where in a file a refusal points: its row, its column, or both. */
+export interface Place {
+  row: number | undefined;
+  column: string | undefined;
+}
+
+/** The place within `entry` that core's path means; none where it means another, or nothing within. */
+export const placeIn = ({ table, path, content, span }: Entry, field: string): Place | undefined => {
+  const list = typeof content !== "string" && span !== undefined;
+  const start = list ? `overlay.${table}` : path;
+  if (!field.startsWith(start)) return undefined;
+  const [, item, column] = /^(?:\[(\d+)\])?(?:\.(.+))?$/s.exec(field.slice(start.length)) ?? [];
+  if (item === undefined && column === undefined) return undefined;
+  const at = item === undefined ? undefined : Number(item);
+  if (!list) return { row: at === undefined ? undefined : at + 1, column };
+  const within = at !== undefined && at >= span[0] && at < span[1];
+  return within ? { row: at - span[0] + 1, column } : undefined;
 };
+
+/** `row 3, column term` */
+export const inWords = ({ row, column }: Place): string =>
+  [
+    row !== undefined && fill(strings.own.row, { row }),
+    column !== undefined && fill(strings.own.column, { column }),
+  ]
+    .filter(Boolean)
+    .join(", ");

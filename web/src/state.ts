@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import type { Catalog, Overlay, Plan, Scenario } from "../pkg/rackrate";
 import { at, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
-import { type Linked, leaveOut, read, write } from "./link";
+import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
 import type { Refusal } from "./protocol";
 import { strings } from "./strings";
 
@@ -11,8 +11,6 @@ import { strings } from "./strings";
 const FIRST = "azure-trains-oci-serves";
 /** A pause in typing long enough to ask, short enough not to be felt. */
 const PAUSE = 40;
-/** Letters of a link that mail, chats and every browser still carry whole. */
-export const LONGEST_LINK = 8000;
 
 const engine = new Engine(
   () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "rackrate" }),

@@ -90,11 +90,19 @@ const Wrong = ({ path, id, refusal: wrong }: { path: string; id?: string; refusa
   </p>
 );
 
-/** Core's refusal of a part that is no single input, where it stands. */
-export const Faulty = ({ path }: { path: string }) => {
+/** Core's refusal of a part that is no single input, where it stands; `lead` says where in the part, or that it is another's. */
+export const Faulty = ({ path, lead }: { path: string; lead?: (field: string) => string | undefined }) => {
   useShown(path);
   const wrong = useComputed(() => (faultyField() === path ? refusal.value : undefined)).value;
-  return wrong ? <Wrong path={path} refusal={wrong} /> : null;
+  if (wrong === undefined) return null;
+  const where = lead?.(wrong.field);
+  if (lead && where === undefined) return null;
+  return (
+    <>
+      {where && <p class="wrong where">{where}</p>}
+      <Wrong path={path} refusal={wrong} />
+    </>
+  );
 };
 
 /** To what the built-in scenario says, where this one says something else. */

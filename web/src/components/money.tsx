@@ -37,12 +37,15 @@ export const endOf = (cost: Cost | null): string =>
     ? short(totalOf(cost))
     : fill(strings.inBoth, { own: short(totalOf(cost)), usd: show.usdShort(cost.total_usd) });
 
-/** Title, trust and date of a source; its doubts where there are any. */
+/** Trust and title of a source, with its doubts where there are any: two lines until it is opened. */
 export const Cited = ({ source }: { source: Source }) => (
-  <span class="cited">
-    <span class={`trust ${source.confidence}`}>{strings.confidences[source.confidence]}</span> {source.source}
-    {source.note && <span class="help"> {source.note}</span>}
-  </span>
+  <details class="cited">
+    <summary>
+      <span class={`trust ${source.confidence}`}>{strings.confidences[source.confidence]}</span>{" "}
+      {source.source}
+      {source.note && <span class="help"> {source.note}</span>}
+    </summary>
+  </details>
 );
 
 const cited = <Row extends { source: Source }>(): Column<Row>[] => [

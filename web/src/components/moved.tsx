@@ -51,7 +51,7 @@ const Way = ({ split }: { split: Split }) => (
     {split.transfer_links.map((link) => {
       const slowest = link.name === split.transfer_slowest_link;
       return (
-        <li key={link.name} class={slowest ? "link-of slowest" : "link-of"}>
+        <li key={link.name} class={slowest ? "slowest" : ""}>
           <span class="rate">{fill(words.rate, { rate: show.few(link.gbit_per_s) })}</span>
           <span>{link.name}</span>
           {slowest && <span class="tag">{words.slowest}</span>}

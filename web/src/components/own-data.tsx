@@ -3,27 +3,32 @@ import { signal, useSignal } from "@preact/signals";
 import type { Data } from "../data";
 import { save } from "../export";
 import * as show from "../format";
+import { LONGEST_LINK } from "../link";
 import {
-  cell,
   type Entry,
   entries,
   fromFile,
+  inWords,
   over,
+  placeIn,
   TABLES,
   type TableName,
   tableOf,
   without,
 } from "../own-data";
-import { get, LONGEST_LINK, linkIsWhole, overlay, refusal, set, template } from "../state";
+import { get, linkIsWhole, overlay, set, template } from "../state";
 import { fill, strings } from "../strings";
-import { Faulty, faultyField } from "./field";
+import { Faulty } from "./field";
 
 const words = strings.own;
 const PATH = "overlay";
 
-/** Names of the files that were laid in this visit, by what they hold: a scenario keeps rows, not names. */
+/** Names of the files that were laid in this visit, by the rows they hold: a scenario keeps rows, not names. */
 const names = signal<ReadonlyMap<string, string>>(new Map());
-const nameOf = ({ content }: Entry): string => names.value.get(JSON.stringify(content)) ?? words.fromScenario;
+const keys = (content: Data): string[] =>
+  (Array.isArray(content) ? content : [content]).map((item) => JSON.stringify(item));
+const nameOf = ({ content }: Entry): string =>
+  [...new Set(keys(content).map((key) => names.value.get(key) ?? words.fromScenario))].join(", ");
 
 export const OwnData = () => {
   const table = useSignal<TableName>("prices");
@@ -113,7 +118,11 @@ export const OwnData = () => {
 const One = ({ entry }: { entry: Entry }) => {
   const { table, rows, path } = entry;
   const name = nameOf(entry);
-  const where = faultyField() === path ? cell(refusal.value?.field ?? "") : undefined;
+  const where = (field: string): string | undefined => {
+    const place = placeIn(entry, field);
+    // Of rows, which share their path with other rows, only those that are meant; of a whole table, all of it.
+    return place === undefined ? (field === path ? "" : undefined) : inWords(place);
+  };
   const counted = rows === 1 ? words.rows.one : words.rows.other;
   return (
     <li>
@@ -125,8 +134,7 @@ const One = ({ entry }: { entry: Entry }) => {
         <span aria-hidden="true">{words.remove}</span>
         <span class="sr-only">{fill(words.removeOne, { name, table: strings.tables[table] })}</span>
       </button>
-      {where && <p class="wrong where">{where}</p>}
-      <Faulty path={path} />
+      <Faulty path={path} lead={where} />
     </li>
   );
 };
@@ -144,7 +152,8 @@ const layAll = async (files: Iterable<File>, table: { value: TableName }): Promi
     table.value = meant;
     let next: Data = overlay.value;
     for (const { table: name, content } of found.laid) {
-      names.value = new Map([...names.value, [JSON.stringify(content), file.name]]);
+      const named = keys(content).map((key): [string, string] => [key, file.name]);
+      names.value = new Map([...names.value, ...named]);
       const fields = next === null ? {} : (next as { [table: string]: Data });
       next = { ...fields, [name]: over(fields[name] ?? null, content) };
     }

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { FigureKind, FigureSource } from "../../pkg/rackrate";
 import { fill, strings } from "../strings";
-import { Age } from "./money";
+import { Age, Cited } from "./money";
 import { type Column, Table } from "./table";
 
 const words = strings.sources;
@@ -71,9 +71,21 @@ export const Sources = ({ of }: { of: readonly FigureSource[] }) => {
 };
 
 const SOURCES: Column<FigureSource>[] = [
-  { key: "figure", label: columns.figure, names: true, value: (row) => row.figure },
+  { key: "figure", long: true, label: columns.figure, names: true, value: (row) => row.figure },
   { key: "kind", label: columns.kind, value: (row) => row.kind, show: (row) => strings.kinds[row.kind] },
-  { key: "source", long: true, label: columns.source, value: (row) => row.source.source },
+  {
+    key: "source",
+    long: true,
+    label: columns.source,
+    value: (row) => row.source.source,
+    show: (row) => <Cited source={row.source} />,
+  },
+  {
+    key: "confidence",
+    label: columns.confidence,
+    value: (row) => row.source.confidence,
+    show: (row) => strings.confidences[row.source.confidence],
+  },
   { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of || null },
   {
     key: "age_days",
@@ -82,13 +94,6 @@ const SOURCES: Column<FigureSource>[] = [
     value: (row) => row.age_days,
     show: (row) => (row.age_days === null ? strings.none : <Age days={row.age_days} old={row.old} />),
   },
-  {
-    key: "confidence",
-    label: columns.confidence,
-    value: (row) => row.source.confidence,
-    show: (row) => (
-      <span class={`trust ${row.source.confidence}`}>{strings.confidences[row.source.confidence]}</span>
-    ),
-  },
-  { key: "note", long: true, label: columns.note, value: (row) => row.source.note ?? "" },
+  { key: "old", exported: true, label: strings.age.old, value: (row) => row.old },
+  { key: "note", exported: true, label: columns.note, value: (row) => row.source.note ?? "" },
 ];

@@ -8,7 +8,7 @@ import { type Column, Table } from "./table";
 const words = strings.keeping;
 
 export const Stored = ({ stored, losses }: { stored: readonly StoredData[]; losses: GoodputLosses }) => (
-  <>
+  <div class="topic">
     <h4>{words.title}</h4>
     <Facts
       across
@@ -18,7 +18,7 @@ export const Stored = ({ stored, losses }: { stored: readonly StoredData[]; loss
       ]}
     />
     <Table name="training-storage" caption={words.caption} columns={STORED} rows={stored} rowKey={keyOf} />
-  </>
+  </div>
 );
 
 const keyOf = (row: StoredData) => row.kind;

@@ -17,6 +17,8 @@ export interface Column<Row> {
   long?: boolean;
   /** Row header: names the row. */
   names?: boolean;
+  /** Only in the CSV: on the page another column shows it too. */
+  exported?: boolean;
 }
 
 interface TableProps<Row> {
@@ -37,6 +39,7 @@ interface TableProps<Row> {
 export const Table = <Row,>(props: TableProps<Row>) => {
   const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
+  const seen = columns.filter((column) => !column.exported);
   const by = columns.find((column) => column.key === order.value?.key);
   const sorted =
     by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
@@ -65,12 +68,14 @@ export const Table = <Row,>(props: TableProps<Row>) => {
       <section class="scroll" aria-label={caption} tabIndex={0}>
         <table>
           <caption class={captioned ? "" : "sr-only"}>
-            {caption}
-            {aside && <span class="aside-of"> {aside}</span>}
+            <span>
+              {caption}
+              {aside && <span class="aside-of"> {aside}</span>}
+            </span>
           </caption>
           <thead>
             <tr>
-              {columns.map((column) => {
+              {seen.map((column) => {
                 const sort =
                   order.value?.key === column.key ? (order.value.down ? "descending" : "ascending") : "none";
                 return (
@@ -95,10 +100,10 @@ export const Table = <Row,>(props: TableProps<Row>) => {
                 class={rowClass?.(row) ?? ""}
                 aria-current={current?.(row) ? "true" : undefined}
               >
-                {columns.map((column) => {
+                {seen.map((column) => {
                   const shown = column.show ? column.show(row) : column.value(row);
                   return column.names ? (
-                    <th key={column.key} scope="row">
+                    <th key={column.key} scope="row" class={column.long ? "long" : ""}>
                       {shown}
                     </th>
                   ) : (

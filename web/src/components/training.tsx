@@ -270,26 +270,28 @@ const Detail = ({ option }: { option: TrainingOption }) => {
         />
       )}
       {option.storage.length > 0 && <Stored stored={option.storage} losses={losses} />}
-      <h4>{detail.interconnect}</h4>
-      <Facts
-        across
-        of={[
-          [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
-          [detail.fabricBytes, show.bytes(step.fabric_bytes)],
-          [detail.exposed, show.percent(step.exposed_share)],
-        ]}
-      />
-      {step.traffic.length > 0 ? (
-        <Table
-          name="training-interconnect"
-          caption={detail.interconnectCaption}
-          columns={TRAFFIC}
-          rows={step.traffic}
-          rowKey={(row) => row.dimension}
+      <div class="topic">
+        <h4>{detail.interconnect}</h4>
+        <Facts
+          across
+          of={[
+            [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
+            [detail.fabricBytes, show.bytes(step.fabric_bytes)],
+            [detail.exposed, show.percent(step.exposed_share)],
+          ]}
         />
-      ) : (
-        <p>{detail.noTraffic}</p>
-      )}
+        {step.traffic.length > 0 ? (
+          <Table
+            name="training-interconnect"
+            caption={detail.interconnectCaption}
+            columns={TRAFFIC}
+            rows={step.traffic}
+            rowKey={(row) => row.dimension}
+          />
+        ) : (
+          <p>{detail.noTraffic}</p>
+        )}
+      </div>
       {option.cost && (
         <CostLines
           name="training-cost-lines"

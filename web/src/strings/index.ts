@@ -118,8 +118,8 @@ export const strings = {
       "Too large for a link (more than {most} letters): the link leaves these rows out and says so. “Scenario as JSON” holds them.",
     leftOut:
       "This link was made with rows of someone’s own data that are too large for a link. The figures below are without them: lay the files again, or open the scenario’s JSON file.",
-    cell: "{table}, row {row}, column {column}",
-    row: "{table}, row {row}",
+    row: "row {row}",
+    column: "column {column}",
     notJson: "{name} is not JSON: {message}",
     notTables:
       "{name} holds no rows: a list of rows for one table is needed, or an object with tables by name.",
