@@ -1,82 +1,14 @@
 // The built page in a browser: what a person sees, types, shares and takes away.
 import { readdirSync, readFileSync } from "node:fs";
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Plan, Scenario } from "../../web/pkg/rackrate.js";
+import { describe, expect, test } from "vitest";
+import type { Scenario } from "../../web/pkg/rackrate.js";
 import * as core from "../../web/pkg/rackrate.js";
-import { count, usd, usdShort } from "../../web/src/format";
+import { usd, usdShort } from "../../web/src/format";
 import { fill, strings } from "../../web/src/strings";
 import { camel, cases, differences } from "./cases";
-import { browse, type Site, serve } from "./site";
+import { chosen, first, fragment, headline, tells, visits, withTokens } from "./visit";
 
-let site: Site;
-let browser: Browser;
-let context: BrowserContext | undefined;
-/** Requests and errors of the page that is open. */
-let requested: string[];
-let complaints: string[];
-
-beforeAll(async () => {
-  core.initSync({ module: readFileSync(new URL("../../web/pkg/rackrate_bg.wasm", import.meta.url)) });
-  site = await serve("/any/where/");
-  browser = await browse();
-});
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-afterEach(async () => {
-  await context?.close();
-  context = undefined;
-  expect(complaints).toEqual([]);
-  expect(requested.filter((url) => !url.startsWith(site.address) && !url.startsWith("blob:"))).toEqual([]);
-});
-
-const open = async (fragment = "", options: BrowserContextOptions = {}): Promise<Page> => {
-  requested = [];
-  complaints = [];
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-US", ...options });
-  context.on("request", (request) => requested.push(request.url()));
-  const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  await page.goto(`${site.address}${fragment}`);
-  await page.locator(".headline").waitFor();
-  return page;
-};
-
-const first = (): Scenario => core.scenarios()[0] as Scenario;
-const chosen = (plan: Plan) => plan.training?.options.find((one) => one.shape === plan.training?.chosen);
-const headline = (page: Page) => page.locator(".headline output");
-/** Waits until the headline tells core's own answer to `scenario`. */
-const tells = async (page: Page, scenario: unknown): Promise<void> => {
-  const plan = core.plan(scenario as Scenario);
-  const train = chosen(plan);
-  const serves = plan.serving?.options.find((one) => one.shape === plan.serving?.chosen);
-  const figures = [
-    train && `${count(train.gpus)} ${train.step.gpu}`,
-    train?.cost && usdShort(train.cost.total_usd),
-    serves && `${count(serves.gpus)} ${serves.point.gpu}`,
-    serves?.cost && usdShort(serves.cost.total_usd),
-  ].filter((figure) => typeof figure === "string");
-  expect(figures.length).toBeGreaterThan(0);
-  await expect
-    .poll(
-      async () => {
-        const text = (await headline(page).textContent()) ?? "";
-        return figures.every((figure) => text.includes(figure)) ? "told" : text;
-      },
-      { timeout: 15_000 },
-    )
-    .toBe("told");
-};
-const withTokens = (tokens: string | number) => {
-  const scenario = first();
-  return { ...scenario, training: { ...scenario.training, tokens } };
-};
-const fragment = (page: Page) => new URL(page.url()).hash;
+const { open, openBroken } = visits();
 
 describe("on arrival", () => {
   test("the first scenario is answered, from a path below the root", async () => {
@@ -262,7 +194,7 @@ describe("taking it away", () => {
       page,
       core.scenarios().find((one) => one.name === "serve-70b"),
     );
-    await page.locator('input[type="file"]').setInputFiles(path);
+    await page.getByLabel(strings.actions.open).setInputFiles(path);
     await tells(page, withTokens("2T"));
     // With no built-in scenario to start from, the link says it all.
     await page.reload();
@@ -395,15 +327,4 @@ describe("the page’s worker", () => {
 function core_scenarios(): string[] {
   const folder = new URL("../../core/data/scenarios/", import.meta.url);
   return readdirSync(folder).map((file) => file.replace(/\.json$/, ""));
-}
-
-/** A page that has no answer to wait for; `without` what its host does not deliver. */
-async function openBroken(address: string, without?: string): Promise<Page> {
-  requested = [];
-  complaints = [];
-  context = await browser.newContext();
-  if (without !== undefined) await context.route(without, (route) => route.abort());
-  const page = await context.newPage();
-  await page.goto(`${site.address}${address}`);
-  return page;
 }

@@ -10,17 +10,33 @@ export const isFields = (data: Data | undefined): data is Fields =>
 export const member = (data: Data | undefined, key: string): Data | undefined =>
   isFields(data) && Object.hasOwn(data, key) ? data[key] : undefined;
 
-/** What lies at `path` (`training.tokens`); null where nothing does. */
+/** A step into data: a member's name, or the place of a list's item. */
+export type Step = string | number;
+
+/** The steps of a path as core writes it: `pricing.own_rates[1].term`. */
+export const steps = (path: string): Step[] =>
+  path.split(".").flatMap((part): Step[] => {
+    const [name = "", ...places] = part.split("[");
+    return [name, ...places.map((place) => Number.parseInt(place, 10))];
+  });
+
+const item = (data: Data | undefined, place: number): Data | undefined =>
+  Array.isArray(data) ? data[place] : undefined;
+
+/** What lies at `path` (`training.tokens`, `pricing.own_rates[0].term`); null where nothing does. */
 export const at = (data: Data, path: string): Data => {
   let here: Data | undefined = data;
-  for (const key of path.split(".")) here = member(here, key);
+  for (const key of steps(path)) here = typeof key === "number" ? item(here, key) : member(here, key);
   return here ?? null;
 };
 
-/** The same data with `value` at `path`; objects on the way are made where there are none. */
-export const put = (data: Data, path: readonly string[], value: Data): Data => {
+/** The same data with `value` at `path`; objects on the way are made where there are none, lists are not made longer. */
+export const put = (data: Data, path: readonly Step[], value: Data): Data => {
   const [key, ...rest] = path;
   if (key === undefined) return value;
+  if (typeof key === "number") {
+    return Array.isArray(data) ? data.map((old, i) => (i === key ? put(old, rest, value) : old)) : data;
+  }
   const fields: Fields = {};
   if (isFields(data)) for (const [name, old] of Object.entries(data)) own(fields, name, old);
   own(fields, key, put(member(data, key) ?? null, rest, value));

@@ -36,27 +36,33 @@ export const compact = shown((n) => format(n, { notation: "compact", maximumSign
 export const percent = shown((n) =>
   format(n, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
 );
-/** `$59.4M`, `$812` */
-export const usdShort = shown((n) =>
-  Math.abs(n) < 1000
-    ? usd(n)
-    : format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
-);
+/** `$59.4M`, `$812`, `€54.6M` */
+export const moneyShort = (amount: Shown, currency: string): string =>
+  shown((n) =>
+    Math.abs(n) < 1000
+      ? money(n, currency)
+      : format(n, { style: "currency", currency, notation: "compact", maximumSignificantDigits: 3 }),
+  )(amount);
+/** `$59,412,008`, `$12.29`, `$0.0087` */
+export const money = (amount: Shown, currency: string): string =>
+  shown((n) => {
+    const size = Math.abs(n);
+    const fraction =
+      size >= 1000 || n === 0
+        ? { maximumFractionDigits: 0 }
+        : size >= 1
+          ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
+          : { maximumSignificantDigits: 3 };
+    return format(n, { style: "currency", currency, ...fraction });
+  })(amount);
+
+const USD = "USD";
+export const usd = (amount: Shown): string => money(amount, USD);
+export const usdShort = (amount: Shown): string => moneyShort(amount, USD);
 /** The same for an axis, where every tick is a round figure. */
 export const usdBriefly = shown((n) =>
-  format(n, { style: "currency", currency: "USD", notation: "compact", maximumSignificantDigits: 3 }),
+  format(n, { style: "currency", currency: USD, notation: "compact", maximumSignificantDigits: 3 }),
 );
-/** `$59,412,008`, `$12.29`, `$0.0087` */
-export const usd = shown((n) => {
-  const size = Math.abs(n);
-  const fraction =
-    size >= 1000 || n === 0
-      ? { maximumFractionDigits: 0 }
-      : size >= 1
-        ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
-        : { maximumSignificantDigits: 3 };
-  return format(n, { style: "currency", currency: "USD", ...fraction });
-});
 /** `86.4`: days to a tenth, whole from a hundred. */
 export const days = shown((n) => {
   const fraction = n < 99.95 ? 1 : 0;

@@ -74,6 +74,7 @@ describe("links", () => {
     "name",
     "a.b",
     "~t",
+    "x",
   );
   const scenarioLike = fc.dictionary(
     fc.oneof(someKeys, fc.string()),

@@ -5,6 +5,8 @@
 import { type Data, type Fields, isFields, member, put, same } from "./data";
 
 export const VERSION = "1";
+/** Letters of a link that mail, chats and every browser still carry whole. */
+export const LONGEST_LINK = 8000;
 
 export interface Linked {
   /** Name of the built-in scenario; empty where the link spells out everything. */
@@ -12,9 +14,12 @@ export interface Linked {
   scenario: Data;
 }
 
-export type Read = Linked | { problem: "version" | "scenario" | "damaged"; given: string };
+/** `without`: what the link says that it leaves out. */
+export type Read =
+  | (Linked & { without?: string })
+  | { problem: "version" | "scenario" | "damaged"; given: string };
 
-/** Short first parts of keys; `v` and `s` are the version and the scenario's name. */
+/** Short first parts of keys; `v` and `s` are the version and the scenario's name, `x` what was left out. */
 const SHORT: Readonly<Record<string, string>> = {
   training: "t",
   serving: "i",
@@ -22,7 +27,7 @@ const SHORT: Readonly<Record<string, string>> = {
   transfer: "m",
 };
 const LONG = new Map(Object.entries(SHORT).map(([long, short]) => [short, long]));
-const TAKEN = new Set(["v", "s", ...LONG.keys()]);
+const TAKEN = new Set(["v", "s", "x", ...LONG.keys()]);
 
 const PLAIN_KEY = /^[A-Za-z0-9_-]+$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
@@ -36,6 +41,9 @@ export const write = ({ name, scenario }: Linked, base: Data): string => {
   });
   return parts.join("&");
 };
+
+/** The fragment, saying that it does not hold `what`. */
+export const leaveOut = (fragment: string, what: string): string => `${fragment}&x=${escaped(what)}`;
 
 /** What a fragment says; `base` gives a built-in scenario by its name. */
 export const read = (fragment: string, base: (name: string) => Data | undefined): Read => {
@@ -57,9 +65,10 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
   let scenario = name === "" ? {} : base(name);
   if (scenario === undefined) return { problem: "scenario", given: name };
   for (const [short, value] of pairs) {
-    if (short !== "v" && short !== "s") scenario = put(scenario, path(short), data(value));
+    if (!["v", "s", "x"].includes(short)) scenario = put(scenario, path(short), data(value));
   }
-  return { name, scenario };
+  const without = given.get("x");
+  return without === undefined ? { name, scenario } : { name, scenario, without };
 };
 
 type Emit = (path: string[], value: Data) => void;

@@ -1,9 +1,9 @@
 // What the page knows. Inputs write `scenario`; everything else follows from it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import type { Plan, Scenario } from "../pkg/rackrate";
-import { at, type Data, put, same } from "./data";
+import type { Catalog, Overlay, Plan, Scenario } from "../pkg/rackrate";
+import { at, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
-import { type Linked, read, write } from "./link";
+import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
 import type { Refusal } from "./protocol";
 import { strings } from "./strings";
 
@@ -19,8 +19,10 @@ const engine = new Engine(
 export const scenarios = signal<Scenario[]>([]);
 /** Name of the built-in scenario that the link starts from; empty for one of the user's own. */
 export const base = signal("");
-/** Names to choose from. */
-export const catalog = signal({ models: [] as string[], gpus: [] as string[], regions: [] as string[] });
+/** What there is to choose from, the user's own rows included; nothing until it is loaded, for the page works without. */
+export const catalog = signal<Catalog | undefined>(undefined);
+/** Names of the storage rows that core takes as a tier. */
+export const tiers = signal<ReadonlySet<string>>(new Set());
 export const scenario = signal<Data>(null);
 export const plan = signal<Plan | undefined>(undefined);
 export const refusal = signal<Refusal | undefined>(undefined);
@@ -43,9 +45,21 @@ export const get = (path: string): Data => at(scenario.value, path);
 
 export const set = (...changes: [path: string, value: Data][]): void => {
   let next = scenario.value;
-  for (const [path, value] of changes) next = put(next, path.split("."), value);
+  for (const [path, value] of changes) next = put(next, steps(path), value);
   scenario.value = next;
 };
+
+/** What the built-in scenario that this began from says at `path`; undefined where there is none. */
+export const original = (path: string): Data | undefined => {
+  const from = builtIn(base.value);
+  return from === undefined ? undefined : at(from, path);
+};
+
+/** The user's own tables; null where there are none. */
+export const overlay = computed((): Data => {
+  const laid = withoutNulls(get("overlay"));
+  return same(laid, {}) ? null : laid;
+});
 
 export const choose = (name: string): void => {
   const found = builtIn(name);
@@ -54,6 +68,15 @@ export const choose = (name: string): void => {
     notice.value = undefined;
     base.value = name;
     scenario.value = found;
+  });
+};
+
+/** Another question about the same world: the user's own tables stay laid. */
+export const turnTo = (name: string): void => {
+  const laid = overlay.value;
+  batch(() => {
+    choose(name);
+    if (laid !== null) set(["overlay", laid]);
   });
 };
 
@@ -72,10 +95,18 @@ export const example = (path: string): Data => {
   return all.map((one) => at(one, path)).find((value) => value !== null) ?? null;
 };
 
-export const link = (): string => {
+const written = computed(() => {
   const linked: Linked = { name: base.value, scenario: scenario.value };
-  return write(linked, builtIn(base.value) ?? {});
-};
+  const from = builtIn(base.value) ?? {};
+  const whole = write(linked, from);
+  if (whole.length <= LONGEST_LINK || overlay.value === null) return { link: whole, whole: true };
+  const without = { ...linked, scenario: put(linked.scenario, ["overlay"], null) };
+  return { link: leaveOut(write(without, from), "overlay"), whole: false };
+});
+
+export const link = (): string => written.value.link;
+/** Whether the link says everything; where the user's own tables are too large for it, it does not. */
+export const linkIsWhole = computed(() => written.value.whole);
 
 const follow = (fragment: string): void => {
   if (fragment.replace(/^#/, "") === "") {
@@ -89,7 +120,7 @@ const follow = (fragment: string): void => {
     return;
   }
   batch(() => {
-    notice.value = undefined;
+    notice.value = found.without === undefined ? undefined : strings.own.leftOut;
     base.value = found.name;
     scenario.value = found.scenario;
   });
@@ -116,17 +147,25 @@ const ask = async (question: Data): Promise<void> => {
   }
 };
 
-/** What the inputs suggest; the page works without. */
-const names = async (): Promise<void> => {
-  const { models, gpus, prices } = await engine.ask("catalog");
-  catalog.value = {
-    models: models.map((model) => model.architecture.name),
-    gpus: gpus.map((gpu) => gpu.name),
-    regions: [
-      ...new Set(prices.filter((price) => price.provider === "azure").map((price) => price.region)),
-    ].sort(),
-  };
+/** What the inputs offer, with the user's own rows; where those are refused, the plan's refusal says so. */
+const offer = async (laid: Data): Promise<void> => {
+  const given = laid as Overlay | null;
+  try {
+    const found = await engine.ask("catalog", given);
+    const named = await engine.ask("tiers", given);
+    // Another file may have been laid meanwhile.
+    if (!same(laid, overlay.peek())) return;
+    batch(() => {
+      catalog.value = found;
+      tiers.value = new Set(named);
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof Refused)) throw thrown;
+  }
 };
+
+/** A table as CSV text in the columns that core takes. */
+export const template = (table: keyof Overlay): Promise<string> => engine.ask("table", table);
 
 /** Loads, computes what the link asks, and follows every change from then on. */
 export const start = async (): Promise<void> => {
@@ -138,7 +177,6 @@ export const start = async (): Promise<void> => {
     return;
   }
   follow(location.hash);
-  void names();
   addEventListener("hashchange", () => {
     if (location.hash.slice(1) !== link()) follow(location.hash);
   });
@@ -157,5 +195,14 @@ export const start = async (): Promise<void> => {
       first = false;
       void ask(question);
     } else timer = setTimeout(tell, PAUSE);
+  });
+
+  // After the first question, which it must not delay.
+  let offered: Data | undefined;
+  effect(() => {
+    const laid = overlay.value;
+    if (offered !== undefined && same(offered, laid)) return;
+    offered = laid;
+    void offer(laid);
   });
 };

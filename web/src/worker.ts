@@ -3,6 +3,30 @@ import init, * as rackrate from "../pkg/rackrate";
 import module from "../pkg/rackrate_bg.wasm?url";
 import type { Answered, Asked, Refusal } from "./protocol";
 
+/** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
+const tiers = (overlay: rackrate.Overlay | null): string[] => {
+  const laid = overlay?.storage == null ? null : { storage: overlay.storage };
+  const taken = ({ name, provider }: rackrate.StorageTier): boolean => {
+    // Refused for its tokens at the latest; where the tier is refused, that comes first.
+    const question = {
+      name: "",
+      training: { model: "", tokens: 0, sequence_length: 1 },
+      storage: { [provider]: { checkpoints: name } },
+      overlay: laid,
+    };
+    try {
+      rackrate.plan(question as unknown as rackrate.Scenario);
+      return true;
+    } catch (thrown) {
+      return !(thrown as Partial<Refusal>).field?.startsWith("storage");
+    }
+  };
+  return rackrate
+    .catalog(laid)
+    .storage.filter(taken)
+    .map((row) => row.name);
+};
+
 const calls = {
   plan: rackrate.plan,
   trainingStep: rackrate.trainingStep,
@@ -13,6 +37,8 @@ const calls = {
   catalog: rackrate.catalog,
   validate: rackrate.validate,
   scenarios: rackrate.scenarios,
+  table: rackrate.table,
+  tiers,
 } satisfies Record<string, (...given: never[]) => unknown>;
 
 export type Calls = typeof calls;

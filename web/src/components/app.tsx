@@ -1,6 +1,6 @@
 // The page: the question beside its answer.
 import { useSignal } from "@preact/signals";
-import type { FigureSource, Plan } from "../../pkg/rackrate";
+import type { Plan } from "../../pkg/rackrate";
 import { json, python, save } from "../export";
 import * as show from "../format";
 import * as state from "../state";
@@ -10,8 +10,8 @@ import { faultyField } from "./field";
 import { Headline } from "./headline";
 import { Question } from "./question";
 import { Serving } from "./serving";
+import { Sources } from "./sources";
 import { Splits } from "./splits";
-import { type Column, Table } from "./table";
 import { Training } from "./training";
 
 export const App = () => {
@@ -77,7 +77,7 @@ const Scenarios = () => {
   return (
     <div class="scenarios">
       <label for="scenario">{strings.scenario}</label>
-      <select id="scenario" value={base.value} onChange={(event) => state.choose(event.currentTarget.value)}>
+      <select id="scenario" value={base.value} onChange={(event) => state.turnTo(event.currentTarget.value)}>
         {base.value === "" && <option value="">{strings.ownScenario}</option>}
         {scenarios.value.map(({ name }) => (
           <option key={name} value={name}>
@@ -116,10 +116,10 @@ const Themes = () => (
 
 const Actions = () => {
   const said = useSignal("");
-  const copy = async (text: string) => {
+  const copy = async (text: string, copied: string = strings.actions.copied) => {
     try {
       await navigator.clipboard.writeText(text);
-      said.value = strings.actions.copied;
+      said.value = copied;
     } catch {
       said.value = strings.actions.notCopied;
     }
@@ -142,7 +142,15 @@ const Actions = () => {
   };
   return (
     <section class="actions" aria-label={strings.actions.label}>
-      <button type="button" onClick={() => copy(location.href.replace(/#.*$/, `#${state.link()}`))}>
+      <button
+        type="button"
+        onClick={() =>
+          copy(
+            location.href.replace(/#.*$/, `#${state.link()}`),
+            state.linkIsWhole.value ? strings.actions.copied : strings.actions.copiedPart,
+          )
+        }
+      >
         {strings.actions.link}
       </button>
       <button type="button" onClick={() => copy(python(state.scenario.value))}>
@@ -218,37 +226,9 @@ const Answer = ({ plan }: { plan: Plan }) => (
     <Splits plan={plan} />
     {plan.training && <Training plan={plan} training={plan.training} />}
     {plan.serving && <Serving plan={plan} serving={plan.serving} />}
-    {plan.sources.length > 0 && (
-      <section class="card" aria-labelledby="sources">
-        <h2 id="sources">{strings.sources.title}</h2>
-        <details>
-          <summary>{fill(strings.sources.count, { count: plan.sources.length })}</summary>
-          <Table
-            name="sources"
-            caption={strings.sources.caption}
-            columns={SOURCES}
-            rows={plan.sources}
-            rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
-          />
-        </details>
-      </section>
-    )}
+    {plan.sources.length > 0 && <Sources of={plan.sources} />}
   </div>
 );
-
-const columns = strings.columns;
-const SOURCES: Column<FigureSource>[] = [
-  { key: "figure", label: columns.figure, names: true, value: (row) => row.figure },
-  { key: "source", long: true, label: columns.source, value: (row) => row.source.source },
-  { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
-  {
-    key: "confidence",
-    label: columns.confidence,
-    value: (row) => row.source.confidence,
-    show: (row) => strings.confidences[row.source.confidence],
-  },
-  { key: "note", long: true, label: columns.note, value: (row) => row.source.note ?? "" },
-];
 
 /** The answer's outline, at its size, until it is there. */
 const Waiting = () =>

@@ -1,9 +1,11 @@
 // The decision, in a sentence and four figures.
 import type { ComponentChildren } from "preact";
-import type { Plan, ServingOption, Split, TrainingOption } from "../../pkg/rackrate";
+import type { Cost, Plan, ServingOption, Split, TrainingOption } from "../../pkg/rackrate";
+import { amount, money, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
-import { Cloud, Sentence, Warned } from "./rich";
+import { Cloud, Sentence } from "./rich";
+import { Warnings } from "./warnings";
 
 const words = strings.headline;
 
@@ -15,6 +17,9 @@ export const chosenServing = ({ serving }: Plan): ServingOption | undefined =>
   serving?.options.find((option) => option.shape === serving.chosen) ?? serving?.options[0];
 
 export const chosenSplit = ({ splits }: Plan): Split | undefined => splits.find((split) => split.chosen);
+
+/** A cost's total. */
+const total = (cost: Cost | null | undefined) => short(amount(cost?.total_usd, cost?.total_in_currency));
 
 const B = ({ children }: { children: ComponentChildren }) => <strong>{children}</strong>;
 const gpus = (count: number, gpu: string) => <B>{fill(words.gpus, { count: show.count(count), gpu })}</B>;
@@ -38,10 +43,10 @@ export const Headline = ({ plan }: { plan: Plan }) => {
     trainCloud: train && <Cloud of={train.provider} />,
     trainGpus: train && gpus(train.gpus, train.step.gpu),
     days: train && <B>{fill(words.days, { days: show.days(train.days) })}</B>,
-    trainCost: <B>{show.usdShort(train?.cost?.total_usd)}</B>,
+    trainCost: <B>{total(train?.cost)}</B>,
     serveCloud: serve && <Cloud of={serve.provider} />,
     serveGpus: serve && gpus(serve.gpus, serve.point.gpu),
-    serveCost: <B>{show.usdShort(serve?.cost?.total_usd)}</B>,
+    serveCost: <B>{total(serve?.cost)}</B>,
   };
   return (
     <section class="headline" aria-labelledby="decision">
@@ -55,7 +60,7 @@ export const Headline = ({ plan }: { plan: Plan }) => {
       {(train || serve) && (
         <dl class="figures">
           {split && (
-            <Figure name={words.total} value={show.usdShort(split.total_usd)}>
+            <Figure name={words.total} value={short(amount(split.total_usd, split.total_in_currency))}>
               {scenario.serving
                 ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
                 : words.totalTraining}
@@ -64,11 +69,7 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           {train && (
             <Figure
               name={words.trainingRun}
-              value={
-                train.cost
-                  ? show.usdShort(train.cost.total_usd)
-                  : fill(words.days, { days: show.days(train.days) })
-              }
+              value={train.cost ? total(train.cost) : fill(words.days, { days: show.days(train.days) })}
             >
               {fill(words.interval, {
                 range: show.range(train.days_interval.low, train.days_interval.high, show.days),
@@ -82,20 +83,30 @@ export const Headline = ({ plan }: { plan: Plan }) => {
               name={words.serving}
               value={
                 serve.cost
-                  ? show.usdShort(serve.cost.total_usd)
+                  ? total(serve.cost)
                   : fill(words.gpus, { count: show.count(serve.gpus), gpu: serve.point.gpu })
               }
             >
               {serve.usd_per_million_output_tokens === null
                 ? words.noPrice
                 : fill(words.perMillion, {
-                    input: show.usd(serve.usd_per_million_input_tokens),
-                    output: show.usd(serve.usd_per_million_output_tokens),
+                    input: money(
+                      amount(serve.usd_per_million_input_tokens, serve.per_million_input_tokens_in_currency),
+                    ),
+                    output: money(
+                      amount(
+                        serve.usd_per_million_output_tokens,
+                        serve.per_million_output_tokens_in_currency,
+                      ),
+                    ),
                   })}
             </Figure>
           )}
           {split && train && serve && (
-            <Figure name={words.transfer} value={show.usdShort(split.transfer_usd)}>
+            <Figure
+              name={words.transfer}
+              value={short(amount(split.transfer_usd, split.transfer_in_currency))}
+            >
               {split.transfer_hours > 0
                 ? fill(words.transferDetail, {
                     size: show.bytes(split.transfer_gb * 1e9),
@@ -113,7 +124,7 @@ export const Headline = ({ plan }: { plan: Plan }) => {
             <summary>
               {strings.warnings.title} <span class="count">{plan.warnings.length}</span>
             </summary>
-            <Warned of={plan.warnings} />
+            <Warnings of={plan.warnings} />
           </details>
         )}
       </div>

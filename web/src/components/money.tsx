@@ -1,17 +1,51 @@
 // What things cost and where each price is from.
-import type { CostLine, Source, TermCost } from "../../pkg/rackrate";
+
+import type { ComponentChildren } from "preact";
+import type { Cost, CostLine, Source, TermCost } from "../../pkg/rackrate";
+import { type Amount, amount, code, money, short, suffix, value } from "../currency";
 import * as show from "../format";
-import { strings } from "../strings";
+import { plan } from "../state";
+import { fill, strings } from "../strings";
 import { type Column, Table } from "./table";
 
 const columns = strings.columns;
 
-/** Title, trust and date of a source; its doubts where there are any. */
+/** A column of amounts in the plan's currency; its CSV says which that is. */
+export const moneyColumn = <Row,>(
+  key: string,
+  label: string,
+  of: (row: Row) => Amount,
+  write: (of: Amount) => ComponentChildren = money,
+): Column<Row> => ({
+  key: `${key}_${suffix()}`,
+  label,
+  numeric: true,
+  value: (row) => value(of(row)),
+  show: (row) => write(of(row)),
+});
+
+/** What a cost comes to. */
+export const totalOf = (cost: Cost | null): Amount => amount(cost?.total_usd, cost?.total_in_currency);
+
+/** The title of a chart whose axis is in USD, which it says where the plan's currency is another. */
+export const inUsd = (title: string): string =>
+  code.value === "USD" ? title : fill(strings.inUsd, { title });
+
+/** `€54.6M ($59.4M)`: bars of lines are drawn in USD, for a line has no other price. */
+export const endOf = (cost: Cost | null): string =>
+  cost === null || cost.total_in_currency === null
+    ? short(totalOf(cost))
+    : fill(strings.inBoth, { own: short(totalOf(cost)), usd: show.usdShort(cost.total_usd) });
+
+/** Trust and title of a source, with its doubts where there are any: two lines until it is opened. */
 export const Cited = ({ source }: { source: Source }) => (
-  <span class="cited">
-    <span class={`trust ${source.confidence}`}>{strings.confidences[source.confidence]}</span> {source.source}
-    {source.note && <span class="help"> {source.note}</span>}
-  </span>
+  <details class="cited">
+    <summary>
+      <span class={`trust ${source.confidence}`}>{strings.confidences[source.confidence]}</span>{" "}
+      {source.source}
+      {source.note && <span class="help"> {source.note}</span>}
+    </summary>
+  </details>
 );
 
 const cited = <Row extends { source: Source }>(): Column<Row>[] => [
@@ -22,8 +56,35 @@ const cited = <Row extends { source: Source }>(): Column<Row>[] => [
     value: (row) => row.source.source,
     show: (row) => <Cited source={row.source} />,
   },
-  { key: "as_of", label: columns.asOf, value: (row) => row.source.as_of },
+  {
+    key: "as_of",
+    label: columns.asOf,
+    value: (row) => row.source.as_of,
+    show: (row) => <Dated source={row.source} />,
+  },
 ];
+
+/** A source's date, with its age where the plan counts it and marked where it is old. */
+const Dated = ({ source }: { source: Source }) => {
+  const known = plan.value?.sources.find(
+    (one) => one.source.source === source.source && one.source.as_of === source.as_of,
+  );
+  return (
+    <>
+      {source.as_of || strings.none}
+      {known && <Age days={known.age_days} old={known.old} />}
+    </>
+  );
+};
+
+/** Days since a source's date. */
+export const Age = ({ days, old }: { days: number | null; old: boolean }) =>
+  days === null ? null : (
+    <span class="detail">
+      {fill(days === 1 ? strings.age.day : strings.age.days, { days: show.count(days) })}
+      {old && <span class="old"> {strings.age.old}</span>}
+    </span>
+  );
 
 const LINES: Column<CostLine>[] = [
   {
@@ -63,19 +124,22 @@ interface CostLinesProps {
   name: string;
   caption: string;
   lines: readonly CostLine[];
+  /** What they come to, beside the caption. */
+  total: Amount;
 }
 
-export const CostLines = ({ name, caption, lines }: CostLinesProps) => (
+export const CostLines = ({ name, caption, lines, total }: CostLinesProps) => (
   <Table
     name={name}
     caption={caption}
+    aside={fill(strings.inAll, { total: inBoth(total) })}
     columns={LINES}
     rows={lines}
     rowKey={(row) => `${row.item} ${row.what} ${row.unit} ${row.unit_usd} ${row.quantity}`}
   />
 );
 
-const terms: Column<TermCost>[] = [
+const terms = (): Column<TermCost>[] => [
   {
     key: "term",
     label: columns.term,
@@ -91,15 +155,38 @@ const terms: Column<TermCost>[] = [
     value: (row) => row.usd_per_gpu_hour,
     show: (row) => show.usd(row.usd_per_gpu_hour),
   },
+  moneyColumn("cost", columns.cost, (row) => amount(row.usd, row.in_currency)),
   {
-    key: "usd",
-    label: columns.usd,
+    key: "commitment_usd",
+    label: columns.commitment,
     numeric: true,
-    value: (row) => row.usd,
-    show: (row) => show.usd(row.usd),
+    value: (row) => row.commitment_usd,
+    show: (row) => show.usd(row.commitment_usd),
   },
-  ...cited<TermCost>(),
+  {
+    key: "source",
+    long: true,
+    label: columns.source,
+    value: (row) => row.source.source,
+    show: (row) => <Cited source={row.source} />,
+  },
+  {
+    key: "as_of",
+    label: columns.asOf,
+    value: (row) => row.source.as_of,
+    show: (row) => (
+      <>
+        {row.source.as_of || strings.none}
+        <Age days={row.age_days} old={row.old} />
+      </>
+    ),
+  },
 ];
+
+const inBoth = (total: Amount): string =>
+  typeof total.own === "number"
+    ? fill(strings.inBoth, { own: money(total), usd: show.usd(total.usd) })
+    : money(total);
 
 interface TermsProps {
   name: string;
@@ -111,7 +198,7 @@ export const Terms = ({ name, caption, costs }: TermsProps) => (
   <Table
     name={name}
     caption={caption}
-    columns={terms}
+    columns={terms()}
     rows={costs}
     rowKey={(row) => `${row.term} ${row.region}`}
   />

@@ -5,6 +5,9 @@ import { type Data, isFields } from "../data";
 import { catalog, example, get, plan, set } from "../state";
 import { strings } from "../strings";
 import { ChoiceField, Either, NumberField, TextField } from "./field";
+import { OwnData } from "./own-data";
+import { Pricing } from "./pricing";
+import { Storage } from "./storage";
 
 export const Question = () => (
   <form class="question" aria-label={strings.question} onSubmit={(event) => event.preventDefault()}>
@@ -19,14 +22,14 @@ export const Question = () => (
       <Pricing />
     </section>
     <section>
-      <h2>{strings.parts.transfer}</h2>
-      <div class="fields">
-        <ChoiceField path="transfer.path" options={strings.paths} wide />
-        <NumberField path="transfer.weight_releases" />
-        <NumberField path="transfer.checkpoints" />
-        <NumberField path="transfer.gbit_per_s" wide />
-      </div>
+      <h2>{strings.parts.storage}</h2>
+      <Storage />
     </section>
+    <section>
+      <h2>{strings.parts.transfer}</h2>
+      <Transfer />
+    </section>
+    <OwnData />
   </form>
 );
 
@@ -55,8 +58,19 @@ const Part = ({ name, children }: { name: "training" | "serving"; children: Comp
   );
 };
 
+const models = () => catalog.value?.models.map((model) => model.architecture.name) ?? [];
+const gpus = () => catalog.value?.gpus.map((gpu) => gpu.name) ?? [];
+
 /** Two fields of which a scenario has one: changing over takes the value that the last plan worked out, if it did. */
 const swap = (to: string, from: string, value: Data) => set([from, null], [to, value]);
+
+/** Of each of these a scenario has one. */
+const BATCH = ["training.global_batch", "training.global_batch_tokens"];
+const SIZE = ["training.gpus", "training.deadline_days"];
+const RATE = "serving.traffic.requests_per_second";
+const PEOPLE = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(
+  (name) => `serving.traffic.${name}`,
+);
 
 const Training = () => {
   const answer = plan.value?.training;
@@ -67,10 +81,13 @@ const Training = () => {
   return (
     <>
       <div class="fields">
-        <TextField path="training.model" known={catalog.value.models} wide />
+        <TextField path="training.model" known={models()} wide />
         <NumberField path="training.tokens" />
         <NumberField path="training.sequence_length" />
-        <NumberField path={inSequences ? "training.global_batch" : "training.global_batch_tokens"} />
+        <NumberField
+          path={inSequences ? "training.global_batch" : "training.global_batch_tokens"}
+          together={BATCH}
+        />
         <Either
           label={strings.choice.batchBy}
           name="batch-by"
@@ -90,7 +107,7 @@ const Training = () => {
                 )
           }
         />
-        <NumberField path={byGpus ? "training.gpus" : "training.deadline_days"} />
+        <NumberField path={byGpus ? "training.gpus" : "training.deadline_days"} together={SIZE} />
         <Either
           label={strings.choice.sizeBy}
           name="size-by"
@@ -110,7 +127,7 @@ const Training = () => {
         <div class="fields">
           <ChoiceField path="training.task" options={strings.tasks} />
           <NumberField path="training.usd_per_gpu_hour" />
-          <TextField path="training.gpu" known={catalog.value.gpus} wide />
+          <TextField path="training.gpu" known={gpus()} wide />
           <NumberField path="training.reliability.gpu_hours_per_interruption" />
           <NumberField path="training.reliability.restart_seconds" />
           <NumberField path="training.reliability.checkpoint_gb_per_s_per_node" />
@@ -149,17 +166,13 @@ const found = (): Data => {
 
 const Serving = () => {
   const answer = plan.value?.serving;
-  const byRate = get("serving.traffic.requests_per_second") !== null;
-  const rate = "serving.traffic.requests_per_second";
-  const people = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(
-    (name) => `serving.traffic.${name}`,
-  );
-  const toRate = () => set([rate, answer?.mean_requests_per_second ?? example(rate)], ...none(people));
-  const toUsers = () => set([rate, null], ...people.map((path): [string, Data] => [path, example(path)]));
+  const byRate = get(RATE) !== null;
+  const toRate = () => set([RATE, answer?.mean_requests_per_second ?? example(RATE)], ...none(PEOPLE));
+  const toUsers = () => set([RATE, null], ...PEOPLE.map((path): [string, Data] => [path, example(path)]));
   return (
     <>
       <div class="fields">
-        <TextField path="serving.model" known={catalog.value.models} wide />
+        <TextField path="serving.model" known={models()} wide />
         <Either
           label={strings.choice.trafficBy}
           name="traffic-by"
@@ -168,13 +181,16 @@ const Serving = () => {
           choose={(by) => (by === "requests" ? toRate() : toUsers())}
         />
         {byRate ? (
-          <NumberField path="serving.traffic.requests_per_second" />
+          <NumberField path={RATE} together={PEOPLE} />
         ) : (
-          <>
-            <NumberField path="serving.traffic.monthly_active_users" />
-            <NumberField path="serving.traffic.daily_active_share" scale="percent" />
-            <NumberField path="serving.traffic.requests_per_active_user_day" />
-          </>
+          PEOPLE.map((path) => (
+            <NumberField
+              key={path}
+              path={path}
+              together={[RATE, ...PEOPLE]}
+              {...(path.endsWith("share") ? { scale: "percent" as const } : {})}
+            />
+          ))
         )}
         <NumberField path="serving.traffic.peak_to_mean" />
         <NumberField path="serving.input_tokens" />
@@ -196,7 +212,7 @@ const Serving = () => {
             wide
           />
           <NumberField path="serving.usd_per_gpu_hour" wide />
-          <TextField path="serving.gpu" known={catalog.value.gpus} wide />
+          <TextField path="serving.gpu" known={gpus()} wide />
         </div>
       </details>
     </>
@@ -205,13 +221,21 @@ const Serving = () => {
 
 const none = (paths: readonly string[]): [string, Data][] => paths.map((path) => [path, null]);
 
-const Pricing = () => (
-  <div class="fields">
-    <ChoiceField path="pricing.term" options={strings.terms} wide />
-    <NumberField path="pricing.azure_discount" scale="percent" />
-    <NumberField path="pricing.oci_discount" scale="percent" />
-    <TextField path="pricing.azure_region" known={catalog.value.regions} wide />
-    <NumberField path="pricing.hours_per_month" />
-    <TextField path="today" type="date" />
-  </div>
-);
+const CIRCUIT = ["transfer.circuit_usd_per_month", "transfer.gateway_usd_per_hour"];
+
+const Transfer = () => {
+  // The internet has neither circuit nor gateway; a price that a link brought stays visible, so that it can be put right.
+  const circuit = CIRCUIT.filter((path) => get("transfer.path") === "interconnect" || get(path) !== null);
+  return (
+    <div class="fields">
+      <ChoiceField path="transfer.path" options={strings.paths} wide />
+      <NumberField path="transfer.weight_releases" />
+      <NumberField path="transfer.checkpoints" />
+      <NumberField path="transfer.gbit_per_s" />
+      <NumberField path="transfer.data_usd_per_gb" />
+      {circuit.map((path) => (
+        <NumberField key={path} path={path} />
+      ))}
+    </div>
+  );
+};

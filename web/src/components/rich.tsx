@@ -1,6 +1,6 @@
 // Small pieces that many parts share.
 import type { ComponentChildren } from "preact";
-import type { Provider, Warning } from "../../pkg/rackrate";
+import type { Provider } from "../../pkg/rackrate";
 import { strings } from "../strings";
 
 export const PROVIDERS = Object.keys(strings.clouds) as Provider[];
@@ -35,16 +35,3 @@ export const Facts = ({ of, across }: FactsProps) => (
     ))}
   </dl>
 );
-
-/** What the reader should know, each with what it is about. */
-export const Warned = ({ of }: { of: readonly Warning[] }) =>
-  of.length === 0 ? null : (
-    <ul class="warned">
-      {of.map((warning) => (
-        <li key={`${warning.code} ${warning.about} ${warning.message}`}>
-          {warning.about && <strong>{strings.fields[warning.about]?.label ?? warning.about}: </strong>}
-          {warning.message}
-        </li>
-      ))}
-    </ul>
-  );

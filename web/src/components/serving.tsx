@@ -2,14 +2,16 @@
 import { useSignal } from "@preact/signals";
 import type { Plan, ServingOption, ServingPlan, Term } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
+import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenServing } from "./headline";
-import { CostLines, Terms } from "./money";
+import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts, Warned } from "./rich";
+import { Cloud, Facts } from "./rich";
 import { type Column, Table } from "./table";
+import { Warnings } from "./warnings";
 
 const columns = strings.columns;
 const words = strings.serving;
@@ -60,11 +62,11 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
           {priced.length > 0 && (
             <charts.value.Bars
               name="serving-cost"
-              title={words.chartCost}
+              title={inUsd(words.chartCost)}
               bars={priced.map((option) => ({
                 key: option.shape,
                 label: titleOf(option),
-                end: show.usdShort(option.cost?.total_usd),
+                end: endOf(option.cost),
                 parts: option.cost ? costParts(option.cost, option.provider) : [],
                 current: option === current,
               }))}
@@ -158,25 +160,14 @@ const table = (
       value: (row) => row.provider,
       show: (row) => <Cloud of={row.provider} />,
     },
-    {
-      key: "cost_usd_per_month",
-      label: columns.costMonth,
-      numeric: true,
-      value: (row) => row.cost?.total_usd ?? null,
-      show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
-    },
-    number(
-      "usd_per_million_input_tokens",
-      columns.perMillionIn,
-      (row) => row.usd_per_million_input_tokens,
-      show.usd,
+    moneyColumn(
+      "cost_per_month",
+      columns.costMonth,
+      (row) => totalOf(row.cost),
+      (of) => <strong>{short(of)}</strong>,
     ),
-    number(
-      "usd_per_million_output_tokens",
-      columns.perMillionOut,
-      (row) => row.usd_per_million_output_tokens,
-      show.usd,
-    ),
+    moneyColumn("per_million_input_tokens", columns.perMillionIn, INPUT),
+    moneyColumn("per_million_output_tokens", columns.perMillionOut, OUTPUT),
     number("gpus", columns.gpus, (row) => row.gpus, show.count),
     { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
     { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
@@ -189,14 +180,16 @@ const table = (
       show.digits,
     ),
     number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
-    number(
-      "usd_per_thousand_requests",
-      columns.perThousand,
-      (row) => row.usd_per_thousand_requests,
-      show.usd,
-    ),
+    moneyColumn("per_thousand_requests", columns.perThousand, REQUESTS),
   ];
 };
+
+const INPUT = (row: ServingOption): Amount =>
+  amount(row.usd_per_million_input_tokens, row.per_million_input_tokens_in_currency);
+const OUTPUT = (row: ServingOption): Amount =>
+  amount(row.usd_per_million_output_tokens, row.per_million_output_tokens_in_currency);
+const REQUESTS = (row: ServingOption): Amount =>
+  amount(row.usd_per_thousand_requests, row.per_thousand_requests_in_currency);
 
 const Detail = ({ option }: { option: ServingOption }) => {
   const { point } = option;
@@ -280,6 +273,7 @@ const Detail = ({ option }: { option: ServingOption }) => {
           name="serving-cost-lines"
           caption={fill(detail.costServing, { shape: option.shape })}
           lines={option.cost.lines}
+          total={totalOf(option.cost)}
         />
       )}
       {option.terms.length > 1 && (
@@ -288,8 +282,7 @@ const Detail = ({ option }: { option: ServingOption }) => {
           <Terms name="serving-terms" caption={detail.termsServing} costs={option.terms} />
         </details>
       )}
-      <Warned of={option.warnings} />
-      <Warned of={point.warnings} />
+      <Warnings of={[...option.warnings, ...point.warnings]} />
     </section>
   );
 };

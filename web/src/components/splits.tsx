@@ -1,8 +1,9 @@
 // What each way to split the work over the clouds comes to.
 import type { Plan, Split } from "../../pkg/rackrate";
-import * as show from "../format";
+import { type Amount, amount, short } from "../currency";
 import { fill, strings } from "../strings";
-import { CostLines } from "./money";
+import { moneyColumn } from "./money";
+import { Moved } from "./moved";
 import { Cloud, PROVIDERS, Sentence } from "./rich";
 import { type Column, Table } from "./table";
 
@@ -14,7 +15,7 @@ export const Splits = ({ plan }: { plan: Plan }) => {
   if (splits.length === 0) return null;
   const trains = splits.some((split) => split.train_on !== null);
   const serves = splits.some((split) => split.serve_on !== null);
-  const moved = splits.find((split) => split.chosen)?.transfer_lines;
+  const chosen = splits.find((split) => split.chosen);
   const columns: Column<Split>[] = [
     ...(trains
       ? ([
@@ -46,10 +47,10 @@ export const Splits = ({ plan }: { plan: Plan }) => {
           },
         ] satisfies Column<Split>[])
       : []),
-    ...(trains ? [money("training_usd", words.training, (row) => row.training_usd)] : []),
-    ...(trains && serves ? [money("transfer_usd", words.transfer, (row) => row.transfer_usd)] : []),
-    ...(serves ? [money("serving_usd_per_month", words.serving, (row) => row.serving_usd_per_month)] : []),
-    money("total_usd", words.total, (row) => row.total_usd),
+    ...(trains ? [moneyColumn("training", words.training, TRAINING)] : []),
+    ...(trains && serves ? [moneyColumn("transfer", words.transfer, TRANSFER)] : []),
+    ...(serves ? [moneyColumn("serving_per_month", words.serving, SERVING)] : []),
+    moneyColumn("total", words.total, TOTAL),
     {
       key: "asked_for",
       label: words.asked,
@@ -71,21 +72,16 @@ export const Splits = ({ plan }: { plan: Plan }) => {
           rowKey={keyOf}
           current={(row) => row.chosen}
         />
-        {moved && moved.length > 0 && (
-          <CostLines name="transfer" caption={words.movedCaption} lines={moved} />
-        )}
       </details>
+      {chosen && chosen.transfer_gb > 0 && <Moved split={chosen} />}
     </section>
   );
 };
 
-const money = (key: string, label: string, value: (row: Split) => number): Column<Split> => ({
-  key,
-  label,
-  numeric: true,
-  value,
-  show: (row) => show.usd(value(row)),
-});
+const TRAINING = (row: Split): Amount => amount(row.training_usd, row.training_in_currency);
+const TRANSFER = (row: Split): Amount => amount(row.transfer_usd, row.transfer_in_currency);
+const SERVING = (row: Split): Amount => amount(row.serving_usd_per_month, row.serving_per_month_in_currency);
+const TOTAL = (row: Split): Amount => amount(row.total_usd, row.total_in_currency);
 
 /** Training down, serving across: four totals at a glance. */
 const Matrix = ({ plan }: { plan: Plan }) => {
@@ -120,7 +116,7 @@ const Matrix = ({ plan }: { plan: Plan }) => {
                   <span class="who" aria-hidden="true">
                     <Cloud of={train} /> → <Cloud of={serve} />
                   </span>
-                  <span class="value">{show.usdShort(split.total_usd)}</span>
+                  <span class="value">{short(TOTAL(split))}</span>
                   <span class="tags">
                     {split.chosen && <span class="tag">{words.asked}</span>}
                     {split === cheapest && <span class="tag">{words.cheapest}</span>}
@@ -130,9 +126,9 @@ const Matrix = ({ plan }: { plan: Plan }) => {
                   </span>
                   <span class="detail">
                     {fill(words.made, {
-                      training: show.usdShort(split.training_usd),
-                      transfer: show.usdShort(split.transfer_usd),
-                      serving: show.usdShort(split.serving_usd_per_month),
+                      training: short(TRAINING(split)),
+                      transfer: short(TRANSFER(split)),
+                      serving: short(SERVING(split)),
                     })}
                   </span>
                 </td>

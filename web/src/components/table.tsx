@@ -17,6 +17,8 @@ export interface Column<Row> {
   long?: boolean;
   /** Row header: names the row. */
   names?: boolean;
+  /** Only in the CSV: on the page another column shows it too. */
+  exported?: boolean;
 }
 
 interface TableProps<Row> {
@@ -30,11 +32,14 @@ interface TableProps<Row> {
   rowClass?: (row: Row) => string;
   /** Whether the caption is seen; where a heading stands right above, it is only read out. */
   captioned?: boolean;
+  /** Behind the caption, such as a total. */
+  aside?: string;
 }
 
 export const Table = <Row,>(props: TableProps<Row>) => {
-  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true } = props;
+  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
+  const seen = columns.filter((column) => !column.exported);
   const by = columns.find((column) => column.key === order.value?.key);
   const sorted =
     by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
@@ -62,10 +67,15 @@ export const Table = <Row,>(props: TableProps<Row>) => {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region takes the focus to be scrolled */}
       <section class="scroll" aria-label={caption} tabIndex={0}>
         <table>
-          <caption class={captioned ? "" : "sr-only"}>{caption}</caption>
+          <caption class={captioned ? "" : "sr-only"}>
+            <span>
+              {caption}
+              {aside && <span class="aside-of"> {aside}</span>}
+            </span>
+          </caption>
           <thead>
             <tr>
-              {columns.map((column) => {
+              {seen.map((column) => {
                 const sort =
                   order.value?.key === column.key ? (order.value.down ? "descending" : "ascending") : "none";
                 return (
@@ -90,10 +100,10 @@ export const Table = <Row,>(props: TableProps<Row>) => {
                 class={rowClass?.(row) ?? ""}
                 aria-current={current?.(row) ? "true" : undefined}
               >
-                {columns.map((column) => {
+                {seen.map((column) => {
                   const shown = column.show ? column.show(row) : column.value(row);
                   return column.names ? (
-                    <th key={column.key} scope="row">
+                    <th key={column.key} scope="row" class={column.long ? "long" : ""}>
                       {shown}
                     </th>
                   ) : (

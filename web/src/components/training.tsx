@@ -2,14 +2,17 @@
 import { useSignal } from "@preact/signals";
 import type { DimensionTraffic, Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
+import { short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenTraining } from "./headline";
-import { CostLines, Terms } from "./money";
+import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, stepParts, trainingMemory } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts, Warned } from "./rich";
+import { Cloud, Facts } from "./rich";
+import { Stored } from "./stored";
 import { type Column, Table } from "./table";
+import { Warnings } from "./warnings";
 
 const columns = strings.columns;
 const words = strings.training;
@@ -63,11 +66,11 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
           {priced.length > 0 && (
             <charts.value.Bars
               name="training-cost"
-              title={words.chartCost}
+              title={inUsd(words.chartCost)}
               bars={priced.map((option) => ({
                 key: option.shape,
                 label: titleOf(option),
-                end: show.usdShort(option.cost?.total_usd),
+                end: endOf(option.cost),
                 parts: option.cost ? costParts(option.cost, option.provider) : [],
                 current: option === current,
                 dim: !option.meets_deadline,
@@ -132,13 +135,12 @@ const table = (
       value: (row) => row.provider,
       show: (row) => <Cloud of={row.provider} />,
     },
-    {
-      key: "cost_usd",
-      label: columns.cost,
-      numeric: true,
-      value: (row) => row.cost?.total_usd ?? null,
-      show: (row) => <strong>{show.usdShort(row.cost?.total_usd)}</strong>,
-    },
+    moneyColumn(
+      "cost",
+      columns.cost,
+      (row) => totalOf(row.cost),
+      (of) => <strong>{short(of)}</strong>,
+    ),
     {
       key: "days",
       label: columns.days,
@@ -267,31 +269,35 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           legend
         />
       )}
-      <h4>{detail.interconnect}</h4>
-      <Facts
-        across
-        of={[
-          [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
-          [detail.fabricBytes, show.bytes(step.fabric_bytes)],
-          [detail.exposed, show.percent(step.exposed_share)],
-        ]}
-      />
-      {step.traffic.length > 0 ? (
-        <Table
-          name="training-interconnect"
-          caption={detail.interconnectCaption}
-          columns={TRAFFIC}
-          rows={step.traffic}
-          rowKey={(row) => row.dimension}
+      {option.storage.length > 0 && <Stored stored={option.storage} losses={losses} />}
+      <div class="topic">
+        <h4>{detail.interconnect}</h4>
+        <Facts
+          across
+          of={[
+            [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
+            [detail.fabricBytes, show.bytes(step.fabric_bytes)],
+            [detail.exposed, show.percent(step.exposed_share)],
+          ]}
         />
-      ) : (
-        <p>{detail.noTraffic}</p>
-      )}
+        {step.traffic.length > 0 ? (
+          <Table
+            name="training-interconnect"
+            caption={detail.interconnectCaption}
+            columns={TRAFFIC}
+            rows={step.traffic}
+            rowKey={(row) => row.dimension}
+          />
+        ) : (
+          <p>{detail.noTraffic}</p>
+        )}
+      </div>
       {option.cost && (
         <CostLines
           name="training-cost-lines"
           caption={fill(detail.costTraining, { shape: option.shape })}
           lines={option.cost.lines}
+          total={totalOf(option.cost)}
         />
       )}
       {option.terms.length > 1 && (
@@ -300,7 +306,7 @@ const Detail = ({ option }: { option: TrainingOption }) => {
           <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
         </details>
       )}
-      <Warned of={option.warnings} />
+      <Warnings of={option.warnings} />
     </section>
   );
 };

@@ -1,0 +1,103 @@
+// A visit to the built page, and what a visitor is told; every visit ends without a complaint or a request elsewhere.
+import { readFileSync } from "node:fs";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import type { Plan, Scenario } from "../../web/pkg/rackrate.js";
+import * as core from "../../web/pkg/rackrate.js";
+import { count, moneyShort } from "../../web/src/format";
+import { browse, type Site, serve } from "./site";
+
+/** Opens pages in the tests of the file that calls it. */
+export const visits = () => {
+  let site: Site;
+  let browser: Browser;
+  let context: BrowserContext | undefined;
+  /** Requests and errors of the page that is open. */
+  let requested: string[] = [];
+  let complaints: string[] = [];
+
+  beforeAll(async () => {
+    core.initSync({ module: readFileSync(new URL("../../web/pkg/rackrate_bg.wasm", import.meta.url)) });
+    site = await serve("/any/where/");
+    browser = await browse();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    site?.close();
+  });
+  afterEach(async () => {
+    await context?.close();
+    context = undefined;
+    expect(complaints).toEqual([]);
+    expect(requested.filter((url) => !url.startsWith(site.address) && !url.startsWith("blob:"))).toEqual([]);
+  });
+
+  const open = async (fragment = "", options: BrowserContextOptions = {}): Promise<Page> => {
+    requested = [];
+    complaints = [];
+    context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      locale: "en-US",
+      ...options,
+    });
+    context.on("request", (request) => requested.push(request.url()));
+    const page = await context.newPage();
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    await page.goto(`${site.address}${fragment}`);
+    await page.locator(".headline").waitFor();
+    return page;
+  };
+
+  /** A page that has no answer to wait for; `without` what its host does not deliver. */
+  const openBroken = async (address: string, without?: string): Promise<Page> => {
+    requested = [];
+    complaints = [];
+    context = await browser.newContext();
+    if (without !== undefined) await context.route(without, (route) => route.abort());
+    const page = await context.newPage();
+    await page.goto(`${site.address}${address}`);
+    return page;
+  };
+
+  return { open, openBroken };
+};
+
+export const first = (): Scenario => core.scenarios()[0] as Scenario;
+export const chosen = (plan: Plan) =>
+  plan.training?.options.find((one) => one.shape === plan.training?.chosen);
+export const headline = (page: Page) => page.locator(".headline output");
+
+/** Waits until the headline tells core's own answer to `scenario`. */
+export const tells = async (page: Page, scenario: unknown): Promise<void> => {
+  const plan = core.plan(scenario as Scenario);
+  const train = chosen(plan);
+  const serves = plan.serving?.options.find((one) => one.shape === plan.serving?.chosen);
+  const figures = [
+    train && `${count(train.gpus)} ${train.step.gpu}`,
+    train?.cost && told(plan, train.cost),
+    serves && `${count(serves.gpus)} ${serves.point.gpu}`,
+    serves?.cost && told(plan, serves.cost),
+  ].filter((figure) => typeof figure === "string");
+  expect(figures.length).toBeGreaterThan(0);
+  await expect
+    .poll(
+      async () => {
+        const text = (await headline(page).textContent()) ?? "";
+        return figures.every((figure) => text.includes(figure)) ? "told" : text;
+      },
+      { timeout: 15_000 },
+    )
+    .toBe("told");
+};
+export const withTokens = (tokens: string | number) => {
+  const scenario = first();
+  return { ...scenario, training: { ...scenario.training, tokens } };
+};
+export const fragment = (page: Page) => new URL(page.url()).hash;
+
+/** A total as the page writes it: in the currency asked for. */
+export const told = (plan: Plan, { total_usd, total_in_currency }: core.Cost): string =>
+  moneyShort(total_in_currency ?? total_usd, plan.scenario.pricing?.currency?.code ?? "USD");
