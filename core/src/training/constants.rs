@@ -25,6 +25,10 @@ pub struct TrainingConstants {
     pub contention: f64,
     /// Seconds between two kernels of a layer.
     pub kernel_gap_seconds: f64,
+    /// Seconds between two kernels of a captured layer.
+    pub captured_gap_seconds: f64,
+    /// Host seconds of a launch of one expert's kernel: framework and driver.
+    pub launch_seconds: f64,
     /// Seconds that routing adds to each pass through a layer with experts: counts to the host, permutation tables, small
     /// kernels that nothing hides.
     pub routing_seconds: f64,
@@ -76,6 +80,8 @@ impl TrainingConstants {
             data_window: value("data_window")?,
             contention: value("contention")?,
             kernel_gap_seconds: value("kernel_gap_seconds")?,
+            captured_gap_seconds: value("captured_gap_seconds")?,
+            launch_seconds: value("launch_seconds")?,
             routing_seconds: value("routing_seconds")?,
             step_overhead_seconds: value("step_overhead_seconds")?,
             straggler_per_doubling: value("straggler_per_doubling")?,
@@ -103,6 +109,8 @@ impl TrainingConstants {
             ("data_window", &mut self.data_window),
             ("contention", &mut self.contention),
             ("kernel_gap_seconds", &mut self.kernel_gap_seconds),
+            ("captured_gap_seconds", &mut self.captured_gap_seconds),
+            ("launch_seconds", &mut self.launch_seconds),
             ("routing_seconds", &mut self.routing_seconds),
             ("step_overhead_seconds", &mut self.step_overhead_seconds),
             ("straggler_per_doubling", &mut self.straggler_per_doubling),

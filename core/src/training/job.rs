@@ -2,6 +2,7 @@
 
 use super::constants::TrainingConstants;
 use super::layout::Task;
+use super::software::{AttentionKernel, Software};
 use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::{Error, check_range};
 use crate::kernel::Device;
@@ -33,6 +34,10 @@ pub struct Job {
     pub task: Task,
     /// Dense peak of the precision, FLOP/s.
     pub peak: f64,
+    /// What the software does.
+    pub software: Software,
+    /// The attention kernel in use.
+    pub attention: AttentionKernel,
     /// Generation of the GPU.
     pub generation: GpuArchitecture,
     /// Share of the kernels' speed that a step sustains.
@@ -114,6 +119,8 @@ impl Job {
             sequence,
             precision,
             task,
+            software: Software::default(),
+            attention: AttentionKernel::Fused,
             generation: gpu.architecture,
             sustained: constants.sustained(gpu.architecture),
             constants,
@@ -127,6 +134,17 @@ impl Job {
         self.sustained = constants.sustained(self.generation);
         self.constants = *constants;
         self
+    }
+
+    /// The same job under other software.
+    ///
+    /// # Errors
+    /// `Unsupported` for a kernel that the GPU does not have.
+    pub fn with_software(mut self, software: Software) -> Result<Self, Error> {
+        software.check(&self)?;
+        self.software = software;
+        self.attention = software.attention.unwrap_or(AttentionKernel::Fused);
+        Ok(self)
     }
 
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.

@@ -3,6 +3,7 @@
 
 use super::job::Job;
 use super::layout::Task;
+use super::software::{AttentionKernel, Capture, attention_seconds};
 use crate::kernel::AttentionShape;
 use crate::model::Precision;
 use crate::network::{
@@ -43,6 +44,8 @@ pub struct Pass {
     pub expert: f64,
     /// Kernels launched.
     pub kernels: f64,
+    /// The GPU waits for launches of the host.
+    pub idle: f64,
 }
 
 /// A layer's work and traffic for one micro-batch.
@@ -111,6 +114,7 @@ impl Pass {
             context: self.context + other.context,
             expert: self.expert + other.expert,
             kernels: self.kernels + other.kernels,
+            idle: self.idle + other.idle,
         }
     }
 }
@@ -171,6 +175,16 @@ struct Block {
     context: Volume,
 }
 
+impl Block {
+    fn add(&mut self, other: &Self) {
+        self.forward = self.forward.plus(&other.forward);
+        self.backward = self.backward.plus(&other.backward);
+        self.selective += other.selective;
+        self.kept += other.kept;
+        self.kept_selective += other.kept_selective;
+    }
+}
+
 /// What one rank sees of the job.
 struct Rank<'a> {
     job: &'a Job,
@@ -197,7 +211,13 @@ impl<'a> Rank<'a> {
 
     /// A linear layer with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients, casts.
     fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
-        let Job { device, precision, constants, task, .. } = self.job;
+        self.products(block, groups, (m, n, k));
+        self.casts(block, (groups * m * k, groups * m * n));
+    }
+
+    /// Forward product, input and weight gradients of [`Rank::linear`].
+    fn products(&self, block: &mut Block, groups: f64, (m, n, k): (f64, f64, f64)) {
+        let Job { device, precision, task, .. } = self.job;
         let product = |m, n, k| self.seconds(device.grouped_gemm(groups, m, n, k, *precision));
         block.forward.matmul += product(m, n, k);
         block.backward.matmul += product(m, k, n);
@@ -206,14 +226,22 @@ impl<'a> Rank<'a> {
             block.backward.matmul += product(n, k, m);
             kernels = 2.0;
         }
-        if self.job.casts() {
-            block.forward.memory += device.memory_bound(groups * m * k * constants.cast_bytes);
-            block.backward.memory += device.memory_bound(groups * m * n * constants.cast_bytes);
-            block.forward.kernels += 1.0;
-            kernels += 1.0;
-        }
         block.forward.kernels += 1.0;
         block.backward.kernels += kernels;
+    }
+
+    /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits.
+    fn casts(&self, block: &mut Block, (inputs, outputs): (f64, f64)) {
+        let Job { device, constants, .. } = self.job;
+        if !self.job.casts() {
+            return;
+        }
+        for (pass, elements) in [(&mut block.forward, inputs), (&mut block.backward, outputs)] {
+            if elements > 0.0 {
+                pass.memory += device.memory_bound(elements * constants.cast_bytes);
+                pass.kernels += 1.0;
+            }
+        }
     }
 
     /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
@@ -293,7 +321,7 @@ impl<'a> Rank<'a> {
     }
 
     fn attention(&self, block: &mut Block, heads: f64, kv_heads: f64, qk_dim: f64, v_dim: f64) -> Option<()> {
-        let Job { device, architecture, sequence, topology, .. } = self.job;
+        let Job { architecture, sequence, topology, .. } = self.job;
         let cp = f64::from(self.cut.cp);
         let shape = AttentionShape {
             batch: f64::from(self.cut.micro_batch),
@@ -307,18 +335,17 @@ impl<'a> Rank<'a> {
             causal: true,
         };
         let layers = f64::from(architecture.layers).max(1.0);
-        let mut times = (device.attention_prefill(&shape), device.attention_backward(&shape));
-        if let Some(local) = architecture.sliding_window.filter(|w| f64::from(w.window) < *sequence) {
+        let mut times = attention_seconds(self.job, &shape);
+        let banded = |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
+        if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
             let window = f64::from(local.window);
             // A band of `window` keys for each query, less the corner at the start.
             let band =
                 AttentionShape { keys: window * (1.0 - 0.5 * window / *sequence), causal: false, ..shape };
             let full = f64::from(local.full_layers) / layers;
             let mix = |whole: f64, banded: f64| full * whole + (1.0 - full) * banded.min(whole);
-            times = (
-                mix(times.0, device.attention_prefill(&band)),
-                mix(times.1, device.attention_backward(&band)),
-            );
+            let local = attention_seconds(self.job, &band);
+            times = (mix(times.0, local.0), mix(times.1, local.1));
         }
         block.forward.attention += self.seconds(times.0);
         block.backward.attention += self.seconds(times.1);
@@ -358,6 +385,42 @@ impl<'a> Rank<'a> {
         block.kept_selective += elements * up * kept;
     }
 
+    /// The routed experts of a rank: `rows` tokens in each of `local` experts.
+    ///
+    /// Unfused, kernels are launched for each expert apart, and the host, which has just learnt how many tokens each
+    /// expert has, cannot run ahead: where its launches take longer than the kernels, the GPU waits.
+    fn routed_experts(&self, block: &mut Block, local: f64, rows: f64, width: f64) {
+        let Job { software, constants, task, .. } = self.job;
+        let mut own = Block::default();
+        if software.fused_experts {
+            self.fused_feed_forward(&mut own, local, rows, width);
+        } else {
+            self.feed_forward(&mut own, local, rows, width);
+        }
+        if !software.fused_experts && software.capture == Capture::None {
+            // For each of the two linear layers a product forward and two backward, and in 8 or 4 bits for each operand
+            // a cast and the arrangement of its scales.
+            let products = if *task == Task::Lora { [1.0, 1.0] } else { [1.0, 2.0] };
+            let casts = if self.job.casts() { 2.0 } else { 0.0 };
+            let host = |products: f64| 2.0 * local * products * (1.0 + casts) * constants.launch_seconds;
+            own.forward.idle = (host(products[0]) - own.forward.compute()).max(0.0);
+            own.backward.idle = (host(products[1]) - own.backward.compute()).max(0.0);
+        }
+        block.add(&own);
+    }
+
+    /// [`Rank::feed_forward`] in one kernel for the activation, its casts and the products around it: the activation and
+    /// what it casts never pass through memory on their own.
+    fn fused_feed_forward(&self, block: &mut Block, groups: f64, rows: f64, width: f64) {
+        let up = if self.job.architecture.gated { 2.0 } else { 1.0 };
+        self.products(block, groups, (rows, up * width, self.hidden));
+        self.products(block, groups, (rows, self.hidden, width));
+        self.casts(block, (groups * rows * self.hidden, groups * rows * self.hidden));
+        let elements = groups * rows * width;
+        block.kept += elements * up * HALF + self.kept_input(elements);
+        block.kept_selective += elements * up * HALF;
+    }
+
     fn dense_block(&self) -> Block {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
@@ -394,7 +457,7 @@ impl<'a> Rank<'a> {
         block.backward.memory += permute;
         block.forward.kernels += 10.0;
         block.backward.kernels += 8.0;
-        self.feed_forward(&mut block, experts / ep, copies * ep / experts, width);
+        self.routed_experts(&mut block, experts / ep, copies * ep / experts, width);
         block.kept += self.kept_input(copies * self.hidden);
         block.kept_selective += self.kept_input(copies * self.hidden);
         if moe.shared_ffn > 0 {

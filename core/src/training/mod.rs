@@ -12,6 +12,7 @@ mod report;
 mod run;
 mod schedule;
 mod search;
+mod software;
 mod step;
 
 pub use check::MOST_GPUS;
@@ -25,3 +26,4 @@ pub use report::{
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
 pub use search::{Found, search, search_within};
+pub use software::{AttentionKernel, Capture, Software};

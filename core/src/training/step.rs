@@ -7,6 +7,7 @@ use super::layout::{Layout, PipelineSchedule, Recompute, Task};
 use super::memory::{RankParameters, memory};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
+use super::software::Capture;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,24 +201,26 @@ impl LayerSeconds {
     fn of(job: &Job, cut: &Cut, work: &LayerWork) -> Self {
         let c = &job.constants;
         let (f, b) = (&work.forward, &work.backward);
-        // DualPipe runs one micro-batch's exchange under another's computation, which its copy kernels slow.
+        // One micro-batch's exchange runs under another's computation, which its copy kernels slow.
         let expert_exposed = match cut.pipeline.schedule {
             PipelineSchedule::DualPipe if cut.pp > 1.0 => c.contention,
+            _ if job.software.expert_overlap => c.contention,
             _ => c.expert_exposed,
         };
+        let captured = job.software.capture == Capture::Step;
         let forward_waits = f.tensor * c.tensor_exposed + f.context + f.expert * expert_exposed;
         let (redo, redo_kernels) = match cut.recompute {
             Recompute::None => (0.0, 0.0),
             Recompute::Selective => (work.selective_seconds, 4.0),
-            Recompute::Full => (f.compute(), f.kernels),
+            Recompute::Full => (f.compute() + f.idle, f.kernels),
         };
         let (redo_tensor, redo_expert, redo_context) = if cut.recompute == Recompute::Full {
             (f.tensor * c.tensor_exposed, f.expert * expert_exposed, f.context)
         } else {
             (0.0, 0.0, 0.0)
         };
-        let gap = c.kernel_gap_seconds;
-        let routed = if work.routed { c.routing_seconds } else { 0.0 };
+        let gap = if captured { c.captured_gap_seconds } else { c.kernel_gap_seconds };
+        let routed = if work.routed && !captured { c.routing_seconds } else { 0.0 };
         let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
         Self {
@@ -227,8 +230,8 @@ impl LayerSeconds {
             tensor: (f.tensor + b.tensor) * c.tensor_exposed + redo_tensor,
             context: f.context + b.context + redo_context,
             expert: (f.expert + b.expert) * expert_exposed + redo_expert,
-            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed,
-            forward: f.compute() + forward_waits + gap * f.kernels + routed,
+            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + f.idle + b.idle,
+            forward: f.compute() + forward_waits + gap * f.kernels + routed + f.idle,
             weight_gradient,
         }
     }

@@ -4,7 +4,9 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
-use crate::training::{Job, Layout, PipelineSchedule, Recompute, Task, TrainingStep, step};
+use crate::training::{
+    AttentionKernel, Capture, Job, Layout, PipelineSchedule, Recompute, Software, Task, TrainingStep, step,
+};
 
 /// Columns that a table of training steps must have.
 pub const COLUMNS: [&str; 12] = [
@@ -139,6 +141,7 @@ impl Case {
                 _ => Task::Pretrain,
             },
         )?;
+        let job = job.with_software(software(line)?)?;
         let sharding = line.text("sharding").unwrap_or("");
         let dp = count("dp")?;
         let cp = count("cp")?.unwrap_or(1);
@@ -170,6 +173,24 @@ impl Case {
         };
         Ok(Self { job, layout, recompute, gpus: stated("gpus")? })
     }
+}
+
+/// What a row says of its software; columns that a table does not have say nothing.
+fn software(line: &Line<'_>) -> Result<Software, Error> {
+    let yes = |column: &str| line.text(column) == Some("1");
+    Ok(Software {
+        attention: match line.text("attention") {
+            None => None,
+            Some("fused") => Some(AttentionKernel::Fused),
+            Some("fused_fp8") => Some(AttentionKernel::FusedFp8),
+            Some("flash2") => Some(AttentionKernel::Flash2),
+            Some("unfused") => Some(AttentionKernel::Unfused),
+            Some(other) => return Err(refused("attention", &format!("{other} is not known"))),
+        },
+        capture: if line.text("capture") == Some("step") { Capture::Step } else { Capture::None },
+        expert_overlap: yes("expert_overlap"),
+        fused_experts: yes("fused_experts"),
+    })
 }
 
 fn refused(field: &str, reason: &str) -> Error {

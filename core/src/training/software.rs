@@ -1,0 +1,125 @@
+//! What the training software does about attention kernels, launches and expert exchange: named switches, each something
+//! that a recipe states, none of them a correction of a measured row.
+
+use serde::{Deserialize, Serialize};
+
+use super::job::Job;
+use crate::catalog::GpuArchitecture;
+use crate::error::Error;
+use crate::kernel::AttentionShape;
+
+/// Switches of the training software that change how fast the same layout runs.
+///
+/// The defaults are those of Megatron-Core without a performance recipe; a recipe of 2026 for NVL72 sets all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct Software {
+    /// The attention kernel; if not given, fused in 16 bits, and unfused for models with attention sinks, for which
+    /// training containers had no fused 16-bit kernel up to mid-2026 (Megatron-Bridge's performance notes, release
+    /// 26.06.01).
+    pub attention: Option<AttentionKernel>,
+    /// What of a step is captured in CUDA graphs.
+    pub capture: Capture,
+    /// Expert exchange runs under the computation of another micro-batch or its weight gradients (Megatron-Core's
+    /// `overlap_moe_expert_parallel_comm`); DualPipe does so by itself.
+    pub expert_overlap: bool,
+    /// Experts' grouped products, activation and casts run in one kernel for all experts of a rank, instead of some for
+    /// each expert.
+    pub fused_experts: bool,
+}
+
+/// Attention kernels of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionKernel {
+    /// Fused, in 16 bits, made for the GPU's generation (cuDNN, FlashAttention-3).
+    Fused,
+    /// Fused, products in 8 bits.
+    FusedFp8,
+    /// FlashAttention-2: on Hopper it uses the previous generation's instructions (arXiv 2407.08608, section 1).
+    Flash2,
+    /// Scores are written to memory.
+    Unfused,
+}
+
+/// What of a step is captured in CUDA graphs, and so needs no launches from the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Nothing, or what leaves the experts out.
+    #[default]
+    None,
+    /// The whole step, experts included: no token count goes to the host.
+    Step,
+}
+
+/// How much faster attention made for Hopper is than FlashAttention-2: 1.5 to 2.0 times forward and 1.5 to 1.75 times
+/// backward (arXiv 2407.08608, section 4.1); the middle of each.
+const FLASH2_SLOWER: [f64; 2] = [1.75, 1.625];
+
+/// Bytes per score of unfused attention, forward and backward, 16 bits each: forward writes scores, reads and writes them
+/// in the softmax, reads them for the product with the values; backward writes their gradients, reads those and the
+/// probabilities, writes the result, and reads three operands.
+const UNFUSED_BYTES: [f64; 2] = [8.0, 14.0];
+
+impl Software {
+    /// Refuses what the GPU has no kernel for.
+    ///
+    /// # Errors
+    /// `Unsupported`, with paths below `software`.
+    pub fn check(&self, job: &Job) -> Result<(), Error> {
+        let refused = |given: &str, reason: &str| {
+            Err(Error::Unsupported {
+                field: "software.attention".to_owned(),
+                given: given.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        match self.attention {
+            Some(AttentionKernel::FusedFp8) if job.device.peak.fp8 <= 0.0 => {
+                refused("fused_fp8", "this GPU has no 8-bit matrix units")
+            }
+            Some(AttentionKernel::Flash2)
+                if !matches!(
+                    job.generation,
+                    GpuArchitecture::Ampere | GpuArchitecture::Ada | GpuArchitecture::Hopper
+                ) =>
+            {
+                refused("flash2", "its rate is published for Ampere, Ada and Hopper only; try fused")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Seconds of attention forward and backward of one shape under the job's kernel.
+pub fn attention_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
+    let device = &job.device;
+    let fused = || (device.attention_prefill(shape), device.attention_backward(shape));
+    match job.attention {
+        AttentionKernel::Fused => fused(),
+        AttentionKernel::FusedFp8 => (device.attention_prefill_fp8(shape), device.attention_backward_fp8(shape)),
+        AttentionKernel::Flash2 => {
+            let (forward, backward) = fused();
+            match job.generation {
+                GpuArchitecture::Hopper => (forward * FLASH2_SLOWER[0], backward * FLASH2_SLOWER[1]),
+                _ => (forward, backward),
+            }
+        }
+        AttentionKernel::Unfused => {
+            // Every score is computed, masked or not.
+            let whole = AttentionShape { causal: false, ..*shape };
+            let scores = shape.batch * shape.heads * shape.queries * shape.keys;
+            (
+                device.attention_prefill(&whole) + device.memory_bound(scores * UNFUSED_BYTES[0]),
+                device.attention_backward(&whole) + device.memory_bound(scores * UNFUSED_BYTES[1]),
+            )
+        }
+    }
+}
