@@ -7,6 +7,7 @@ use super::job::Job;
 use crate::catalog::GpuArchitecture;
 use crate::error::Error;
 use crate::kernel::AttentionShape;
+use crate::model::Precision;
 
 /// Switches of the training software that change how fast the same layout runs.
 ///
@@ -52,9 +53,11 @@ pub enum AttentionKernel {
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
 pub enum Capture {
-    /// Nothing, or what leaves the experts out.
+    /// Nothing.
     #[default]
     None,
+    /// Attention, router and what prepares the exchange, but not the experts.
+    Partial,
     /// The whole step, experts included: no token count goes to the host.
     Step,
 }
@@ -63,10 +66,9 @@ pub enum Capture {
 /// backward (arXiv 2407.08608, section 4.1); the middle of each.
 const FLASH2_SLOWER: [f64; 2] = [1.75, 1.625];
 
-/// Bytes per score of unfused attention, forward and backward, 16 bits each: forward writes scores, reads and writes them
-/// in the softmax, reads them for the product with the values; backward writes their gradients, reads those and the
-/// probabilities, writes the result, and reads three operands.
-const UNFUSED_BYTES: [f64; 2] = [8.0, 14.0];
+/// Bytes per score that the softmax of unfused attention moves beside the products around it, 16 bits each: forward it
+/// reads scores and writes probabilities; backward it reads those and their gradients and writes the scores' gradients.
+const SOFTMAX_BYTES: [f64; 2] = [4.0, 6.0];
 
 impl Software {
     /// Refuses what the GPU has no kernel for.
@@ -112,14 +114,22 @@ pub fn attention_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
                 _ => (forward, backward),
             }
         }
-        AttentionKernel::Unfused => {
-            // Every score is computed, masked or not.
-            let whole = AttentionShape { causal: false, ..*shape };
-            let scores = shape.batch * shape.heads * shape.queries * shape.keys;
-            (
-                device.attention_prefill(&whole) + device.memory_bound(scores * UNFUSED_BYTES[0]),
-                device.attention_backward(&whole) + device.memory_bound(scores * UNFUSED_BYTES[1]),
-            )
-        }
+        AttentionKernel::Unfused => unfused_seconds(job, shape),
     }
+}
+
+/// Attention as products of whole matrices: every score is computed, masked or not, and passes through memory.
+fn unfused_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
+    let device = &job.device;
+    let groups = shape.batch * shape.heads;
+    let product = |m, n, k| device.grouped_gemm(groups, m, n, k, Precision::Bf16);
+    let softmax = |bytes| device.memory_bound(groups * shape.queries * shape.keys * bytes);
+    let (queries, keys) = (shape.queries, shape.keys);
+    let forward = product(queries, keys, shape.qk_dim) + product(queries, shape.v_dim, keys);
+    // Gradients of the probabilities, values, queries and keys.
+    let backward = product(queries, keys, shape.v_dim)
+        + product(keys, shape.v_dim, queries)
+        + product(queries, shape.qk_dim, keys)
+        + product(keys, shape.qk_dim, queries);
+    (forward + softmax(SOFTMAX_BYTES[0]), backward + softmax(SOFTMAX_BYTES[1]))
 }

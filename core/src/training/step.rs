@@ -212,7 +212,7 @@ impl LayerSeconds {
         let (redo, redo_kernels) = match cut.recompute {
             Recompute::None => (0.0, 0.0),
             Recompute::Selective => (work.selective_seconds, 4.0),
-            Recompute::Full => (f.compute() + f.idle, f.kernels),
+            Recompute::Full => (f.compute(), f.kernels),
         };
         let (redo_tensor, redo_expert, redo_context) = if cut.recompute == Recompute::Full {
             (f.tensor * c.tensor_exposed, f.expert * expert_exposed, f.context)
@@ -223,6 +223,23 @@ impl LayerSeconds {
         let routed = if work.routed && !captured { c.routing_seconds } else { 0.0 };
         let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
+        let backward_waits = b.tensor * c.tensor_exposed + b.context + b.expert * expert_exposed;
+        // Where the host's launches take longer than what they launch, the GPU waits for them.
+        let idle = |pass: &Pass, waits: f64| {
+            let rest = match job.software.capture {
+                Capture::None => {
+                    let host = (pass.kernels - pass.expert_kernels) * c.launch_seconds;
+                    (host - (pass.compute() - pass.expert_compute) - waits).max(0.0)
+                }
+                Capture::Partial | Capture::Step => 0.0,
+            };
+            rest + pass.expert_idle
+        };
+        let idle_forward = idle(f, forward_waits);
+        let mut idle_all = idle_forward + idle(b, backward_waits);
+        if cut.recompute == Recompute::Full {
+            idle_all += idle_forward;
+        }
         Self {
             compute: f.matmul + f.attention + b.matmul + b.attention,
             memory: f.memory + b.memory,
@@ -230,8 +247,8 @@ impl LayerSeconds {
             tensor: (f.tensor + b.tensor) * c.tensor_exposed + redo_tensor,
             context: f.context + b.context + redo_context,
             expert: (f.expert + b.expert) * expert_exposed + redo_expert,
-            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + f.idle + b.idle,
-            forward: f.compute() + forward_waits + gap * f.kernels + routed + f.idle,
+            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + idle_all,
+            forward: f.compute() + forward_waits + gap * f.kernels + routed + idle_forward,
             weight_gradient,
         }
     }

@@ -187,7 +187,12 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
             Some("unfused") => Some(AttentionKernel::Unfused),
             Some(other) => return Err(refused("attention", &format!("{other} is not known"))),
         },
-        capture: if line.text("capture") == Some("step") { Capture::Step } else { Capture::None },
+        capture: match line.text("capture") {
+            None => Capture::None,
+            Some("partial") => Capture::Partial,
+            Some("step") => Capture::Step,
+            Some(other) => return Err(refused("capture", &format!("{other} is not known"))),
+        },
         expert_overlap: yes("expert_overlap"),
         fused_experts: yes("fused_experts"),
     })
