@@ -16,7 +16,7 @@ use rackrate::training::TrainingConstants;
 use rackrate::validate::{Table, training::Case, weighted_mean, weighted_quantile};
 
 /// Name, first estimate, smallest and largest value, unit, and what the first estimate rests on.
-const PRIORS: [(&str, f64, f64, f64, &str, &str); 17] = [
+const PRIORS: [(&str, f64, f64, f64, &str, &str); 18] = [
     ("tensor_exposed", 0.5, 0.05, 1.0, "share", "half of a collective under the halves of a product"),
     ("expert_exposed", 0.8, 0.05, 1.0, "share", "exchange waits for the router"),
     ("pipeline_exposed", 0.3, 0.0, 1.0, "share", "sends run beside the next micro-batch"),
@@ -29,6 +29,7 @@ const PRIORS: [(&str, f64, f64, f64, &str, &str); 17] = [
     ("step_overhead_seconds", 0.01, 1e-4, 0.1, "s", "data, logging, optimiser launches"),
     ("straggler_per_doubling", 0.005, 0.0, 0.03, "share", "a few per cent over a thousand nodes"),
     ("cast_bytes", 4.0, 1.0, 12.0, "B", "read 16 bits, write 8 bits in two layouts"),
+    ("eager_passes", 3.0, 1.0, 6.0, "ratio", "a norm of six operations, an activation of two, casts between"),
     ("sustained_ampere", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_hopper", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_blackwell", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),

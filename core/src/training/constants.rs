@@ -38,6 +38,8 @@ pub struct TrainingConstants {
     pub straggler_per_doubling: f64,
     /// Bytes per element and linear layer that casting to 8 or 4 bits moves, forward and backward each.
     pub cast_bytes: f64,
+    /// Times that unfused elementwise work passes memory, against fused.
+    pub eager_passes: f64,
     /// Memory that the driver, the framework and the communication library hold, bytes.
     pub context_bytes: f64,
     /// Allocator slack: share of the activations.
@@ -86,6 +88,7 @@ impl TrainingConstants {
             step_overhead_seconds: value("step_overhead_seconds")?,
             straggler_per_doubling: value("straggler_per_doubling")?,
             cast_bytes: value("cast_bytes")?,
+            eager_passes: value("eager_passes")?,
             context_bytes: value("context_bytes")?,
             fragmentation: value("fragmentation")?,
             sustained: [
@@ -115,6 +118,7 @@ impl TrainingConstants {
             ("step_overhead_seconds", &mut self.step_overhead_seconds),
             ("straggler_per_doubling", &mut self.straggler_per_doubling),
             ("cast_bytes", &mut self.cast_bytes),
+            ("eager_passes", &mut self.eager_passes),
             ("context_bytes", &mut self.context_bytes),
             ("fragmentation", &mut self.fragmentation),
             ("sustained_ampere", ampere),

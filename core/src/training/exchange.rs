@@ -74,16 +74,25 @@ pub fn data_exchange(
     let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
     let mut total = DataExchange::default();
     let mut exposed = 0.0;
-    let forward_window = pass.forward;
-    let backward_window = pass.backward;
+    // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
+    // while the last round runs, the virtual stages that are through with it exchange.
+    let (stages, virtual_stages) = (cut.pp, cut.pipeline.virtual_stages);
+    let rounds = if virtual_stages > 1.0 {
+        (stages.min(micro_batches) * (1.0 - 1.0 / virtual_stages)).max(1.0)
+    } else {
+        1.0
+    };
+    let forward_window = pass.forward * rounds;
+    let backward_window = pass.backward * rounds;
     // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
     let shard_ranks = cut.shards;
     for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
         }
-        let bucket = bucket_parameters(f64::from(group.ranks)).min(parameters);
-        let count = (parameters / bucket).max(1.0);
+        let exchanged = parameters * trained;
+        let bucket = bucket_parameters(f64::from(group.ranks)).min(exchanged);
+        let count = (exchanged / bucket).max(1.0);
         let mut once = |op, bytes: f64, group: Group, times: f64| -> Option<f64> {
             let time = collective_time(op, bytes, group, &job.topology)?;
             total.seconds += time.seconds * times;
@@ -100,13 +109,13 @@ pub fn data_exchange(
         let (gradient_bytes, weight_bytes) = (GRADIENT, 2.0);
         match cut.zero {
             0 => {
-                let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes * trained, group, count)?;
+                let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes, group, count)?;
                 exposed += hidden_under(all, job.constants.data_window * backward_window, count);
             }
             1 | 2 => {
                 let scatter =
-                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes * trained, group, count)?;
-                let gather = once(CollectiveOp::AllGather, bucket * weight_bytes * trained, group, count)?;
+                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
+                let gather = once(CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
                 exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
                     + hidden_under(gather, job.constants.data_window * forward_window, count);
             }
@@ -133,7 +142,7 @@ pub fn data_exchange(
                         layers,
                     )?;
                 }
-                let window = (forward_window + backward_window) * micro_batches;
+                let window = (pass.forward + pass.backward) * micro_batches;
                 exposed +=
                     hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
             }

@@ -42,6 +42,8 @@ pub struct Job {
     pub generation: GpuArchitecture,
     /// Share of the kernels' speed that a step sustains.
     pub sustained: f64,
+    /// What a lower power limit leaves of it.
+    pub power: f64,
     /// Fitted constants.
     pub constants: TrainingConstants,
     /// How far a step time may lie off, as ratios.
@@ -122,7 +124,8 @@ impl Job {
             software: Software::default(),
             attention: AttentionKernel::Fused,
             generation: gpu.architecture,
-            sustained: constants.sustained(gpu.architecture),
+            sustained: constants.sustained(gpu.architecture) * power_share(gpu),
+            power: power_share(gpu),
             constants,
             architecture,
         })
@@ -131,7 +134,7 @@ impl Job {
     /// The same job under other constants: for fitting.
     #[must_use]
     pub fn with_constants(mut self, constants: &TrainingConstants) -> Self {
-        self.sustained = constants.sustained(self.generation);
+        self.sustained = constants.sustained(self.generation) * self.power;
         self.constants = *constants;
         self
     }
@@ -151,6 +154,21 @@ impl Job {
     pub fn casts(&self) -> bool {
         !matches!(self.precision, Precision::Bf16 | Precision::Fp16)
     }
+}
+
+/// What a power limit below that of its generation's full part leaves of a GPU's clock under load: the cube root of the
+/// watts that it has for a FLOP/s, for dynamic power goes with the clock and the square of a voltage that goes with the
+/// clock too. Watts and TFLOP/s of the full parts are those of the datasheets of A100, H100, B200 and B300 (SXM).
+fn power_share(gpu: &Gpu) -> f64 {
+    let full = match gpu.architecture {
+        GpuArchitecture::Ampere => 400.0 / 312.0,
+        GpuArchitecture::Hopper => 700.0 / 989.0,
+        GpuArchitecture::Blackwell => 1000.0 / 2250.0,
+        GpuArchitecture::BlackwellUltra => 1100.0 / 2250.0,
+        _ => return 1.0,
+    };
+    let has = gpu.tdp_watts / gpu.bf16_tflops.unwrap_or(gpu.fp16_tflops);
+    libm::cbrt(has / full).min(1.0)
 }
 
 fn unmeasured(gpu: &Gpu) -> Option<Warning> {

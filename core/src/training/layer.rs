@@ -156,13 +156,13 @@ pub fn logits(job: &Job, cut: &LayerCut) -> (Pass, Pass, f64) {
     let forward = Pass {
         matmul: product(rank.rows, vocab, width),
         // Written in 16 bits, read and reduced in 32.
-        memory: job.device.memory_bound(elements * 8.0),
+        memory: rank.elementwise(elements * 8.0),
         kernels: 6.0,
         ..Pass::default()
     };
     let backward = Pass {
         matmul: product(rank.rows, width, vocab) + product(vocab, width, rank.rows),
-        memory: job.device.memory_bound(elements * 6.0),
+        memory: rank.elementwise(elements * 6.0),
         kernels: 6.0,
         ..Pass::default()
     };
@@ -215,6 +215,12 @@ impl<'a> Rank<'a> {
         kernel / self.job.sustained
     }
 
+    /// Elementwise work that moves so many bytes where it is fused.
+    fn elementwise(&self, bytes: f64) -> f64 {
+        let passes = if self.job.software.fused_elementwise { 1.0 } else { self.job.constants.eager_passes };
+        self.job.device.memory_bound(bytes * passes)
+    }
+
     /// A linear layer with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients, casts.
     fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
         self.products(block, groups, (m, n, k));
@@ -261,7 +267,7 @@ impl<'a> Rank<'a> {
     fn norm_and_residual(&self, block: &mut Block) {
         let elements = self.local_rows * self.hidden;
         // Norm reads and writes; the residual sum reads two and writes one. The backward pass moves twice as much.
-        let norm = self.job.device.memory_bound(elements * 2.0 * HALF);
+        let norm = self.elementwise(elements * 2.0 * HALF);
         let residual = self.job.device.memory_bound(elements * 3.0 * HALF);
         block.forward.memory += norm + residual;
         block.backward.memory += 2.0 * norm + residual;
@@ -307,7 +313,7 @@ impl<'a> Rank<'a> {
             self.linear(&mut block, 1.0, self.rows, (heads + 2.0 * kv_heads) * qk_dim, self.hidden);
             block.kept += self.kept_input(self.local_rows * self.hidden);
         }
-        let rotary = self.job.device.memory_bound(self.rows * rotated * 2.0 * HALF);
+        let rotary = self.elementwise(self.rows * rotated * 2.0 * HALF);
         block.forward.memory += rotary;
         block.backward.memory += rotary;
         block.forward.kernels += 2.0;
@@ -378,9 +384,9 @@ impl<'a> Rank<'a> {
         self.linear(block, groups, rows, up * width, self.hidden);
         self.linear(block, groups, rows, self.hidden, width);
         let elements = groups * rows * width;
-        let activation = device.memory_bound(elements * factor * HALF);
+        let activation = self.elementwise(elements * factor * HALF);
         block.forward.memory += activation;
-        block.backward.memory += device.memory_bound(elements * (factor + up) * HALF);
+        block.backward.memory += self.elementwise(elements * (factor + up) * HALF);
         block.forward.kernels += 1.0;
         block.backward.kernels += 1.0;
         block.selective += activation;

@@ -12,7 +12,7 @@ use crate::model::Precision;
 /// Switches of the training software that change how fast the same layout runs.
 ///
 /// The defaults are those of Megatron-Core without a performance recipe; a recipe of 2026 for NVL72 sets all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields, default)]
@@ -29,6 +29,25 @@ pub struct Software {
     /// Experts' grouped products, activation and casts run in one kernel for all experts of a rank, instead of some for
     /// each expert.
     pub fused_experts: bool,
+    /// Tensor parallel exchange runs under the matrix products (Transformer Engine's user buffers, asynchronous tensor
+    /// parallelism in PyTorch).
+    pub tensor_overlap: bool,
+    /// Norms, activations, rotary embedding and the loss are fused kernels, by a library's or a compiler's; eager PyTorch
+    /// writes every operation's result to memory.
+    pub fused_elementwise: bool,
+}
+
+impl Default for Software {
+    fn default() -> Self {
+        Self {
+            attention: None,
+            capture: Capture::None,
+            expert_overlap: false,
+            fused_experts: false,
+            tensor_overlap: true,
+            fused_elementwise: true,
+        }
+    }
 }
 
 /// Attention kernels of training.

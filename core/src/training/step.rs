@@ -207,15 +207,16 @@ impl LayerSeconds {
             _ if job.software.expert_overlap => c.contention,
             _ => c.expert_exposed,
         };
+        let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
         let captured = job.software.capture == Capture::Step;
-        let forward_waits = f.tensor * c.tensor_exposed + f.context + f.expert * expert_exposed;
+        let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
         let (redo, redo_kernels) = match cut.recompute {
             Recompute::None => (0.0, 0.0),
             Recompute::Selective => (work.selective_seconds, 4.0),
             Recompute::Full => (f.compute(), f.kernels),
         };
         let (redo_tensor, redo_expert, redo_context) = if cut.recompute == Recompute::Full {
-            (f.tensor * c.tensor_exposed, f.expert * expert_exposed, f.context)
+            (f.tensor * tensor_exposed, f.expert * expert_exposed, f.context)
         } else {
             (0.0, 0.0, 0.0)
         };
@@ -223,7 +224,7 @@ impl LayerSeconds {
         let routed = if work.routed && !captured { c.routing_seconds } else { 0.0 };
         let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
-        let backward_waits = b.tensor * c.tensor_exposed + b.context + b.expert * expert_exposed;
+        let backward_waits = b.tensor * tensor_exposed + b.context + b.expert * expert_exposed;
         // Where the host's launches take longer than what they launch, the GPU waits for them.
         let idle = |pass: &Pass, waits: f64| {
             let rest = match job.software.capture {
@@ -244,7 +245,7 @@ impl LayerSeconds {
             compute: f.matmul + f.attention + b.matmul + b.attention,
             memory: f.memory + b.memory,
             recompute: redo,
-            tensor: (f.tensor + b.tensor) * c.tensor_exposed + redo_tensor,
+            tensor: (f.tensor + b.tensor) * tensor_exposed + redo_tensor,
             context: f.context + b.context + redo_context,
             expert: (f.expert + b.expert) * expert_exposed + redo_expert,
             gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + idle_all,

@@ -195,6 +195,8 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         },
         expert_overlap: yes("expert_overlap"),
         fused_experts: yes("fused_experts"),
+        tensor_overlap: line.text("tensor_overlap") != Some("0"),
+        fused_elementwise: line.text("fused_elementwise") != Some("0"),
     })
 }
 
