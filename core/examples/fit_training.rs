@@ -16,9 +16,10 @@ use rackrate::training::TrainingConstants;
 use rackrate::validate::{Table, training::Case, weighted_mean, weighted_quantile};
 
 /// Name, first estimate, smallest and largest value, unit, and what the first estimate rests on.
-const PRIORS: [(&str, f64, f64, f64, &str, &str); 18] = [
+const PRIORS: [(&str, f64, f64, f64, &str, &str); 19] = [
     ("tensor_exposed", 0.5, 0.05, 1.0, "share", "half of a collective under the halves of a product"),
     ("expert_exposed", 0.8, 0.05, 1.0, "share", "exchange waits for the router"),
+    ("expert_overlapped", 0.3, 0.02, 1.0, "share", "copy kernels take multiprocessors"),
     ("pipeline_exposed", 0.3, 0.0, 1.0, "share", "sends run beside the next micro-batch"),
     ("data_window", 0.8, 0.1, 1.0, "share", "buckets follow the passes closely"),
     ("contention", 0.15, 0.0, 0.6, "share", "copy kernels take about a sixth of the multiprocessors"),

@@ -16,6 +16,9 @@ pub struct TrainingConstants {
     pub tensor_exposed: f64,
     /// Share of expert exchange that is waited for.
     pub expert_exposed: f64,
+    /// Share of expert exchange that costs time although it runs under another micro-batch's computation: its copy kernels
+    /// take multiprocessors, its dependencies cut the micro-batch into chunks.
+    pub expert_overlapped: f64,
     /// Share of pipeline sends that is waited for.
     pub pipeline_exposed: f64,
     /// Share of the passes under which gradient and weight exchange can hide.
@@ -78,6 +81,7 @@ impl TrainingConstants {
         Ok(Self {
             tensor_exposed: value("tensor_exposed")?,
             expert_exposed: value("expert_exposed")?,
+            expert_overlapped: value("expert_overlapped")?,
             pipeline_exposed: value("pipeline_exposed")?,
             data_window: value("data_window")?,
             contention: value("contention")?,
@@ -108,6 +112,7 @@ impl TrainingConstants {
         vec![
             ("tensor_exposed", &mut self.tensor_exposed),
             ("expert_exposed", &mut self.expert_exposed),
+            ("expert_overlapped", &mut self.expert_overlapped),
             ("pipeline_exposed", &mut self.pipeline_exposed),
             ("data_window", &mut self.data_window),
             ("contention", &mut self.contention),

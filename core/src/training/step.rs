@@ -203,8 +203,8 @@ impl LayerSeconds {
         let (f, b) = (&work.forward, &work.backward);
         // One micro-batch's exchange runs under another's computation, which its copy kernels slow.
         let expert_exposed = match cut.pipeline.schedule {
-            PipelineSchedule::DualPipe if cut.pp > 1.0 => c.contention,
-            _ if job.software.expert_overlap => c.contention,
+            PipelineSchedule::DualPipe if cut.pp > 1.0 => c.expert_overlapped,
+            _ if job.software.expert_overlap => c.expert_overlapped,
             _ => c.expert_exposed,
         };
         let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
