@@ -31,7 +31,8 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
         request.sequence_length,
         request.precision,
         request.task,
-    )?;
+    )?
+    .with_software(request.software)?;
     let mut answer = step(&job, &request.layout, request.gpus)?;
     answer.warnings.extend(assumed(&target));
     Ok(answer)
@@ -51,7 +52,8 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         request.sequence_length,
         request.precision,
         request.task,
-    )?;
+    )?
+    .with_software(request.software)?;
     let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;

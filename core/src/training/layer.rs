@@ -3,7 +3,7 @@
 
 use super::job::Job;
 use super::layout::Task;
-use super::software::{AttentionKernel, Capture, attention_seconds};
+use super::software::{AttentionKernel, attention_seconds};
 use crate::kernel::AttentionShape;
 use crate::model::Precision;
 use crate::network::{
@@ -44,12 +44,8 @@ pub struct Pass {
     pub expert: f64,
     /// Kernels launched.
     pub kernels: f64,
-    /// The host launches routed experts so much longer than the GPU runs them.
-    pub expert_idle: f64,
-    /// Seconds of routed experts.
-    pub expert_compute: f64,
-    /// Kernels of routed experts.
-    pub expert_kernels: f64,
+    /// The GPU waits for the host, which launches routed experts for longer than they run.
+    pub idle: f64,
 }
 
 /// A layer's work and traffic for one micro-batch.
@@ -118,9 +114,7 @@ impl Pass {
             context: self.context + other.context,
             expert: self.expert + other.expert,
             kernels: self.kernels + other.kernels,
-            expert_idle: self.expert_idle + other.expert_idle,
-            expert_compute: self.expert_compute + other.expert_compute,
-            expert_kernels: self.expert_kernels + other.expert_kernels,
+            idle: self.idle + other.idle,
         }
     }
 }
@@ -399,7 +393,8 @@ impl<'a> Rank<'a> {
 
     /// The routed experts of a rank: `rows` tokens in each of `local` experts.
     ///
-    /// Unfused, kernels are launched for each expert apart.
+    /// Unfused, kernels are launched for each expert apart. The host has just learnt how many tokens each expert has, so it
+    /// cannot run ahead: what its launches take longer than the kernels, the GPU waits.
     fn routed_experts(&self, block: &mut Block, local: f64, rows: f64, width: f64) {
         let Job { software, constants, task, .. } = self.job;
         let mut own = Block::default();
@@ -408,18 +403,14 @@ impl<'a> Rank<'a> {
         } else {
             self.feed_forward(&mut own, local, rows, width);
         }
-        for pass in [&mut own.forward, &mut own.backward] {
-            pass.expert_compute = pass.compute();
-            pass.expert_kernels = pass.kernels;
-        }
-        if !software.fused_experts && software.capture != Capture::Step {
+        if !software.fused_experts && !software.captured {
             // For each of the two linear layers a product forward and two backward, and in 8 or 4 bits for each operand
             // a cast and the arrangement of its scales.
             let products = if *task == Task::Lora { [1.0, 1.0] } else { [1.0, 2.0] };
             let casts = if self.job.casts() { 2.0 } else { 0.0 };
             let host = |products: f64| 2.0 * local * products * (1.0 + casts) * constants.launch_seconds;
-            own.forward.expert_idle = (host(products[0]) - own.forward.compute()).max(0.0);
-            own.backward.expert_idle = (host(products[1]) - own.backward.compute()).max(0.0);
+            own.forward.idle = (host(products[0]) - own.forward.compute()).max(0.0);
+            own.backward.idle = (host(products[1]) - own.backward.compute()).max(0.0);
         }
         block.add(&own);
     }

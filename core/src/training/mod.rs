@@ -26,4 +26,4 @@ pub use report::{
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, GoodputLosses, Reliability};
 pub use search::{Found, search, search_within};
-pub use software::{AttentionKernel, Capture, Software};
+pub use software::{AttentionKernel, Software};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Task};
+use super::software::Software;
 use crate::model::{ModelRef, Precision};
 use crate::network::{Algorithm, CollectiveOp};
 use crate::quantity::{Interval, Warning};
@@ -33,6 +34,9 @@ pub struct TrainingStepRequest {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// What the training software does about kernels and launches.
+    #[serde(default)]
+    pub software: Software,
 }
 
 /// A search for the best layouts of a training job.
@@ -61,6 +65,9 @@ pub struct LayoutSearchRequest {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// What the training software does about kernels and launches.
+    #[serde(default)]
+    pub software: Software,
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,

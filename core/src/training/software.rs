@@ -21,8 +21,10 @@ pub struct Software {
     /// training containers had no fused 16-bit kernel up to mid-2026 (Megatron-Bridge's performance notes, release
     /// 26.06.01).
     pub attention: Option<AttentionKernel>,
-    /// What of a step is captured in CUDA graphs.
-    pub capture: Capture,
+    /// The whole step is captured in a CUDA graph, experts included: no launch waits for the host, and no count of tokens
+    /// goes to it. Capturing attention and router alone leaves the experts' launches, and changes no published step that
+    /// we have seen.
+    pub captured: bool,
     /// Expert exchange runs under the computation of another micro-batch or its weight gradients (Megatron-Core's
     /// `overlap_moe_expert_parallel_comm`); DualPipe does so by itself.
     pub expert_overlap: bool,
@@ -41,7 +43,7 @@ impl Default for Software {
     fn default() -> Self {
         Self {
             attention: None,
-            capture: Capture::None,
+            captured: false,
             expert_overlap: false,
             fused_experts: false,
             tensor_overlap: true,
@@ -64,21 +66,6 @@ pub enum AttentionKernel {
     Flash2,
     /// Scores are written to memory.
     Unfused,
-}
-
-/// What of a step is captured in CUDA graphs, and so needs no launches from the host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(rename_all = "snake_case")]
-pub enum Capture {
-    /// Nothing.
-    #[default]
-    None,
-    /// Attention, router and what prepares the exchange, but not the experts.
-    Partial,
-    /// The whole step, experts included: no token count goes to the host.
-    Step,
 }
 
 /// How much faster attention made for Hopper is than FlashAttention-2: 1.5 to 2.0 times forward and 1.5 to 1.75 times

@@ -7,7 +7,6 @@ use super::layout::{Layout, PipelineSchedule, Recompute, Task};
 use super::memory::{RankParameters, memory};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
-use super::software::Capture;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -208,7 +207,7 @@ impl LayerSeconds {
             _ => c.expert_exposed,
         };
         let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
-        let captured = job.software.capture == Capture::Step;
+        let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
         let (redo, redo_kernels) = match cut.recompute {
             Recompute::None => (0.0, 0.0),
@@ -224,23 +223,7 @@ impl LayerSeconds {
         let routed = if work.routed && !captured { c.routing_seconds } else { 0.0 };
         let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
-        let backward_waits = b.tensor * tensor_exposed + b.context + b.expert * expert_exposed;
-        // Where the host's launches take longer than what they launch, the GPU waits for them.
-        let idle = |pass: &Pass, waits: f64| {
-            let rest = match job.software.capture {
-                Capture::None => {
-                    let host = (pass.kernels - pass.expert_kernels) * c.launch_seconds;
-                    (host - (pass.compute() - pass.expert_compute) - waits).max(0.0)
-                }
-                Capture::Partial | Capture::Step => 0.0,
-            };
-            rest + pass.expert_idle
-        };
-        let idle_forward = idle(f, forward_waits);
-        let mut idle_all = idle_forward + idle(b, backward_waits);
-        if cut.recompute == Recompute::Full {
-            idle_all += idle_forward;
-        }
+        let idle = if cut.recompute == Recompute::Full { 2.0 * f.idle } else { f.idle } + b.idle;
         Self {
             compute: f.matmul + f.attention + b.matmul + b.attention,
             memory: f.memory + b.memory,
@@ -248,8 +231,8 @@ impl LayerSeconds {
             tensor: (f.tensor + b.tensor) * tensor_exposed + redo_tensor,
             context: f.context + b.context + redo_context,
             expert: (f.expert + b.expert) * expert_exposed + redo_expert,
-            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + idle_all,
-            forward: f.compute() + forward_waits + gap * f.kernels + routed + idle_forward,
+            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + idle,
+            forward: f.compute() + forward_waits + gap * f.kernels + routed + f.idle,
             weight_gradient,
         }
     }

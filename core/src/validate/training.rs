@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
 use crate::training::{
-    AttentionKernel, Capture, Job, Layout, PipelineSchedule, Recompute, Software, Task, TrainingStep, step,
+    AttentionKernel, Job, Layout, PipelineSchedule, Recompute, Software, Task, TrainingStep, step,
 };
 
 /// Columns that a table of training steps must have.
@@ -187,12 +187,8 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
             Some("unfused") => Some(AttentionKernel::Unfused),
             Some(other) => return Err(refused("attention", &format!("{other} is not known"))),
         },
-        capture: match line.text("capture") {
-            None => Capture::None,
-            Some("partial") => Capture::Partial,
-            Some("step") => Capture::Step,
-            Some(other) => return Err(refused("capture", &format!("{other} is not known"))),
-        },
+        // `partial` leaves the experts out.
+        captured: line.text("capture") == Some("step"),
         expert_overlap: yes("expert_overlap"),
         fused_experts: yes("fused_experts"),
         tensor_overlap: line.text("tensor_overlap") != Some("0"),
