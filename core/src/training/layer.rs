@@ -105,6 +105,12 @@ impl Pass {
         self.matmul + self.attention + self.memory
     }
 
+    /// The same pass where so many of the GPU's multiprocessors are set aside.
+    pub fn on(&self, multiprocessors: f64, aside: f64) -> Self {
+        let slower = multiprocessors / (multiprocessors - aside).max(1.0);
+        Self { matmul: self.matmul * slower, attention: self.attention * slower, ..*self }
+    }
+
     fn plus(&self, other: &Self) -> Self {
         Self {
             matmul: self.matmul + other.matmul,

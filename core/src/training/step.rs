@@ -180,6 +180,9 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     })
 }
 
+/// Multiprocessors that DeepSeek-V3's exchange of experts keeps for itself (arXiv 2412.19437, section 3.2.2).
+const DUAL_PIPE_MULTIPROCESSORS: f64 = 20.0;
+
 /// Seconds of one micro-batch in one layer (or several), as they are waited for.
 #[derive(Debug, Clone, Copy, Default)]
 struct LayerSeconds {
@@ -200,12 +203,14 @@ impl LayerSeconds {
     fn of(job: &Job, cut: &Cut, work: &LayerWork) -> Self {
         let c = &job.constants;
         let (f, b) = (&work.forward, &work.backward);
-        // One micro-batch's exchange runs under another's computation, which its copy kernels slow.
-        let expert_exposed = match cut.pipeline.schedule {
-            PipelineSchedule::DualPipe if cut.pp > 1.0 => c.expert_overlapped,
-            _ if job.software.expert_overlap => c.expert_overlapped,
-            _ => c.expert_exposed,
+        // One micro-batch's exchange runs under another's computation. DualPipe hides it whole and sets multiprocessors
+        // aside for it; elsewhere overlap is what published steps show of it.
+        let (expert_exposed, aside) = match cut.pipeline.schedule {
+            PipelineSchedule::DualPipe if cut.pp > 1.0 && work.routed => (0.0, DUAL_PIPE_MULTIPROCESSORS),
+            _ if job.software.expert_overlap => (c.expert_overlapped, 0.0),
+            _ => (c.expert_exposed, 0.0),
         };
+        let (f, b) = (&f.on(job.device.sm_count, aside), &b.on(job.device.sm_count, aside));
         let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
         let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
