@@ -4,7 +4,7 @@ use super::check::data_parallel;
 use super::exchange::pipeline_message;
 use super::job::Job;
 use super::layer::Volume;
-use super::layout::{Layout, Recompute};
+use super::layout::Layout;
 use super::report::{
     Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
     TrainingStepRequest,
@@ -109,8 +109,8 @@ fn report(
     let traffic = traffic(job, cut, layers, estimate);
     // From 0: the empty sum of floats is −0.
     let sum = |bytes: fn(&DimensionTraffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
-    // Recompute adds a forward pass, a third of the model FLOP.
-    let recomputed = if layout.recompute == Recompute::Full { 4.0 / 3.0 } else { 1.0 };
+    // Recompute adds of a forward pass, a third of the model FLOP.
+    let recomputed = 1.0 + estimate.recomputed_share / 3.0;
     TrainingStep {
         layout: Layout { dp: Some(cut.dp), ..*layout },
         gpu: job.gpu.clone(),
@@ -150,6 +150,7 @@ fn bound_by(parts: &StepParts) -> &'static str {
         (parts.memory_bound_seconds, "memory bandwidth"),
         (parts.overhead_seconds, "launches and stragglers"),
         (parts.optimizer_seconds, "optimiser"),
+        (parts.offload_seconds, "copies to and from the host"),
     ];
     let (seconds, name) =
         named.into_iter().fold((0.0, "compute"), |best, part| if part.0 > best.0 { part } else { best });
@@ -202,7 +203,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Di
         per_layer(
             Dimension::Expert,
             CollectiveOp::AllToAll,
-            layer.ep,
+            layer.ep.saturating_mul(layer.expert_tp),
             |w| w.expert,
             parts.expert_parallel_seconds,
         ),

@@ -67,11 +67,11 @@ pub fn data_exchange(
 ) -> Option<DataExchange> {
     let layer = &cut.layer;
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
-    let expert_ranks =
-        if layer.ep > 1 { (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1) } else { dense_ranks };
+    let expert_stride = layer.ep.saturating_mul(layer.expert_tp);
+    let expert_ranks = (dense_ranks.saturating_mul(layer.tp) / expert_stride).max(1);
     let trained = job.task.trained_share();
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
-    let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
+    let experts = Group { ranks: expert_ranks, stride: expert_stride };
     let mut total = DataExchange::default();
     let mut exposed = 0.0;
     // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:

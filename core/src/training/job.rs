@@ -2,6 +2,7 @@
 
 use super::constants::TrainingConstants;
 use super::layout::Task;
+use super::offload::HOST_LINK_SHARE;
 use super::software::{AttentionKernel, Software};
 use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::{Error, check_range};
@@ -26,6 +27,8 @@ pub struct Job {
     pub memory_bytes: f64,
     /// The links.
     pub topology: Topology,
+    /// What copies to and from the host's memory reach each way, bytes per second.
+    pub host_bytes_per_s: f64,
     /// Tokens in a sequence.
     pub sequence: f64,
     /// Number format of the matrix products.
@@ -118,6 +121,7 @@ impl Job {
             gpu: gpu.name.clone(),
             memory_bytes: gpu.memory_gib * GIB,
             topology,
+            host_bytes_per_s: gpu.host_gb_per_s() * 1e9 * HOST_LINK_SHARE,
             sequence,
             precision,
             task,

@@ -160,6 +160,9 @@ pub struct StepParts {
     pub data_parallel_seconds: f64,
     /// Optimiser.
     pub optimizer_seconds: f64,
+    /// Copies to and from the host's memory that outlast the passes over them.
+    #[serde(default)]
+    pub offload_seconds: f64,
     /// Launches, host work and waiting for the slowest rank.
     pub overhead_seconds: f64,
 }
@@ -183,6 +186,9 @@ pub struct TrainingMemory {
     pub workspace_gib: f64,
     /// All of it.
     pub total_gib: f64,
+    /// Beside it, in the host's memory for this GPU: what is offloaded.
+    #[serde(default)]
+    pub host_gib: f64,
     /// What the GPU has.
     pub available_gib: f64,
     /// Whether it fits.

@@ -47,17 +47,23 @@ impl Pipeline {
         }
     }
 
-    /// Micro-batches whose activations the first stage holds, in units of one rank's layers.
+    /// Micro-batches whose activations a rank holds, `behind` ranks after the first, in units of one rank's layers; never
+    /// more than there are.
     ///
-    /// 1F1B: p; interleaved: p(1 + (p − 1) / (p v)) (Korthikanti 2022, arXiv 2205.05198, section 4.2.3), never more
-    /// than there are; DualPipe: p + 1 (arXiv 2412.19437, table 2).
-    pub fn in_flight(&self) -> f64 {
+    /// 1F1B: p less the ranks before it; interleaved: (pv + p − 1 − 2·behind) / v, on the first rank the
+    /// p(1 + (p − 1)/(pv)) of Korthikanti 2022 (arXiv 2205.05198, section 4.2.3; Megatron-Core's warm-up passes for the
+    /// others). Zero bubble: as many on all ranks as on the first (ZB-H1, arXiv 2401.10241, section 2.2). DualPipe: p + 1
+    /// (arXiv 2412.19437, table 2).
+    pub fn in_flight(&self, behind: f64) -> f64 {
         let Self { stages, virtual_stages, micro_batches, schedule } = *self;
+        let behind = if schedule == PipelineSchedule::OneForwardOneBackward { behind } else { 0.0 };
         let held = match schedule {
             PipelineSchedule::DualPipe if stages > 1.0 => stages + 1.0,
-            _ if virtual_stages > 1.0 => stages * (1.0 + (stages - 1.0) / (stages * virtual_stages)),
-            _ => stages,
+            _ if virtual_stages > 1.0 => {
+                (stages * virtual_stages + stages - 1.0 - 2.0 * behind) / virtual_stages
+            }
+            _ => stages - behind,
         };
-        held.min(micro_batches)
+        held.clamp(0.0, micro_batches)
     }
 }

@@ -3,7 +3,7 @@
 use super::check::{MOST_GPUS, data_parallel};
 use super::job::Job;
 use super::layer::LayerCut;
-use super::layout::{Layout, PipelineSchedule, Recompute};
+use super::layout::{Layout, Recompute};
 use super::memory::memory;
 use super::step::{Cut, Layers, estimate};
 use crate::error::{Error, check_range};
@@ -58,7 +58,14 @@ pub fn search_within(
                         job,
                         gpus,
                         global_batch,
-                        LayerCut { tp, cp, ep, micro_batch, sequence_parallel: tp > 1 },
+                        LayerCut {
+                            tp,
+                            cp,
+                            ep,
+                            expert_tp: if ep > 1 { 1 } else { tp },
+                            micro_batch,
+                            sequence_parallel: tp > 1,
+                        },
                         &mut ranked,
                     );
                 }
@@ -77,18 +84,10 @@ pub fn search_within(
 fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &mut Ranked) {
     let base = Layout {
         tp: layer.tp,
-        sequence_parallel: true,
-        pp: 1,
-        vp: 1,
-        schedule: PipelineSchedule::OneForwardOneBackward,
-        dp: None,
         cp: layer.cp,
         ep: layer.ep,
         micro_batch: layer.micro_batch,
-        global_batch,
-        recompute: Recompute::None,
-        zero: 1,
-        shard_group: None,
+        ..Layout::data_parallel(global_batch)
     };
     let mut layers = None;
     let ranks = gpus / (layer.tp * layer.cp);
