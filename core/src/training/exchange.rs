@@ -33,18 +33,27 @@ pub fn pipeline_send(job: &Job, cut: &Cut) -> Option<f64> {
     pipeline_message(job, cut).map(|message| message.map_or(0.0, |(time, _)| time.seconds))
 }
 
-/// One send to the next stage with its size.
+/// One send to the next stage with its size: each tensor parallel rank sends its part. Where the sequence is not cut, the
+/// receiving ranks then gather the parts over the scale-up link (Narayanan 2021, arXiv 2104.04473, section 4.1).
 pub fn pipeline_message(job: &Job, cut: &Cut) -> Option<Option<(CollectiveTime, f64)>> {
     if cut.pp <= 1.0 {
         return Some(None);
     }
     let layer = &cut.layer;
     let rows = f64::from(layer.micro_batch) * job.sequence / f64::from(layer.cp);
-    let ways = if layer.sequence_parallel { f64::from(layer.tp) } else { 1.0 };
-    let bytes = rows * f64::from(job.architecture.hidden) * 2.0 / ways;
+    let whole = rows * f64::from(job.architecture.hidden) * 2.0;
+    let bytes = whole / f64::from(layer.tp);
     // Ranks are numbered tensor, context, data, pipeline, as Megatron-Core does.
     let stride = layer.tp.saturating_mul(layer.cp).saturating_mul(cut.dp);
-    let time = collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    let mut time =
+        collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    if layer.tp > 1 && !layer.sequence_parallel {
+        let group = Group { ranks: layer.tp, stride: 1 };
+        let gather = collective_time(CollectiveOp::AllGather, whole, group, &job.topology)?;
+        time.seconds += gather.seconds;
+        time.scale_up_bytes += gather.scale_up_bytes;
+        time.scale_out_bytes += gather.scale_out_bytes;
+    }
     Some(Some((time, bytes)))
 }
 

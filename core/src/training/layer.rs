@@ -383,14 +383,15 @@ impl<'a> Rank<'a> {
         self.attention(&mut block, heads, kv_heads, qk_dim, v_dim)?;
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
-        // Flash attention keeps its inputs and output; latent attention's are made again from the latents.
-        block.kept += queries_keys_values * HALF + self.kept_input(output);
+        // Fused attention keeps its inputs and output, in its own number format.
+        let bytes = if self.job.attention == AttentionKernel::FusedFp8 { 1.0 } else { HALF };
+        block.kept += queries_keys_values * bytes + self.kept_input(output);
         if model.mla.is_some() {
             let pass = Pass { memory: rotary, kernels: 2.0, ..Pass::default() };
-            block.piece(Piece::LatentProjections, pass, queries_keys_values * HALF);
+            block.piece(Piece::LatentProjections, pass, queries_keys_values * bytes);
         }
         // Attention's own copy of its output, where the projection keeps it in 8 bits.
-        let own = if self.job.casts() { output * HALF } else { 0.0 };
+        let own = if self.job.casts() { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
         let Pass { attention, context, .. } = block.forward;
@@ -411,16 +412,18 @@ impl<'a> Rank<'a> {
     fn attention(&self, block: &mut Block, heads: f64, kv_heads: f64, qk_dim: f64, v_dim: f64) -> Option<()> {
         let Job { architecture, sequence, topology, .. } = self.job;
         let cp = f64::from(self.cut.cp);
+        // Cut over context parallel ranks in zigzag, every rank has the same share of the causal triangle: half of all keys for
+        // each of its queries, at both ends of the sequence. Unfused attention computes every score.
+        let zigzag = cp > 1.0 && self.job.attention != AttentionKernel::Unfused;
         let shape = AttentionShape {
             batch: f64::from(self.cut.micro_batch),
-            // Zigzag cutting gives every rank the same share of the causal triangle.
             queries: *sequence / cp,
-            keys: *sequence,
+            keys: if zigzag { 0.5 * *sequence } else { *sequence },
             heads,
             kv_heads: kv_heads.max(1.0),
             qk_dim,
             v_dim,
-            causal: true,
+            causal: !zigzag,
         };
         let layers = f64::from(architecture.layers).max(1.0);
         let mut times = attention_seconds(self.job, &shape);

@@ -96,22 +96,34 @@ pub struct Case {
 impl Case {
     /// The step under `job`: the case's own, or the same under other constants.
     ///
-    /// A source that does not print its recompute is read as using the least with which the layout fits.
+    /// A source that does not print its recompute is read as using the least with which the layout fits: nothing, the usual
+    /// parts of each layer, or so many whole layers.
     ///
     /// # Errors
     /// As [`step`].
     pub fn answer(&self, job: &Job) -> Result<TrainingStep, Error> {
-        let under = |recompute| step(job, &Layout { recompute, ..self.layout }, self.gpus);
+        let under = |recompute, recompute_layers| {
+            step(job, &Layout { recompute, recompute_layers, ..self.layout }, self.gpus)
+        };
         if let Some(stated) = self.recompute {
-            return under(stated);
+            return under(stated, self.layout.recompute_layers);
         }
         for recompute in [Recompute::None, Recompute::Selective] {
-            let found = under(recompute)?;
+            let found = under(recompute, None)?;
             if found.memory.fits {
                 return Ok(found);
             }
         }
-        under(Recompute::Full)
+        // Memory falls with every layer more: the fewest lie between one too few and one that is enough.
+        let (mut few, mut enough) = (0, job.architecture.layers.div_ceil(self.layout.pp));
+        while enough - few > 1 {
+            let middle = u32::midpoint(few, enough);
+            match under(Recompute::Full, Some(middle)) {
+                Ok(found) if found.memory.fits => enough = middle,
+                _ => few = middle,
+            }
+        }
+        under(Recompute::Full, Some(enough)).or_else(|_| under(Recompute::Full, None))
     }
 
     /// The question in one line.
