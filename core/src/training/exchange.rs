@@ -45,8 +45,7 @@ pub fn pipeline_message(job: &Job, cut: &Cut) -> Option<Option<(CollectiveTime, 
     let bytes = whole / f64::from(layer.tp);
     // Ranks are numbered tensor, context, data, pipeline, as Megatron-Core does.
     let stride = layer.tp.saturating_mul(layer.cp).saturating_mul(cut.dp);
-    let mut time =
-        collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    let mut time = collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
     if layer.tp > 1 && !layer.sequence_parallel {
         let group = Group { ranks: layer.tp, stride: 1 };
         let gather = collective_time(CollectiveOp::AllGather, whole, group, &job.topology)?;
@@ -95,7 +94,14 @@ pub fn data_exchange(
     let backward_window = pass.backward * rounds;
     // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
     let shard_ranks = cut.shards;
-    for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
+    // DualPipe's two stages of each rank are two stages' parameters, each with twice the ranks to exchange with.
+    let copies = cut.stage_copies();
+    let dense = Group { ranks: dense.ranks.saturating_mul(copies), ..dense };
+    let experts = Group { ranks: experts.ranks.saturating_mul(copies), ..experts };
+    let stages = f64::from(copies);
+    for (parameters, group) in
+        [(stages * (rank.dense + rank.embedding), dense), (stages * rank.experts, experts)]
+    {
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
         }
@@ -122,8 +128,7 @@ pub fn data_exchange(
                 exposed += hidden_under(all, job.constants.data_window * backward_window, count);
             }
             1 | 2 => {
-                let scatter =
-                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
+                let scatter = once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
                 let gather = once(CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
                 exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
                     + hidden_under(gather, job.constants.data_window * forward_window, count);

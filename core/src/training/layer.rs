@@ -427,7 +427,8 @@ impl<'a> Rank<'a> {
         };
         let layers = f64::from(architecture.layers).max(1.0);
         let mut times = attention_seconds(self.job, &shape);
-        let banded = |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
+        let banded =
+            |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
         if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
             let window = f64::from(local.window);
             // A band of `window` keys for each query, less the corner at the start.

@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::layer::LayerWork;
-use super::layout::{PipelineSchedule, Task};
+use super::layout::Task;
 use super::report::TrainingMemory;
 use super::step::Cut;
 use crate::quantity::GIB;
@@ -21,9 +21,10 @@ pub struct RankParameters {
 impl RankParameters {
     /// Of the stage that holds the most.
     pub fn of(job: &Job, cut: &Cut) -> Self {
-        stages(job, cut).iter().map(|stage| Self::at(job, cut, stage)).fold(Self::NONE, |most, rank| {
-            if rank.total() > most.total() { rank } else { most }
-        })
+        stages(job, cut)
+            .iter()
+            .map(|stage| Self::at(job, cut, stage))
+            .fold(Self::NONE, |most, rank| if rank.total() > most.total() { rank } else { most })
     }
 
     const NONE: Self = Self { dense: 0.0, experts: 0.0, embedding: 0.0 };
@@ -145,8 +146,7 @@ fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_byt
     let gathered = if cut.zero >= 3 { 2.0 * layer * WEIGHT } else { 0.0 };
     // Frozen weights need no 16-bit copy beside the one that products read.
     let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
-    // DualPipe runs the pipeline from both ends: each rank holds two stages (arXiv 2412.19437, table 2).
-    let copies = if cut.pipeline.schedule == PipelineSchedule::DualPipe && cut.pp > 1.0 { 2.0 } else { 1.0 };
+    let copies = f64::from(cut.stage_copies());
     let weights = copies * split(3, weight) + gathered;
     let gradients =
         copies * trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
@@ -163,8 +163,7 @@ fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_byt
     let logits = if stage.output { logits_bytes } else { 0.0 };
     let workspace = job.constants.context_bytes + job.constants.fragmentation * activations;
     let total = weights + gradients + optimizer + activations + logits + workspace;
-    let host = if cut.offload.optimizer { state } else { 0.0 }
-        + made * cut.offload.share_away(stage.layers);
+    let host = if cut.offload.optimizer { state } else { 0.0 } + made * cut.offload.share_away(stage.layers);
     TrainingMemory {
         weights_gib: weights / GIB,
         gradients_gib: gradients / GIB,

@@ -33,7 +33,11 @@ impl Offload {
     /// Share of the activations of a rank's layers in so many micro-batches that lies on the GPU.
     pub fn share_on_gpu(&self, layers: f64, in_flight: f64) -> f64 {
         let held = layers * in_flight;
-        if held > 0.0 { (1.0 - self.share_away(layers)).max((LAYERS_ON_THE_WAY / held).min(1.0)) } else { 1.0 }
+        if held > 0.0 {
+            (1.0 - self.share_away(layers)).max((LAYERS_ON_THE_WAY / held).min(1.0))
+        } else {
+            1.0
+        }
     }
 
     /// Bytes of optimiser state on the GPU, of so many that belong to a rank's layers: those on their way.

@@ -121,12 +121,7 @@ impl Again {
 }
 
 /// What a layer does again: `pieces` of it, all of it, or nothing.
-pub fn again(
-    recompute: Recompute,
-    parts: RecomputeParts,
-    pieces: &[Again; PIECES],
-    whole: &Again,
-) -> Again {
+pub fn again(recompute: Recompute, parts: RecomputeParts, pieces: &[Again; PIECES], whole: &Again) -> Again {
     match recompute {
         Recompute::None => Again::default(),
         Recompute::Full => *whole,

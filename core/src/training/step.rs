@@ -91,6 +91,12 @@ impl Cut {
         }
     }
 
+    /// Pipeline stages of which each rank holds the weights: two under DualPipe, which runs the pipeline from both ends
+    /// (arXiv 2412.19437, table 2).
+    pub fn stage_copies(&self) -> u32 {
+        if self.pipeline.schedule == PipelineSchedule::DualPipe && self.pp > 1.0 { 2 } else { 1 }
+    }
+
     /// Layers of a stage with so many that do something again.
     pub fn redone_layers(&self, layers: f64) -> f64 {
         match self.recompute {
@@ -253,8 +259,7 @@ impl LayerSeconds {
         let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
         let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
-        let Again { pass: redo, .. } =
-            work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);
+        let Again { pass: redo, .. } = work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);
         let redo = redo.on(job.device.sm_count, aside);
         let gap = if captured { c.captured_gap_seconds } else { c.kernel_gap_seconds };
         let routed = if captured { 0.0 } else { c.routing_seconds };
@@ -348,7 +353,8 @@ fn recomputed_share(cut: &Cut, layers: &Layers, (dense, expert): (f64, f64)) -> 
     if forward <= 0.0 {
         return 0.0;
     }
-    cut.redone_share(cut.stage_layers) * (dense * again(&layers.dense) + expert * again(&layers.expert)) / forward
+    cut.redone_share(cut.stage_layers) * (dense * again(&layers.dense) + expert * again(&layers.expert))
+        / forward
 }
 
 /// Trained parameters whose optimiser state a rank holds.

@@ -115,7 +115,8 @@ impl Case {
             }
         }
         // Memory falls with every layer more: the fewest lie between one too few and one that is enough.
-        let (mut few, mut enough) = (0, job.architecture.layers.div_ceil(self.layout.pp));
+        let stages = (self.layout.pp * self.layout.vp).max(1);
+        let (mut few, mut enough) = (0, job.architecture.layers.div_ceil(stages) * self.layout.vp);
         while enough - few > 1 {
             let middle = u32::midpoint(few, enough);
             match under(Recompute::Full, Some(middle)) {
@@ -123,7 +124,7 @@ impl Case {
                 _ => few = middle,
             }
         }
-        under(Recompute::Full, Some(enough)).or_else(|_| under(Recompute::Full, None))
+        under(Recompute::Full, Some(enough))
     }
 
     /// The question in one line.
@@ -191,7 +192,8 @@ fn recompute(line: &Line<'_>) -> Result<Option<Recompute>, Error> {
         Some("selective") => Some(Recompute::Selective),
         Some("full") => Some(Recompute::Full),
         Some(other) => {
-            let reason = format!("{other} is none of none, selective and full; how many layers: recompute_layers");
+            let reason =
+                format!("{other} is none of none, selective and full; how many layers: recompute_layers");
             return Err(refused("recompute", &reason));
         }
     })
