@@ -22,6 +22,7 @@ use crate::quantity::{Interval, Warning};
 /// An unknown model, shape or GPU; a layout that does not divide; a precision the GPU has no units for; a group that
 /// needs a network which the shape does not have.
 pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result<TrainingStep, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
     let job = Job::new(
@@ -43,6 +44,7 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// # Errors
 /// As [`training_step`]; "nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
     let job = Job::new(
@@ -132,7 +134,7 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
-        warnings: job.unmeasured.iter().cloned().collect(),
+        warnings: job.unmeasured.iter().chain(&job.architecture.notes).cloned().collect(),
         traffic,
     }
 }

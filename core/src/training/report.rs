@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, Task};
 use super::software::Software;
+use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::network::{Algorithm, CollectiveOp};
 use crate::quantity::{Interval, Warning};
@@ -37,6 +38,9 @@ pub struct TrainingStepRequest {
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// A search for the best layouts of a training job.
@@ -71,6 +75,9 @@ pub struct LayoutSearchRequest {
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 fn ten() -> u32 {
