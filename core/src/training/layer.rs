@@ -5,7 +5,7 @@ use super::job::Job;
 use super::layout::Task;
 use super::software::{AttentionKernel, attention_seconds};
 use crate::kernel::AttentionShape;
-use crate::model::Precision;
+use crate::model::{Precision, SmallParameter};
 use crate::network::{
     Algorithm, CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time,
     expert_all_to_all_time,
@@ -319,6 +319,13 @@ impl<'a> Rank<'a> {
         block.forward.kernels += 2.0;
         block.backward.kernels += 2.0;
 
+        if model.has(SmallParameter::QkNorm) || model.has(SmallParameter::QkNormAllHeads) {
+            let bytes = self.rows * (heads + kv_heads) * qk_dim * 2.0 * HALF;
+            block.forward.memory += self.elementwise(bytes);
+            block.backward.memory += self.elementwise(2.0 * bytes);
+            block.forward.kernels += 2.0;
+            block.backward.kernels += 2.0;
+        }
         self.attention(&mut block, heads, kv_heads, qk_dim, v_dim)?;
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
