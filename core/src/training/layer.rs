@@ -355,7 +355,8 @@ impl<'a> Rank<'a> {
         };
         let layers = f64::from(architecture.layers).max(1.0);
         let mut times = attention_seconds(self.job, &shape);
-        let banded = |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
+        let banded =
+            |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
         if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
             let window = f64::from(local.window);
             // A band of `window` keys for each query, less the corner at the start.
@@ -386,7 +387,6 @@ impl<'a> Rank<'a> {
 
     /// Feed-forward layer of one width on `rows` tokens in each of `groups` experts.
     fn feed_forward(&self, block: &mut Block, groups: f64, rows: f64, width: f64) {
-        let device = &self.job.device;
         let (up, factor) = if self.job.architecture.gated { (2.0, 3.0) } else { (1.0, 2.0) };
         self.linear(block, groups, rows, up * width, self.hidden);
         self.linear(block, groups, rows, self.hidden, width);
