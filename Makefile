@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run serve test test-core test-python test-web lint format bench docs types goldens \
+.PHONY: help run serve test test-core test-python test-web lint format bench docs types goldens methods \
         build-core build-python build-web clean
 
 PYTHON ?= python3
@@ -113,6 +113,10 @@ docs: ## Build the documentation of the crates
 types: ## Write the Python types anew from the core's JSON Schema
 	@scripts/setup.sh rust python
 	@$(BIN)/python scripts/generate_types.py
+
+methods: ## Write the tables of METHODS.md anew from the catalogue
+	@scripts/setup.sh rust python
+	@cargo run --quiet --package rackrate --example methods --locked
 
 goldens: ## Answer the cases of tests/cases anew: read the difference, it is what will be reviewed
 	@scripts/setup.sh rust python

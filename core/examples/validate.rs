@@ -14,7 +14,7 @@ fn main() -> Result<(), Error> {
     let (kind, path) = (args.next().ok_or_else(missing)?, args.next().ok_or_else(missing)?);
     let csv = std::fs::read_to_string(&path)
         .map_err(|error| Error::Malformed { field: path, message: error.to_string() })?;
-    let report = api::validate(&kind, &csv, args.next().as_deref())?;
+    let report = api::validate(&kind, &csv, args.next().as_deref(), None)?;
     println!("{}", serde_json::to_string(&report).unwrap_or_default());
     Ok(())
 }

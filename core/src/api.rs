@@ -1,9 +1,9 @@
 //! What every face calls: an untyped [`Value`] in, a typed answer or an [`Error`] out.
 //!
-//! Each function reads its request through [`crate::input::read`] and asks the embedded catalogue; the types say what a
-//! request holds. A face adds nothing.
+//! Each function reads its request through [`crate::input::read`] and asks the embedded catalogue, with the request's own
+//! `overlay` on it if it has one; the types say what a request holds. A face adds nothing.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Laid, Overlay};
 use crate::error::Error;
 use crate::inference::{ServingPoint, ServingSearch};
 use crate::input::{Value, read};
@@ -61,22 +61,35 @@ pub fn collective(request: &Value) -> Result<CollectiveAnswer, Error> {
     crate::network::collective(Catalog::embedded()?, &asked(request)?)
 }
 
-/// Everything known, with sources.
+/// Everything known, with sources; under an [`Overlay`] its rows in place of ours.
 ///
 /// # Errors
-/// None in a released version: the embedded tables are tested.
-pub fn catalog() -> Result<&'static Catalog, Error> {
-    Catalog::embedded()
+/// As [`Catalog::overlaid`], with paths below `overlay`.
+pub fn catalog(overlay: Option<&Value>) -> Result<Laid<'static>, Error> {
+    Catalog::embedded()?.with_overlay(overlay_asked(overlay)?.as_ref())
+}
+
+/// The table `name` of the catalogue as CSV text in the columns that an overlay takes: a template for one's own.
+///
+/// # Errors
+/// As [`Catalog::table_csv`].
+pub fn table(name: &str, overlay: Option<&Value>) -> Result<String, Error> {
+    Catalog::table_csv(name, overlay_asked(overlay)?.as_ref())
 }
 
 /// Our prediction beside every row of a table of measurements; `kind` is `training`, `inference` or `collectives`.
 ///
 /// # Errors
-/// An unknown kind; as [`crate::validate::validate`].
-pub fn validate(kind: &str, csv: &str, by: Option<&str>) -> Result<ValidationReport, Error> {
+/// An unknown kind; as [`crate::validate::validate`]; as [`Catalog::overlaid`], with paths below `overlay`.
+pub fn validate(
+    kind: &str,
+    csv: &str,
+    by: Option<&str>,
+    overlay: Option<&Value>,
+) -> Result<ValidationReport, Error> {
     let kind: ValidationKind =
         read(&Value::Text(kind.to_owned())).map_err(|error: Error| error.within("kind"))?;
-    crate::validate::validate(Catalog::embedded()?, kind, csv, by)
+    crate::validate::validate(&*catalog(overlay)?, kind, csv, by)
 }
 
 /// The built-in scenarios.
@@ -114,4 +127,9 @@ pub fn sweep_arrays(request: &Value) -> Result<SweepArrays, Error> {
 /// The typed request; an error about all of it is an error of the field `request`.
 fn asked<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Error> {
     read(value).map_err(|error| if error.field().is_empty() { error.within("request") } else { error })
+}
+
+/// The overlay of a call that has no request to hold it.
+fn overlay_asked(value: Option<&Value>) -> Result<Option<Overlay>, Error> {
+    value.map_or(Ok(None), |value| read(value).map_err(|error: Error| error.within("overlay")))
 }

@@ -8,7 +8,7 @@ mod number;
 use ndarray::{ArrayD, IxDyn};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Overlay};
 use crate::error::{Error, check_range};
 use crate::input::{Value, read};
 
@@ -61,6 +61,10 @@ pub struct SweepRequest {
     pub axes: Vec<SweepAxis>,
     /// Paths of numbers in the call's answer, such as `step_seconds` or `memory.total_gib`.
     pub outputs: Vec<String>,
+    /// The user's own data laid over the catalogue for every cell. To compare overlays, leave it out and let an axis set
+    /// `overlay` or one of its tables.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// A sweep's answer as data: what JSON can carry, so a refused cell is nothing instead of NaN.
@@ -146,12 +150,13 @@ pub fn sweep(catalog: &Catalog, request: &SweepRequest) -> Result<Sweep, Error> 
 /// The numbers asked for over the whole grid, as arrays; refused cells are NaN and listed.
 ///
 /// # Errors
-/// No axes, values or outputs, or too many of them; a field on two axes; an output that the answer does not have or that
+/// No axes, values or outputs, or too many of them; a field on two axes; an overlay of the sweep and one in its base; an output that the answer does not have or that
 /// is no number. An error that every cell shares is an error of the sweep, under `axes[i]` where an axis sets the field
 /// at fault and under `base` elsewhere; so is an axis over a field that the request does not have.
 pub fn sweep_arrays(catalog: &Catalog, request: &SweepRequest) -> Result<SweepArrays, Error> {
-    let SweepRequest { call, base, axes, outputs } = request;
+    let SweepRequest { call, base, axes, outputs, overlay } = request;
     let cells = check(request)?;
+    let catalog = &*catalog.with_overlay(overlay.as_ref())?;
     let mut asked = base.clone();
     let mut index = vec![0; axes.len()];
     for axis in axes {
@@ -260,8 +265,26 @@ fn check(request: &SweepRequest) -> Result<usize, Error> {
         }
         cells *= axis.values.len() as f64;
     }
+    if request.overlay.is_some() {
+        check_one_overlay(request)?;
+    }
     // Exact wherever it is in range.
     Ok(check_range("axes", cells, 1.0, MOST_CELLS as f64)? as usize)
+}
+
+/// The sweep's own overlay is the only one.
+fn check_one_overlay(SweepRequest { base, axes, .. }: &SweepRequest) -> Result<(), Error> {
+    let twice = |field: String| {
+        let message = "the sweep has an overlay of its own: give one of the two".to_owned();
+        Err(Error::Conflict { field, message })
+    };
+    if let Some(at) = axes.iter().position(|axis| related(&axis.field, "overlay")) {
+        return twice(format!("axes[{at}].field"));
+    }
+    match base.get("overlay") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => twice("base.overlay".to_owned()),
+    }
 }
 
 fn shape(axes: &[SweepAxis]) -> Vec<usize> {

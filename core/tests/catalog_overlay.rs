@@ -56,6 +56,7 @@ fn csv_text_is_read_as_the_embedded_tables_are() {
         ("shapes", include_str!("../data/shapes.csv")),
         ("fabrics", include_str!("../data/fabrics.csv")),
         ("prices", include_str!("../data/prices.csv")),
+        ("regions", include_str!("../data/regions.csv")),
         ("storage", include_str!("../data/storage.csv")),
         ("transfers", include_str!("../data/transfers.csv")),
         ("pairs", include_str!("../data/pairs.csv")),
@@ -156,7 +157,13 @@ fn topologies_of_shapes_and_lone_gpus() {
     assert_eq!(topology("Standard_NC80adis_H100_v5").scale_up, ScaleUpKind::NvLink4);
     let lone = topology("Standard_NC40ads_H100_v5");
     assert_eq!(lone.scale_out_bytes_per_s, 0.0);
-    assert!(c.scale_out_note(c.shape("s", "BM.GPU.RTXPRO.8").unwrap()).unwrap().contains("not published"));
+    let unread = overlaid(
+        r#"{"shapes": [{"provider": "oci", "name": "BM.GPU.RTXPRO.8", "gpu": "RTX-PRO-6000-BSE", "gpus_per_node": 8,
+        "scale_up_domain": 1, "fabric": "oci-roce-rtxpro"}]}"#,
+    )
+    .unwrap();
+    let note = unread.scale_out_note(unread.shape("s", "BM.GPU.RTXPRO.8").unwrap());
+    assert!(note.unwrap().contains("not published"));
 
     let of = |gpu: &str, gpus, fabric| c.topology_of_gpu(c.gpu("g", gpu).unwrap(), gpus, fabric).unwrap();
     // H800: NVLink 4 cut to 200 GB/s one way, 400 Gb/s InfiniBand per GPU (DeepSeek).
@@ -194,7 +201,9 @@ fn storage_rounds_up_and_converts() {
     let amlfs = tier("azure-amlfs-durable-premium-250");
     close(amlfs.provisioned_tib(9.0), 16.0);
     assert_eq!(amlfs.provisioned_tib(129.0), None);
-    assert_eq!(amlfs.usd_per_gib_month(730.0), None);
+    close(amlfs.usd_per_gib_month(730.0), 0.000_373 * 730.0);
+    // A preview tier whose price no list names.
+    assert_eq!(tier("azure-amlfs-durable-premium-20").usd_per_gib_month(730.0), None);
     // 402.17 USD per TiB-month, as the provider's cost page works it out.
     let netapp = tier("azure-netapp-ultra").usd_per_gib_month(730.0).unwrap();
     assert!((netapp * 1024.0 - 402.17).abs() < 0.01, "{netapp}");

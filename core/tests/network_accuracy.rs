@@ -76,6 +76,7 @@ fn groups_add_up_and_bad_tables_are_refused() {
         gpu: None,
         nodes: 4,
         gpus_per_node: None,
+        overlay: None,
     };
     assert_eq!(report.rows[0].predicted, Some(collective(catalog, &request).unwrap().seconds));
     assert!(report.rows[1].refused.is_some());

@@ -16,11 +16,13 @@ from rackrate._api import (
     search_serving,
     serving_point,
     sweep,
+    table,
     training_step,
     validate,
 )
 from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
 from rackrate._errors import RackrateError
+from rackrate._overlay import Table
 from rackrate._sweep import Sweep
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "RackrateError",
     "Rows",
     "Sweep",
+    "Table",
     "__version__",
     "catalog",
     "collective",
@@ -37,6 +40,7 @@ __all__ = [
     "search_serving",
     "serving_point",
     "sweep",
+    "table",
     "training_step",
     "types",
     "validate",

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from rackrate import RackrateError, __version__, _api, _files, _summary, _terminal, _types
+from rackrate import RackrateError, __version__, _api, _files, _overlay, _summary, _terminal, _types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,8 @@ EXAMPLES = """examples:
   python -m rackrate plan my-scenario.json --json > plan.json
   python -m rackrate validate training measured.csv --by gpu
   python -m rackrate catalog shapes
+  python -m rackrate catalog prices --csv > mine.csv
+  python -m rackrate plan serve-70b --overlay prices=mine.csv
 
 exit status: 0 answered, 1 the input was refused, 2 wrong usage
 """
@@ -66,13 +68,26 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"rackrate {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], about: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], None], about: str, *, overlay: bool = False, csv: bool = False
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
-        added.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+        form = added.add_mutually_exclusive_group()
+        form.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+        if csv:
+            form.add_argument("--csv", action="store_true", help="print the table as the CSV that --overlay takes back")
+        if overlay:
+            added.add_argument(
+                "--overlay",
+                metavar="FILE",
+                action="append",
+                default=[],
+                help="your own data over the catalogue's: a JSON file of tables, or TABLE=FILE.csv; may be repeated",
+            )
         added.set_defaults(run=run)
         return added
 
-    plan = command("plan", run_plan, "answer a scenario")
+    plan = command("plan", run_plan, "answer a scenario", overlay=True)
     plan.add_argument("scenario", help="name of a built-in scenario, or a JSON file")
     plan.add_argument(
         "--set",
@@ -82,11 +97,11 @@ def parser() -> argparse.ArgumentParser:
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
     command("scenarios", run_scenarios, "list the built-in scenarios")
-    validate = command("validate", run_validate, "put predictions beside a table of measurements")
+    validate = command("validate", run_validate, "put predictions beside a table of measurements", overlay=True)
     validate.add_argument("kind", choices=KINDS, help="what the table is about")
     validate.add_argument("file", help="a CSV file with a header line")
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
-    catalog = command("catalog", run_catalog, "list what is known, with sources")
+    catalog = command("catalog", run_catalog, "list what is known, with sources", overlay=True, csv=True)
     catalog.add_argument("table", choices=TABLES, help="which table")
     return top
 
@@ -97,7 +112,8 @@ def run_plan(options: argparse.Namespace) -> None:
     changes: dict[str, Any] = {}
     for change in options.set:
         changes = _files.merged(changes, changed(change))
-    answer = _api.plan(scenario, **changes)
+    laid = _overlay.joined([changes.pop("overlay", None), overlay(options)])
+    answer = _api.plan(scenario, overlay=laid, **changes)  # type: ignore[arg-type]  # judged by the core
     show(answer, answer._sections(), as_json=options.json)
 
 
@@ -116,6 +132,17 @@ def changed(change: str) -> dict[str, Any]:
     return dict(value)
 
 
+def overlay(options: argparse.Namespace) -> Any:
+    """Read the files of `--overlay`, one behind the other."""
+    return _overlay.joined(_overlay.read(named_file(given)) for given in options.overlay)
+
+
+def named_file(given: str) -> Any:
+    """Read `prices=mine.csv` as a table's file; anything else is a file of tables."""
+    name, equals, path = given.partition("=")
+    return {name: Path(path)} if equals and name.isidentifier() else Path(given)
+
+
 def run_scenarios(options: argparse.Namespace) -> None:
     """List the built-in scenarios."""
     answer = _api.scenarios()
@@ -124,13 +151,18 @@ def run_scenarios(options: argparse.Namespace) -> None:
 
 def run_validate(options: argparse.Namespace) -> None:
     """Put predictions beside a table of measurements."""
-    answer = _api.validate(options.kind, options.file, by=options.by)
+    answer = _api.validate(options.kind, options.file, by=options.by, overlay=overlay(options))
     show(answer, answer._sections(), as_json=options.json)
 
 
 def run_catalog(options: argparse.Namespace) -> None:
     """List one table of the catalogue."""
-    answer = getattr(_api.catalog(), options.table)
+    laid = overlay(options)
+    if options.csv:
+        # A file's bytes: what a terminal cannot show must not change them.
+        sys.stdout.buffer.write(_api.table(options.table, overlay=laid).csv.encode())
+        return
+    answer = getattr(_api.catalog(overlay=laid), options.table)
     show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
 
 

@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from rackrate import _core, _files
+from rackrate import _core, _files, _overlay
 from rackrate._answer import Answer, Rows
 from rackrate._errors import RackrateError
+from rackrate._overlay import OverlayLike, Table
 from rackrate._sweep import Sweep
 from rackrate._types import (
     Catalog,
@@ -45,10 +46,13 @@ Model = str | os.PathLike[str] | Mapping[str, Any] | Answer
 
 def given(**arguments: object) -> dict[str, object]:
     """Keep the arguments that were given: the core fills in the rest."""
-    kept = {name: value for name, value in arguments.items() if value is not None}
-    if "model" in kept:
-        kept["model"] = _files.model(kept["model"])
-    return kept
+    return opened({name: value for name, value in arguments.items() if value is not None})
+
+
+def opened(request: Mapping[str, object]) -> dict[str, object]:
+    """Put the content of files and frames in their place."""
+    readers = {"model": _files.model, "overlay": _overlay.read}
+    return {name: readers[name](value) if name in readers else value for name, value in request.items()}
 
 
 def refusing(core: Callable[[object], object]) -> Callable[[Callable[Asked, Told]], Callable[Asked, Told]]:
@@ -71,36 +75,45 @@ def refusing(core: Callable[[object], object]) -> Callable[[Callable[Asked, Told
     return decorate
 
 
-def plan(scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None, **changes: object) -> Plan:
+def plan(
+    scenario: str | os.PathLike[str] | Mapping[str, Any] | Scenario | None = None,
+    *,
+    overlay: OverlayLike | None = None,
+    **changes: object,
+) -> Plan:
     """Decide where to train and where to serve: GPUs, layouts, times, costs, over all allowed clouds, ranked.
 
     Args:
         scenario: A built-in scenario's name (see `scenarios`), the path of a scenario's JSON file, or the scenario as
             a dict. May be left out when every field is given by name.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it. Its rows stand behind those of the
+            scenario's own overlay, if it has one.
         **changes: Fields laid over the scenario, at every level: ``plan("serve-70b", serving={"precision": "bf16"})``.
 
     Raises:
         RackrateError: A field is unknown, missing, of the wrong type, out of range or in conflict with another.
         OSError: The file cannot be read.
     """
-    return Plan._read(_core.plan(question(scenario, changes)))
+    return Plan._read(_core.plan(question(scenario, overlay, changes)))
 
 
-def question(scenario: object, changes: Mapping[str, object]) -> object:
-    """Give the scenario to ask about, as dicts."""
+def question(scenario: object, overlay: object, changes: Mapping[str, object]) -> object:
+    """Give the scenario to ask about, as dicts. It is data: only `overlay` may name files and hold frames."""
     if _files.is_path(scenario):
         scenario = _files.read_json(scenario, "")  # type: ignore[arg-type]  # is_path said so
     elif isinstance(scenario, str):
         scenario = _core.scenario(scenario)
     elif isinstance(scenario, Answer):
         scenario = scenario.to_dict()
-    if changes or scenario is None:
+    if changes or overlay is not None or scenario is None:
         if scenario is not None and not isinstance(scenario, Mapping):
             return scenario  # refused by the core, in its words
         today = changes.get("today")
         if isinstance(today, dt.date):
             changes = {**changes, "today": today.isoformat()}
         scenario = _files.merged(scenario or {}, changes)
+    if overlay is not None and isinstance(scenario, Mapping):
+        scenario = {**scenario, "overlay": _overlay.joined([scenario.get("overlay"), _overlay.read(overlay)])}
     return scenario
 
 
@@ -115,6 +128,7 @@ def training_step(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    overlay: OverlayLike | None = None,
 ) -> TrainingStep:
     """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
 
@@ -128,6 +142,7 @@ def training_step(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: A field is unknown, out of range, or the layout does not divide.
@@ -141,6 +156,7 @@ def training_step(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        overlay=overlay,
     )
     return TrainingStep._read(_core.training_step(request))
 
@@ -157,6 +173,7 @@ def search_layouts(
     precision: Precision = "bf16",
     task: Task = "pretrain",
     best: int | None = None,
+    overlay: OverlayLike | None = None,
 ) -> LayoutSearch:
     """Search the best training layouts for this many GPUs, fastest first.
 
@@ -170,6 +187,7 @@ def search_layouts(
         precision: Number format of the matrix products.
         task: What is trained.
         best: How many of the best layouts to return.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: A field is unknown or out of range.
@@ -184,6 +202,7 @@ def search_layouts(
         precision=precision,
         task=task,
         best=best,
+        overlay=overlay,
     )
     return LayoutSearch._read(_core.search_layouts(request))
 
@@ -202,6 +221,7 @@ def serving_point(
     request_rate: float | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
+    overlay: OverlayLike | None = None,
 ) -> ServingPoint:
     """Estimate one explicit operating point: TTFT, TPOT, throughput, use of the KV cache.
 
@@ -217,6 +237,7 @@ def serving_point(
         request_rate: Requests per second over all GPUs, arriving at random.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: A field is unknown, out of range, or the layout does not divide.
@@ -233,6 +254,7 @@ def serving_point(
         request_rate=request_rate,
         precision=precision,
         kv_precision=kv_precision,
+        overlay=overlay,
     )
     return ServingPoint._read(_core.serving_point(request))
 
@@ -249,6 +271,7 @@ def search_serving(
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
     max_replica_gpus: int | None = None,
+    overlay: OverlayLike | None = None,
 ) -> ServingSearch:
     """Search the cheapest way to serve within latency targets, and the frontier of throughput and interactivity.
 
@@ -262,6 +285,7 @@ def search_serving(
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         max_replica_gpus: Largest replica to look at, GPUs.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: A field is unknown or out of range.
@@ -276,6 +300,7 @@ def search_serving(
         precision=precision,
         kv_precision=kv_precision,
         max_replica_gpus=max_replica_gpus,
+        overlay=overlay,
     )
     return ServingSearch._read(_core.search_serving(request))
 
@@ -289,6 +314,7 @@ def collective(
     gpu: str | None = None,
     nodes: int,
     gpus_per_node: int | None = None,
+    overlay: OverlayLike | None = None,
 ) -> CollectiveAnswer:
     """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
 
@@ -299,11 +325,20 @@ def collective(
         gpu: GPU to run on, on the fabric of a published system with it.
         nodes: Nodes that take part.
         gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: A field is unknown or out of range.
     """
-    request = given(op=op, bytes=bytes, shape=shape, gpu=gpu, nodes=nodes, gpus_per_node=gpus_per_node)
+    request = given(
+        op=op,
+        bytes=bytes,
+        shape=shape,
+        gpu=gpu,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        overlay=overlay,
+    )
     return CollectiveAnswer._read(_core.collective(request))
 
 
@@ -320,6 +355,7 @@ def sweep(
     *,
     axes: Mapping[str, Sequence[Any] | npt.NDArray[Any]],
     outputs: Sequence[str],
+    overlay: OverlayLike | None = None,
 ) -> Sweep:
     """Ask one call over a grid: each output is an array of the grid's shape, NaN where the call refuses.
 
@@ -329,6 +365,8 @@ def sweep(
         axes: Paths of the request's fields, such as ``gpus`` or ``layout.tp``, with the values they take; the last
             turns fastest. A grid has at most a million cells.
         outputs: Paths of numbers in the call's answer, such as ``step_seconds`` or ``memory.total_gib``.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it. To compare overlays, leave it out
+            and let an axis ``overlay`` take them.
 
     Raises:
         RackrateError: No such call, field or output; an empty axis; an error that every cell shares.
@@ -336,40 +374,81 @@ def sweep(
     if not isinstance(axes, Mapping):
         message = f"axes: {type(axes).__name__} given, a dict of fields with their values expected"
         raise RackrateError("wrong_type", "axes", message)
-    if isinstance(base, Mapping) and "model" in base:
-        base = {**base, "model": _files.model(base["model"])}
+    if isinstance(base, Mapping):
+        base = opened(base)
     grid = [{"field": field, "values": listed(field, values)} for field, values in axes.items()]
-    told = _core.sweep({"call": call, "base": base, "axes": grid, "outputs": outputs})
+    told = _core.sweep(given(call=call, base=base, axes=grid, outputs=outputs, overlay=overlay))
     return Sweep._read(axes, told)
 
 
 def listed(field: str, values: object) -> object:
-    """Give an axis's values as the core takes them: ranges as lists, paths of models as their content."""
+    """Give an axis's values as the core takes them: ranges as lists, files of models and overlays as their content."""
     if isinstance(values, range):
         return list(values)
-    if field == "model" and isinstance(values, (list, tuple)):
-        return [_files.model(value) for value in values]
+    if isinstance(values, (list, tuple)):
+        if field == "model":
+            return [_files.model(value) for value in values]
+        if field == "overlay":
+            return [_overlay.read(value) for value in values]
+        if field.startswith("overlay."):
+            return [_overlay.table(value, field) for value in values]
     return values
 
 
-def catalog() -> Catalog:
-    """Give everything known: GPUs, shapes, fabrics, prices and models, each row with source, date and confidence."""
-    return Catalog._read(_core.catalog())
+def catalog(*, overlay: OverlayLike | None = None) -> Catalog:
+    """Give everything known: GPUs, shapes, fabrics, prices and models, each row with source, date and confidence.
+
+    Args:
+        overlay: Your own data laid over it: a dict of tables such as ``{"prices": "mine.csv"}``, each the path of a CSV
+            file or of a JSON file with a list of rows, CSV text, a list of dicts, a pandas, polars or Arrow frame (NaN
+            and None are empty cells), or what `table` gave; or the path of a JSON file that holds tables by name. A row
+            replaces the one with the same key, whole, or is added; the columns are those that `table` shows. A loop
+            over many calls is quickest with text: frames are read anew by each.
+
+    Raises:
+        RackrateError: Something in the overlay, named by its cell: ``overlay.prices[3].usd_per_gpu_hour``.
+        OSError: A file of the overlay cannot be read.
+    """
+    return Catalog._read(_core.catalog(_overlay.read(overlay)))
 
 
-def validate(kind: ValidationKind, path: str | os.PathLike[str], *, by: str | None = None) -> ValidationReport:
+def table(name: str, *, overlay: OverlayLike | None = None) -> Table:
+    """Give one table of the catalogue in the columns of an overlay: a template for one's own.
+
+    ``core/data/README.md`` in the source explains the columns.
+
+    Args:
+        name: The table, such as ``prices``.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
+
+    Raises:
+        RackrateError: No such table; something in the overlay.
+        OSError: A file of the overlay cannot be read.
+    """
+    return Table(name, _core.table(name, _overlay.read(overlay)))
+
+
+def validate(
+    kind: ValidationKind,
+    path: str | os.PathLike[str],
+    *,
+    by: str | None = None,
+    overlay: OverlayLike | None = None,
+) -> ValidationReport:
     """Put predictions beside a table of measurements, with error statistics.
 
     Args:
         kind: What the table is about: ``training``, ``inference`` or ``collectives``.
         path: A CSV file with a header line.
         by: A column whose values form groups with statistics of their own.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
         RackrateError: The file is no such table: with line and column.
         OSError: The file cannot be read.
     """
-    return ValidationReport._read(_core.validate(kind, _files.read_text(path, "path"), by))
+    text = _files.read_text(path, "path")
+    return ValidationReport._read(_core.validate(kind, text, by, _overlay.read(overlay)))
 
 
 def scenarios() -> Rows[Scenario]:

@@ -25,7 +25,23 @@ def read_text(path: str | os.PathLike[str], field: str) -> str:
 
 
 def read_json(path: str | os.PathLike[str], field: str) -> dict[str, Any]:
-    """Read a JSON file that holds one object; a repeated key is refused, for one of the two would be ignored."""
+    """Read a JSON file that holds one object."""
+    content = parse_json(path, field)
+    if not isinstance(content, dict):
+        raise malformed(field, path, "not a JSON object with named fields")
+    return content
+
+
+def read_rows(path: str | os.PathLike[str], field: str) -> list[Any]:
+    """Read a JSON file that holds the rows of a table."""
+    content = parse_json(path, field)
+    if not isinstance(content, list):
+        raise malformed(field, path, "not a JSON list of rows")
+    return content
+
+
+def parse_json(path: str | os.PathLike[str], field: str) -> Any:
+    """Read a JSON file; a repeated key is refused, for one of the two would be ignored."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         fields = dict(pairs)
@@ -36,14 +52,11 @@ def read_json(path: str | os.PathLike[str], field: str) -> dict[str, Any]:
         return fields
 
     try:
-        content = json.loads(read_text(path, field), object_pairs_hook=once)
+        return json.loads(read_text(path, field), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise malformed(field, path, f"not JSON: {error.msg}, line {error.lineno} column {error.colno}") from error
     except RecursionError as error:
         raise malformed(field, path, "nested too deeply") from error
-    if not isinstance(content, dict):
-        raise malformed(field, path, "not a JSON object with named fields")
-    return content
 
 
 def malformed(field: str, path: str | os.PathLike[str], message: str) -> RackrateError:

@@ -124,8 +124,9 @@ def fields(answer: Answer) -> list[Section]:
 
 def chart(plan: Plan) -> dict[str, Any] | None:
     """Give a Vega-Lite chart of what each option costs, or none where no option has a price."""
+    code = _summary.code_of(plan)
     bars = [
-        {"job": job, "option": f"{_summary.where(option)} × {option.gpus:,}", "usd": option.cost.total_usd}
+        {"job": job, "option": f"{_summary.where(option)} × {option.gpus:,}", "cost": _summary.total_of(option.cost)}
         for job, part in (("training", plan.training), ("serving, a month", plan.serving))
         if part is not None
         for option in part.options
@@ -135,12 +136,12 @@ def chart(plan: Plan) -> dict[str, Any] | None:
         return None
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "description": f"Cost of each option of {plan.scenario.name}, USD",
+        "description": f"Cost of each option of {plan.scenario.name}, {code}",
         "data": {"values": bars},
         "mark": {"type": "bar", "tooltip": True},
         "encoding": {
             "y": {"field": "option", "type": "nominal", "sort": "x", "title": None},
-            "x": {"field": "usd", "type": "quantitative", "title": "USD", "axis": {"format": "~s"}},
+            "x": {"field": "cost", "type": "quantitative", "title": code, "axis": {"format": "~s"}},
             "row": {"field": "job", "type": "nominal", "title": None},
         },
         "resolve": {"scale": {"x": "independent", "y": "independent"}},

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rackrate._words import amount, dollars, figure, label_of, percent, unit_of
+from rackrate._words import amount, figure, label_of, money, percent, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,25 +70,55 @@ class Section:
 def of_plan(plan: Plan) -> list[Section]:
     """Summarise a plan: headline, ranked options, what the chosen ones are made of, splits, warnings."""
     about = (plan.scenario.description,) if plan.scenario.description else ()
-    sections = [Section(plan.scenario.name, (*about, *headline(plan)))]
+    code = code_of(plan)
+    sections = [Section(plan.scenario.name, (*about, *headline(plan), *rate(plan)))]
     if plan.training:
-        sections += of_training(plan.training)
+        sections += of_training(plan.training, code)
     if plan.serving:
-        sections += of_serving(plan.serving)
+        sections += of_serving(plan.serving, code)
     if plan.splits:
-        sections.append(of_splits(plan.splits))
+        sections.append(of_splits(plan.splits, code))
     notes = tuple(f"{warning.about}: {warning.message}" for warning in plan.warnings)
     if notes:
         sections.append(Section("Warnings", tuple(dict.fromkeys(notes))))
     return sections
 
 
+def code_of(plan: Plan) -> str:
+    """Give the code of the currency that the plan's totals are shown in."""
+    return plan.scenario.pricing.currency.code
+
+
+def rate(plan: Plan) -> tuple[str, ...]:
+    """Say at what rate totals are shown in another currency than that of the price lists."""
+    currency = plan.scenario.pricing.currency
+    if currency.code == "USD":
+        return ()
+    return (f"1 USD = {currency.per_usd:g} {currency.code}, as given; unit prices and lines stay in USD.",)
+
+
+def shown(usd: float | None, converted: float | None) -> str:
+    """Write an amount in the plan's currency: as the core converted it, or in USD where that is the currency."""
+    return money(usd if converted is None else converted)
+
+
+def total(cost: Cost) -> str:
+    """Write what a cost sums up to, in the plan's currency."""
+    return money(total_of(cost))
+
+
+def total_of(cost: Cost) -> float:
+    """Give what a cost sums up to, in the plan's currency."""
+    return cost.total_usd if cost.total_in_currency is None else cost.total_in_currency
+
+
 def headline(plan: Plan) -> tuple[str, ...]:
     """Say the decision in a few lines."""
     lines = []
+    code = code_of(plan)
     training = chosen_of(plan.training)
     if training:
-        cost = f" · {dollars(training.cost.total_usd)} USD" if training.cost else " · no price known"
+        cost = f" · {total(training.cost)} {code}" if training.cost else " · no price known"
         late = "" if training.meets_deadline else " · misses the deadline"
         lines.append(
             f"Train on {where(training)}: {training.gpus:,} GPUs · {amount(training.days)} days "
@@ -98,7 +128,7 @@ def headline(plan: Plan) -> tuple[str, ...]:
         lines.append("Train: nothing fits; see the shapes that were refused.")
     serving = chosen_of(plan.serving)
     if serving:
-        cost = f" · {dollars(serving.cost.total_usd)} USD a month" if serving.cost else " · no price known"
+        cost = f" · {total(serving.cost)} {code} a month" if serving.cost else " · no price known"
         lines.append(
             f"Serve on {where(serving)}: {serving.gpus:,} GPUs in {serving.replicas + serving.spare_replicas:,} "
             f"replicas · p95 TTFT {amount(serving.point.ttft_p95_seconds)} s"
@@ -110,8 +140,9 @@ def headline(plan: Plan) -> tuple[str, ...]:
     if split and plan.training and plan.serving:
         months = plan.scenario.serving.months if plan.scenario.serving else 0
         lines.append(
-            f"Together {dollars(split.total_usd)} USD with {months:g} months of service"
-            f" and {dollars(split.transfer_usd)} USD to move {amount(split.transfer_gb)} GB of weights."
+            f"Together {shown(split.total_usd, split.total_in_currency)} {code} with {months:g} months of service"
+            f" and {shown(split.transfer_usd, split.transfer_in_currency)} {code}"
+            f" to move {amount(split.transfer_gb)} GB of weights."
         )
     return tuple(lines)
 
@@ -135,7 +166,7 @@ def marked_in(plan: TrainingPlan | ServingPlan) -> int | None:
     return shapes.index(plan.chosen) if plan.chosen in shapes else None
 
 
-def of_training(training: TrainingPlan) -> list[Section]:
+def of_training(training: TrainingPlan, code: str) -> list[Section]:
     """Summarise the ways to train, and the step and the cost of the one that is chosen."""
     columns = (
         Column("cloud", number=False, weight=9),
@@ -150,7 +181,7 @@ def of_training(training: TrainingPlan) -> list[Section]:
         Column("exposed", "%", weight=2),
         Column("goodput", "%", weight=4),
         Column("days", weight=10),
-        Column("cost", "USD", weight=10),
+        Column("cost", code, weight=10),
         Column("in time", number=False, weight=1),
     )
     rows = tuple(
@@ -178,7 +209,7 @@ def of_training(training: TrainingPlan) -> list[Section]:
     option = chosen_of(training)
     if option:
         sections += of_step(option)
-        sections += of_cost("Cost of training", option.cost)
+        sections += of_cost("Cost of training", option.cost, code)
     return sections
 
 
@@ -220,7 +251,7 @@ def of_step(option: TrainingOption) -> list[Section]:
     return [Section(f"A training step on {where(option)}", lines, Table(columns, rows) if rows else None)]
 
 
-def of_serving(serving: ServingPlan) -> list[Section]:
+def of_serving(serving: ServingPlan, code: str) -> list[Section]:
     """Summarise the ways to serve, and the replica and the cost of the one that is chosen."""
     columns = (
         Column("cloud", number=False, weight=9),
@@ -232,9 +263,9 @@ def of_serving(serving: ServingPlan) -> list[Section]:
         Column("p95 TPOT", "ms", weight=8),
         Column("tokens/s/GPU", weight=6),
         Column("KV used", "%", weight=2),
-        Column("cost", "USD/month", weight=10),
-        Column("input", "USD/M tokens", weight=4),
-        Column("output", "USD/M tokens", weight=5),
+        Column("cost", f"{code}/month", weight=10),
+        Column("input", f"{code}/M tokens", weight=4),
+        Column("output", f"{code}/M tokens", weight=5),
     )
     rows = tuple(
         (
@@ -248,8 +279,8 @@ def of_serving(serving: ServingPlan) -> list[Section]:
             amount(option.point.output_tokens_per_second_per_gpu),
             percent(option.point.memory.kv_used_share),
             cost_cell(option.cost),
-            amount(option.usd_per_million_input_tokens),
-            amount(option.usd_per_million_output_tokens),
+            per_token(option.usd_per_million_input_tokens, option.per_million_input_tokens_in_currency),
+            per_token(option.usd_per_million_output_tokens, option.per_million_output_tokens_in_currency),
         )
         for option in serving.options
     )
@@ -271,11 +302,11 @@ def of_serving(serving: ServingPlan) -> list[Section]:
             f"bound by {point.bound_by}",
         )
         sections.append(Section(f"A replica on {where(option)}", lines))
-        sections += of_cost("Cost of a month of serving", option.cost)
+        sections += of_cost("Cost of a month of serving", option.cost, code)
     return sections
 
 
-def of_cost(title: str, cost: Cost | None) -> list[Section]:
+def of_cost(title: str, cost: Cost | None, code: str) -> list[Section]:
     """Show a cost line by line, each with its source."""
     if cost is None:
         return []
@@ -288,6 +319,7 @@ def of_cost(title: str, cost: Cost | None) -> list[Section]:
         Column("cost", "USD", weight=10),
         Column("price from", number=False, weight=2),
         Column("as of", number=False, weight=3),
+        Column("confidence", number=False, weight=1),
     )
     rows = tuple(
         (
@@ -296,29 +328,32 @@ def of_cost(title: str, cost: Cost | None) -> list[Section]:
             amount(line.quantity),
             line.unit,
             amount(line.unit_usd),
-            dollars(line.usd),
+            money(line.usd),
             line.source.source,
             line.source.as_of,
+            line.source.confidence,
         )
         for line in cost.lines
     )
-    total = ("total", "", "", "", "", dollars(cost.total_usd), "", "")
-    return [Section(title, (), Table(columns, (*rows, total)))]
+    sums = [("total", "", "", "", "", money(cost.total_usd), "", "", "")]
+    if cost.total_in_currency is not None:
+        sums.append((f"total in {code}", "", "", "", "", money(cost.total_in_currency), "", "", ""))
+    return [Section(title, (), Table(columns, (*rows, *sums)))]
 
 
-def of_splits(splits: Sequence[Split]) -> Section:
+def of_splits(splits: Sequence[Split], code: str) -> Section:
     """Show the ways to split the work over the clouds."""
     columns = (
         Column("train on", number=False, weight=10),
         Column("training shape", number=False, weight=4),
         Column("serve on", number=False, weight=10),
         Column("serving shape", number=False, weight=3),
-        Column("training", "USD", weight=8),
-        Column("serving", "USD/month", weight=8),
-        Column("transfer", "USD", weight=7),
+        Column("training", code, weight=8),
+        Column("serving", f"{code}/month", weight=8),
+        Column("transfer", code, weight=7),
         Column("moved", "GB", weight=2),
         Column("takes", "h", weight=2),
-        Column("total", "USD", weight=10),
+        Column("total", code, weight=10),
     )
     rows = tuple(
         (
@@ -326,12 +361,12 @@ def of_splits(splits: Sequence[Split]) -> Section:
             split.training_shape or "–",
             CLOUDS[split.serve_on],
             split.serving_shape or "–",
-            dollars(split.training_usd),
-            dollars(split.serving_usd_per_month),
-            dollars(split.transfer_usd),
+            shown(split.training_usd, split.training_in_currency),
+            shown(split.serving_usd_per_month, split.serving_per_month_in_currency),
+            shown(split.transfer_usd, split.transfer_in_currency),
             amount(split.transfer_gb),
             amount(split.transfer_hours),
-            dollars(split.total_usd),
+            shown(split.total_usd, split.total_in_currency),
         )
         for split in splits
     )
@@ -418,4 +453,9 @@ def layout_words(layout: Layout | ServingLayout) -> str:
 
 def cost_cell(cost: Cost | None) -> str:
     """Write a cost, or that none is known."""
-    return dollars(cost.total_usd) if cost else "no price"
+    return total(cost) if cost else "no price"
+
+
+def per_token(usd: float | None, converted: float | None) -> str:
+    """Write a price of tokens in the plan's currency."""
+    return amount(usd if converted is None else converted)

@@ -96,6 +96,34 @@ class SlidingWindow(Answer):
             full_layers=given["full_layers"],
         )
 
+SmallParameter: TypeAlias = Literal["qkv_biases", "attention_output_bias", "ffn_biases", "output_bias", "router_biases", "shared_expert_gate", "attention_sinks", "qk_norm", "qk_norm_all_heads", "norm_biases", "norms_without_scale", "sandwich_norms", "shared_norm", "embedding_norm", "no_final_norm"]
+"""Parameters beside the matrices of a layer: a thousandth of a model at most, counted so that totals are
+exact.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Warning(Answer):
+    """Something that the reader of an answer should know.
+
+    Attributes:
+        code: Stable name, such as `past_published_limit` or `price_missing`.
+        about: What it is about: a field's path, a shape, a figure.
+        message: One sentence.
+    """
+
+    code: str
+    about: str
+    message: str
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Warning:
+        return cls(
+            code=given["code"],
+            about=given["about"],
+            message=given["message"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Architecture(Answer):
@@ -118,7 +146,11 @@ class Architecture(Answer):
         tied_embeddings: Input and output embedding share one matrix.
         learned_positions: Learned position embeddings of this many positions; 0 for rotary, ALiBi or
             none.
-        biases: Biases in linear layers (GPT-2 style) .
+        biases: Biases in all linear layers of the stack and in its normalisations (GPT-2 style).
+        small_parameters: Further parameters that are not matrices of a layer, and normalisations
+            other than two a layer and one behind the last.
+        embedding_width: Width of the embeddings where it differs from `hidden`, projected to and from
+            it (OPT-350m); 0 where it does not.
         mla: Multi-head latent attention, if used; `kv_heads` is then ignored.
         sliding_window: Sliding-window attention on part of the layers.
         moe: Mixture of experts, if used.
@@ -128,6 +160,8 @@ class Architecture(Answer):
         published_parameters: Published total parameters, where a source states them.
         published_active_parameters: Published active parameters per token, where a source states
             them.
+        notes: What was left out or passed over when this was read; every answer about the model
+            repeats them as warnings.
     """
 
     name: str
@@ -142,6 +176,8 @@ class Architecture(Answer):
     tied_embeddings: bool
     learned_positions: int
     biases: bool
+    small_parameters: tuple[SmallParameter, ...]
+    embedding_width: int
     mla: LatentAttention | None
     sliding_window: SlidingWindow | None
     moe: MixtureOfExperts | None
@@ -149,6 +185,7 @@ class Architecture(Answer):
     unsupported: str | None
     published_parameters: float | None
     published_active_parameters: float | None
+    notes: Rows[Warning]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Architecture:
@@ -165,6 +202,8 @@ class Architecture(Answer):
             tied_embeddings=given["tied_embeddings"],
             learned_positions=given["learned_positions"],
             biases=given["biases"],
+            small_parameters=tuple(given["small_parameters"]),
+            embedding_width=given["embedding_width"],
             mla=None if given["mla"] is None else LatentAttention._read(given["mla"]),
             sliding_window=None if given["sliding_window"] is None else SlidingWindow._read(given["sliding_window"]),
             moe=None if given["moe"] is None else MixtureOfExperts._read(given["moe"]),
@@ -172,6 +211,7 @@ class Architecture(Answer):
             unsupported=given["unsupported"],
             published_parameters=given["published_parameters"],
             published_active_parameters=given["published_active_parameters"],
+            notes=Rows(Warning._read(item) for item in given["notes"]),
         )
 
 LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
@@ -551,6 +591,42 @@ class Price(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Region(Answer):
+    """A region of a cloud.
+
+    Attributes:
+        provider: Whose region.
+        name: The provider's own name, such as `eastus` or `us-ashburn-1`.
+        location: City, state or country, as the provider words it.
+        country: Country, ISO 3166 alpha-3; none where it is not known.
+        egress_zone: Zone of the provider's egress tariff, such as `zone-1` or `na-eu-uk`: the origin
+            of its rows among [`Catalog::transfers`]. None where it is not known.
+        aliases: Other spellings.
+        source: Where the figures are from.
+    """
+
+    provider: Provider
+    name: str
+    location: str
+    country: str | None
+    egress_zone: str | None
+    aliases: tuple[str, ...]
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Region:
+        return cls(
+            provider=given["provider"],
+            name=given["name"],
+            location=given["location"],
+            country=given["country"],
+            egress_zone=given["egress_zone"],
+            aliases=tuple(given["aliases"]),
+            source=Source._read(given["source"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Shape(Answer):
     """An instance type that a cloud rents (Azure "size", OCI "shape"); one rented instance is a node.
 
@@ -692,8 +768,9 @@ class TransferTariff(Answer):
     Attributes:
         provider: Whose tariff.
         kind: What is charged.
-        origin: Where the data leave, or which port or gateway it is.
-        destination: Where the data arrive; empty for ports and gateways.
+        origin: Where the data leave (an egress zone, or `any`), or which port or gateway it is.
+        destination: Where the data arrive; for ports and gateways the region or zone whose price it
+            is, empty where the price is the same everywhere or the place is not known.
         tier_from_gb: The rate holds from this monthly volume on, decimal GB.
         tier_to_gb: The rate holds up to this monthly volume, decimal GB; none without an upper end.
         usd: USD per [`TransferTariff::usd_per`]; none where no price was found.
@@ -734,13 +811,14 @@ class Catalog(Answer):
     """Everything known: what can be rented, what it costs, which models there are.
 
     Rows stand in the order of their tables. Look up by name with [`Catalog::gpu`], [`Catalog::shape`],
-    [`Catalog::fabric`] and [`Catalog::model`].
+    [`Catalog::fabric`], [`Catalog::region`], [`Catalog::storage_tier`] and [`Catalog::model`].
 
     Attributes:
         gpus: GPUs, rented by a cloud or named by published measurements.
         shapes: Instance shapes.
         fabrics: Networks between nodes.
         prices: Prices of shapes by region and term.
+        regions: Regions, their egress zones and countries.
         storage: Storage tiers and price components.
         transfers: Transfer, port and gateway tariffs.
         pairs: Regions that a private circuit joins across the clouds.
@@ -753,6 +831,7 @@ class Catalog(Answer):
     shapes: Rows[Shape]
     fabrics: Rows[Fabric]
     prices: Rows[Price]
+    regions: Rows[Region]
     storage: Rows[StorageTier]
     transfers: Rows[TransferTariff]
     pairs: Rows[CrossCloudPair]
@@ -767,12 +846,52 @@ class Catalog(Answer):
             shapes=Rows(Shape._read(item) for item in given["shapes"]),
             fabrics=Rows(Fabric._read(item) for item in given["fabrics"]),
             prices=Rows(Price._read(item) for item in given["prices"]),
+            regions=Rows(Region._read(item) for item in given["regions"]),
             storage=Rows(StorageTier._read(item) for item in given["storage"]),
             transfers=Rows(TransferTariff._read(item) for item in given["transfers"]),
             pairs=Rows(CrossCloudPair._read(item) for item in given["pairs"]),
             limits=Rows(ClusterLimit._read(item) for item in given["limits"]),
             energy=Rows(EnergyFigure._read(item) for item in given["energy"]),
             models=Rows(ModelPreset._read(item) for item in given["models"]),
+        )
+
+CheckpointBound: TypeAlias = Literal["storage_tier", "total_given", "assumed_storage", "node_nic", "node_given", "assumed_node", "vm_disks"]
+"""What may bound the rate at which checkpoints are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class CloudStorage(Answer):
+    """Storage tiers of one cloud. Checkpoints and data set stand apart, in file systems of their own.
+
+    Attributes:
+        checkpoints: Tier for the checkpoints, such as `oci-lustre-1000`; standard object storage if
+            not given.
+        checkpoints_capacity_tib: Capacity of it, TiB; as much as the checkpoints that are kept need
+            if not given.
+        checkpoints_usd_per_gib_month: Your own price of it, USD per GiB and month, used instead of a
+            listed one.
+        dataset: Tier for the data set; standard object storage if not given.
+        dataset_capacity_tib: Capacity of it, TiB; as much as the data set needs if not given.
+        dataset_usd_per_gib_month: Your own price of it, USD per GiB and month, used instead of a
+            listed one.
+    """
+
+    checkpoints: str | None
+    checkpoints_capacity_tib: float | None
+    checkpoints_usd_per_gib_month: float | None
+    dataset: str | None
+    dataset_capacity_tib: float | None
+    dataset_usd_per_gib_month: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> CloudStorage:
+        return cls(
+            checkpoints=given["checkpoints"],
+            checkpoints_capacity_tib=given["checkpoints_capacity_tib"],
+            checkpoints_usd_per_gib_month=given["checkpoints_usd_per_gib_month"],
+            dataset=given["dataset"],
+            dataset_capacity_tib=given["dataset_capacity_tib"],
+            dataset_usd_per_gib_month=given["dataset_usd_per_gib_month"],
         )
 
 CollectiveOp: TypeAlias = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "send_recv"]
@@ -852,6 +971,65 @@ class CollectiveAnswer(Answer):
             assumed=tuple(given["assumed"]),
         )
 
+Table: TypeAlias = str | list[Any]
+"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names. An
+item of the list may itself be CSV text, so that the tables of several files stand one behind the other.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Overlay(Answer):
+    """Rows that replace those of the embedded tables with the same key, or add to them.
+
+    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
+    provider and name of a region; provider, kind, origin, destination and lower tier edge of a tariff;
+    both regions of a pair; provider, GPU, shape, system, claim and date of a limit; scope, name and
+    quantity of an energy figure. A row replaces the whole row it meets; a key that stands twice in the
+    overlay is refused. Rows without a source count as the user's word ([`Confidence::User`]).
+    [`Catalog::table_csv`] prints a table as a template.
+
+    Attributes:
+        gpus: Columns of `core/data/gpus.csv`.
+        shapes: Columns of `core/data/shapes.csv`.
+        fabrics: Columns of `core/data/fabrics.csv`.
+        prices: Columns of `core/data/prices.csv`.
+        regions: Columns of `core/data/regions.csv`.
+        storage: Columns of `core/data/storage.csv`.
+        transfers: Columns of `core/data/transfers.csv`.
+        pairs: Columns of `core/data/pairs.csv`.
+        limits: Columns of `core/data/limits.csv`.
+        energy: Columns of `core/data/energy.csv`.
+        models: Columns of `core/data/models.csv`.
+    """
+
+    gpus: Table | None
+    shapes: Table | None
+    fabrics: Table | None
+    prices: Table | None
+    regions: Table | None
+    storage: Table | None
+    transfers: Table | None
+    pairs: Table | None
+    limits: Table | None
+    energy: Table | None
+    models: Table | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Overlay:
+        return cls(
+            gpus=given["gpus"],
+            shapes=given["shapes"],
+            fabrics=given["fabrics"],
+            prices=given["prices"],
+            regions=given["regions"],
+            storage=given["storage"],
+            transfers=given["transfers"],
+            pairs=given["pairs"],
+            limits=given["limits"],
+            energy=given["energy"],
+            models=given["models"],
+        )
+
 CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
 """What a cost line pays for."""
 
@@ -897,17 +1075,41 @@ class Cost(Answer):
 
     Attributes:
         total_usd: Sum of the lines, USD.
+        total_in_currency: The same in the currency of `pricing.currency`; none where that is USD.
         lines: The lines.
     """
 
     total_usd: float
+    total_in_currency: float | None
     lines: Rows[CostLine]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Cost:
         return cls(
             total_usd=given["total_usd"],
+            total_in_currency=given["total_in_currency"],
             lines=Rows(CostLine._read(item) for item in given["lines"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Currency(Answer):
+    """A currency and its rate, both given by the user: the catalogue's prices are in USD, and no rate is
+    built in.
+
+    Attributes:
+        code: ISO 4217 code, such as `EUR`.
+        per_usd: Units of it for one USD; 1 for USD itself.
+    """
+
+    code: str
+    per_usd: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Currency:
+        return cls(
+            code=given["code"],
+            per_usd=given["per_usd"],
         )
 
 Description: TypeAlias = dict[str, Any]
@@ -963,24 +1165,39 @@ class DimensionTraffic(Answer):
             exposed_seconds=given["exposed_seconds"],
         )
 
+FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "region", "transfer", "reliability", "constants"]
+"""Kind of a figure."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class FigureSource(Answer):
-    """A source with the figures of the plan that rest on it.
+    """A figure of the plan with the source that it rests on.
 
     Attributes:
-        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 (payg)`…
+        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 in all-commercial, pay-as-
+            you-go`…
+        kind: What kind of figure it is.
         source: The source.
+        age_days: Days from the date of the source to the scenario's day; negative where it is dated
+            after that day. None where either is not known.
+        old: Whether it is known to be older than 90 days on the scenario's day: matters for prices
+            above all.
     """
 
     figure: str
+    kind: FigureKind
     source: Source
+    age_days: int | None
+    old: bool
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> FigureSource:
         return cls(
             figure=given["figure"],
+            kind=given["kind"],
             source=Source._read(given["source"]),
+            age_days=given["age_days"],
+            old=given["old"],
         )
 
 
@@ -1049,6 +1266,9 @@ class GoodputLosses(Answer):
     Attributes:
         checkpoint_gb: Size of a checkpoint, decimal GB.
         checkpoint_seconds: Seconds to write one.
+        checkpoint_gb_per_s: Rate at which all nodes together write one, GB/s: that of the slowest
+            link on the way.
+        checkpoint_bound: The slowest link.
         checkpoint_interval_seconds: Seconds between two, by Young's rule.
         mean_hours_between_interruptions: Hours between interruptions of the whole job.
         checkpoint_share: Share lost to writing checkpoints.
@@ -1058,6 +1278,8 @@ class GoodputLosses(Answer):
 
     checkpoint_gb: float
     checkpoint_seconds: float
+    checkpoint_gb_per_s: float
+    checkpoint_bound: CheckpointBound
     checkpoint_interval_seconds: float
     mean_hours_between_interruptions: float
     checkpoint_share: float
@@ -1069,6 +1291,8 @@ class GoodputLosses(Answer):
         return cls(
             checkpoint_gb=given["checkpoint_gb"],
             checkpoint_seconds=given["checkpoint_seconds"],
+            checkpoint_gb_per_s=given["checkpoint_gb_per_s"],
+            checkpoint_bound=given["checkpoint_bound"],
             checkpoint_interval_seconds=given["checkpoint_interval_seconds"],
             mean_hours_between_interruptions=given["mean_hours_between_interruptions"],
             checkpoint_share=given["checkpoint_share"],
@@ -1314,29 +1538,6 @@ class TrainingMemory(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Warning(Answer):
-    """Something that the reader of an answer should know.
-
-    Attributes:
-        code: Stable name, such as `past_published_limit` or `price_missing`.
-        about: What it is about: a field's path, a shape, a figure.
-        message: One sentence.
-    """
-
-    code: str
-    about: str
-    message: str
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Warning:
-        return cls(
-            code=given["code"],
-            about=given["about"],
-            message=given["message"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class TrainingStep(Answer):
     """Time, memory and traffic of one optimiser step.
 
@@ -1439,57 +1640,61 @@ Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", 
 Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
 
-Table: TypeAlias = str | list[Any]
-"""A table of an overlay: CSV text with a header line, or a list of rows with the same column names."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Link(Answer):
+    """A link that data pass on their way.
+
+    Attributes:
+        name: Which one, in words.
+        gbit_per_s: Its rate, Gb/s.
+    """
+
+    name: str
+    gbit_per_s: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Link:
+        return cls(
+            name=given["name"],
+            gbit_per_s=given["gbit_per_s"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Overlay(Answer):
-    """Rows that replace those of the embedded tables with the same key, or add to them.
+class OwnRate(Answer):
+    """A rate or discount of your own for one term. It wins over the listed price of that term, and the
+    negotiated discount of the provider does not come on top of it.
 
-    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
-    provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider,
-    GPU, shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row
-    replaces the whole row it meets. Rows without a source count as the user's word
-    ([`Confidence::User`]).
+    Where several match a shape, one that names the shape wins over one that names the provider, and then
+    one that names the region over one that does not.
 
     Attributes:
-        gpus: Columns of `core/data/gpus.csv`.
-        shapes: Columns of `core/data/shapes.csv`.
-        fabrics: Columns of `core/data/fabrics.csv`.
-        prices: Columns of `core/data/prices.csv`.
-        storage: Columns of `core/data/storage.csv`.
-        transfers: Columns of `core/data/transfers.csv`.
-        pairs: Columns of `core/data/pairs.csv`.
-        limits: Columns of `core/data/limits.csv`.
-        energy: Columns of `core/data/energy.csv`.
-        models: Columns of `core/data/models.csv`.
+        provider: All shapes of this provider; this or `shape` must be given.
+        shape: One shape.
+        region: Only in this region; in all if not given.
+        term: The term it is for.
+        discount: Share off the listed pay-as-you-go price, 0 to 0.99; either this or
+            `usd_per_gpu_hour`.
+        usd_per_gpu_hour: USD for one GPU and hour.
     """
 
-    gpus: Table | None
-    shapes: Table | None
-    fabrics: Table | None
-    prices: Table | None
-    storage: Table | None
-    transfers: Table | None
-    pairs: Table | None
-    limits: Table | None
-    energy: Table | None
-    models: Table | None
+    provider: Provider | None
+    shape: str | None
+    region: str | None
+    term: Term
+    discount: float | None
+    usd_per_gpu_hour: float | None
 
     @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Overlay:
+    def _read(cls, given: Mapping[str, Any]) -> OwnRate:
         return cls(
-            gpus=given["gpus"],
-            shapes=given["shapes"],
-            fabrics=given["fabrics"],
-            prices=given["prices"],
-            storage=given["storage"],
-            transfers=given["transfers"],
-            pairs=given["pairs"],
-            limits=given["limits"],
-            energy=given["energy"],
-            models=given["models"],
+            provider=given["provider"],
+            shape=given["shape"],
+            region=given["region"],
+            term=given["term"],
+            discount=given["discount"],
+            usd_per_gpu_hour=given["usd_per_gpu_hour"],
         )
 
 
@@ -1502,15 +1707,25 @@ class Pricing(Answer):
             ranked pay-as-you-go, with a warning.
         hours_per_month: Hours in a month: 730 by Azure's convention.
         azure_region: Azure region; the cheapest with the shape if not given.
-        azure_discount: Negotiated discount on Azure's compute prices, 0 to 1.
-        oci_discount: Negotiated discount on OCI's compute prices, 0 to 1.
+        oci_region: OCI region, where data leave or arrive. Its listed compute prices are the same in
+            every commercial region; an own rate may hold in one.
+        azure_discount: Negotiated discount on every listed compute price of Azure, whatever the term,
+            0 to 0.99.
+        oci_discount: Negotiated discount on every listed compute price of OCI, whatever the term, 0
+            to 0.99.
+        own_rates: Your own rates: for terms that are not listed, such as every commitment on OCI, or
+            instead of the listed price.
+        currency: The currency that totals are shown in beside USD.
     """
 
     term: Term
     hours_per_month: float
     azure_region: str | None
+    oci_region: str | None
     azure_discount: float
     oci_discount: float
+    own_rates: Rows[OwnRate]
+    currency: Currency
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Pricing:
@@ -1518,8 +1733,11 @@ class Pricing(Answer):
             term=given["term"],
             hours_per_month=given["hours_per_month"],
             azure_region=given["azure_region"],
+            oci_region=given["oci_region"],
             azure_discount=given["azure_discount"],
             oci_discount=given["oci_discount"],
+            own_rates=Rows(OwnRate._read(item) for item in given["own_rates"]),
+            currency=Currency._read(given["currency"]),
         )
 
 
@@ -1607,6 +1825,26 @@ class ServingJob(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class StorageChoice(Answer):
+    """Where each cloud keeps what a training job stores.
+
+    Attributes:
+        azure: On Azure.
+        oci: On OCI.
+    """
+
+    azure: CloudStorage
+    oci: CloudStorage
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> StorageChoice:
+        return cls(
+            azure=CloudStorage._read(given["azure"]),
+            oci=CloudStorage._read(given["oci"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Reliability(Answer):
     """How often things break and what is done about it.
 
@@ -1618,8 +1856,9 @@ class Reliability(Answer):
             2605.09370).
         checkpoint_gb_per_s_per_node: Rate at which one node writes checkpoints, GB/s; the front-end
             network of its shape if not given, and where that is not known 5 (40 Gb/s).
-        checkpoint_gb_per_s_total: Rate at which the storage takes them from all nodes together, GB/s.
-            Default 2,000: what Llama 3's storage sustained, arXiv 2407.21783, section 3.3.1.
+        checkpoint_gb_per_s_total: Rate at which the storage takes them from all nodes together, GB/s;
+            that of the storage tier that the scenario names if not given, and without such a tier 2,000:
+            what Llama 3's storage sustained, arXiv 2407.21783, section 3.3.1.
         spare_share: Share of the nodes kept spare and paid for.
         checkpoints_kept: Checkpoints kept in storage.
     """
@@ -1627,7 +1866,7 @@ class Reliability(Answer):
     gpu_hours_per_interruption: float
     restart_seconds: float
     checkpoint_gb_per_s_per_node: float | None
-    checkpoint_gb_per_s_total: float
+    checkpoint_gb_per_s_total: float | None
     spare_share: float
     checkpoints_kept: int
 
@@ -1721,14 +1960,23 @@ class TransferChoice(Answer):
         path: Over what.
         weight_releases: Times the weights are moved: once for one release.
         checkpoints: Checkpoints, with optimiser state, moved besides.
-        gbit_per_s: Rate of the path, Gb/s. Default 10: the largest circuit of Oracle Interconnect for
-            Azure in the catalogue.
+        gbit_per_s: Rate of the path, Gb/s; over the interconnect one of the circuits that the pair of
+            regions offers. Default 10: the largest of them in the catalogue.
+        circuit_usd_per_month: Your own price of the ExpressRoute circuit, USD a month, used instead
+            of a listed one.
+        gateway_usd_per_hour: Your own price of the ExpressRoute gateway, USD an hour, used instead of
+            a listed one.
+        data_usd_per_gb: Your own price of data that leave the cloud, USD a decimal GB, used instead
+            of the listed tariff: out to the internet, or out of Azure over a metered circuit.
     """
 
     path: TransferPath
     weight_releases: int
     checkpoints: int
     gbit_per_s: float
+    circuit_usd_per_month: float | None
+    gateway_usd_per_hour: float | None
+    data_usd_per_gb: float | None
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TransferChoice:
@@ -1737,6 +1985,9 @@ class TransferChoice(Answer):
             weight_releases=given["weight_releases"],
             checkpoints=given["checkpoints"],
             gbit_per_s=given["gbit_per_s"],
+            circuit_usd_per_month=given["circuit_usd_per_month"],
+            gateway_usd_per_hour=given["gateway_usd_per_hour"],
+            data_usd_per_gb=given["data_usd_per_gb"],
         )
 
 
@@ -1754,6 +2005,7 @@ class Scenario(Answer):
         training: What to train.
         serving: What to serve.
         transfer: What moves between the clouds when one trains and the other serves.
+        storage: Where data set and checkpoints are kept.
         pricing: How to pay.
         overlay: The user's own data laid over the catalogue.
     """
@@ -1764,6 +2016,7 @@ class Scenario(Answer):
     training: TrainingJob | None
     serving: ServingJob | None
     transfer: TransferChoice
+    storage: StorageChoice
     pricing: Pricing
     overlay: Overlay | None
 
@@ -1776,6 +2029,7 @@ class Scenario(Answer):
             training=None if given["training"] is None else TrainingJob._read(given["training"]),
             serving=None if given["serving"] is None else ServingJob._read(given["serving"]),
             transfer=TransferChoice._read(given["transfer"]),
+            storage=StorageChoice._read(given["storage"]),
             pricing=Pricing._read(given["pricing"]),
             overlay=None if given["overlay"] is None else Overlay._read(given["overlay"]),
         )
@@ -1935,17 +2189,27 @@ class TermCost(Answer):
         region: Region with the price.
         usd_per_gpu_hour: USD per GPU-hour.
         usd: USD for the run, or for a month of serving.
+        in_currency: `usd` in the currency of `pricing.currency`; none where that is USD.
         commitment_usd: USD of the whole commitment that the term asks for, used or not; none where it
             asks for none.
-        source: Where the price is from.
+        source: Where the price is from: a list, or an own rate with what it was applied to.
+        list_source: Source of the listed price that an own discount was taken off; none for a listed
+            price or an own price.
+        age_days: Days from the date of the source to the scenario's day; negative where it is dated
+            after that day. None where either is not known.
+        old: Whether it is known to be older than 90 days on the scenario's day.
     """
 
     term: Term
     region: str
     usd_per_gpu_hour: float
     usd: float
+    in_currency: float | None
     commitment_usd: float | None
     source: Source
+    list_source: Source | None
+    age_days: int | None
+    old: bool
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TermCost:
@@ -1954,8 +2218,12 @@ class TermCost(Answer):
             region=given["region"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
             usd=given["usd"],
+            in_currency=given["in_currency"],
             commitment_usd=given["commitment_usd"],
             source=Source._read(given["source"]),
+            list_source=None if given["list_source"] is None else Source._read(given["list_source"]),
+            age_days=given["age_days"],
+            old=given["old"],
         )
 
 
@@ -1978,6 +2246,10 @@ class ServingOption(Answer):
         usd_per_million_output_tokens: USD per million output tokens: the decode's share of the
             fleet's time. None without a price.
         usd_per_thousand_requests: USD per thousand requests. None without a price.
+        per_million_input_tokens_in_currency: `usd_per_million_input_tokens` in the currency of
+            `pricing.currency`; none where that is USD, or without a price.
+        per_million_output_tokens_in_currency: `usd_per_million_output_tokens` in that currency.
+        per_thousand_requests_in_currency: `usd_per_thousand_requests` in that currency.
         frontier: Best throughput per GPU for each interactivity on this shape.
         warnings: What the reader should know about this option.
     """
@@ -1994,6 +2266,9 @@ class ServingOption(Answer):
     usd_per_million_input_tokens: float | None
     usd_per_million_output_tokens: float | None
     usd_per_thousand_requests: float | None
+    per_million_input_tokens_in_currency: float | None
+    per_million_output_tokens_in_currency: float | None
+    per_thousand_requests_in_currency: float | None
     frontier: Rows[FrontierPoint]
     warnings: Rows[Warning]
 
@@ -2012,6 +2287,9 @@ class ServingOption(Answer):
             usd_per_million_input_tokens=given["usd_per_million_input_tokens"],
             usd_per_million_output_tokens=given["usd_per_million_output_tokens"],
             usd_per_thousand_requests=given["usd_per_thousand_requests"],
+            per_million_input_tokens_in_currency=given["per_million_input_tokens_in_currency"],
+            per_million_output_tokens_in_currency=given["per_million_output_tokens_in_currency"],
+            per_thousand_requests_in_currency=given["per_thousand_requests_in_currency"],
             frontier=Rows(FrontierPoint._read(item) for item in given["frontier"]),
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -2060,9 +2338,22 @@ class Split(Answer):
         serving_usd_per_month: USD of a month of serving.
         transfer_usd: USD of moving the weights.
         transfer_gb: Bytes moved, decimal GB.
-        transfer_hours: Hours that the move takes; 0 within one cloud.
+        transfer_hours: Hours that the move takes at the rate of its slowest link; 0 within one cloud.
+        transfer_from: Region that the data leave, where it is known.
+        transfer_to: Region that they reach, where it is known.
+        transfer_links: Links that they pass, those with a known rate; empty within one cloud.
+        transfer_slowest_link: Name of the slowest of them.
         transfer_lines: The transfer, line by line.
+        transfer_unpriced: Charges of the transfer that exist, whose price is not known and which no
+            total holds, in words.
+        transfer_warnings: What the reader should know about the transfer: what was taken where the
+            scenario does not say.
         total_usd: Training, transfer, and the months of serving that the scenario counts, USD.
+        training_in_currency: `training_usd` in the currency of `pricing.currency`; none where that is
+            USD.
+        serving_per_month_in_currency: `serving_usd_per_month` in that currency.
+        transfer_in_currency: `transfer_usd` in that currency.
+        total_in_currency: `total_usd` in that currency.
         chosen: Whether this is what the scenario asks for.
     """
 
@@ -2075,8 +2366,18 @@ class Split(Answer):
     transfer_usd: float
     transfer_gb: float
     transfer_hours: float
+    transfer_from: str | None
+    transfer_to: str | None
+    transfer_links: Rows[Link]
+    transfer_slowest_link: str | None
     transfer_lines: Rows[CostLine]
+    transfer_unpriced: tuple[str, ...]
+    transfer_warnings: Rows[Warning]
     total_usd: float
+    training_in_currency: float | None
+    serving_per_month_in_currency: float | None
+    transfer_in_currency: float | None
+    total_in_currency: float | None
     chosen: bool
 
     @classmethod
@@ -2091,9 +2392,63 @@ class Split(Answer):
             transfer_usd=given["transfer_usd"],
             transfer_gb=given["transfer_gb"],
             transfer_hours=given["transfer_hours"],
+            transfer_from=given["transfer_from"],
+            transfer_to=given["transfer_to"],
+            transfer_links=Rows(Link._read(item) for item in given["transfer_links"]),
+            transfer_slowest_link=given["transfer_slowest_link"],
             transfer_lines=Rows(CostLine._read(item) for item in given["transfer_lines"]),
+            transfer_unpriced=tuple(given["transfer_unpriced"]),
+            transfer_warnings=Rows(Warning._read(item) for item in given["transfer_warnings"]),
             total_usd=given["total_usd"],
+            training_in_currency=given["training_in_currency"],
+            serving_per_month_in_currency=given["serving_per_month_in_currency"],
+            transfer_in_currency=given["transfer_in_currency"],
+            total_in_currency=given["total_in_currency"],
             chosen=given["chosen"],
+        )
+
+StoredKind: TypeAlias = Literal["checkpoints", "dataset"]
+"""What is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class StoredData(Answer):
+    """What is stored where, and how fast it is there.
+
+    Attributes:
+        kind: What.
+        tier: Storage tier.
+        named: Whether the scenario names the tier; standard object storage is taken otherwise.
+        kept_tib: What is kept, TiB.
+        provisioned_tib: What is provisioned for it, TiB: at least what is kept.
+        gb_per_s: Throughput of what is provisioned, GB/s; none where none is stated.
+        ample_tib: Capacity from which on the tier no longer bounds what the nodes exchange with it,
+            TiB; it may be more than one file system holds. None where throughput does not grow with the
+            capacity or the nodes' rate is not known.
+        read_hours: Hours to read all that is kept once, at the slower of the tier and the nodes; none
+            where the tier's throughput is not known.
+    """
+
+    kind: StoredKind
+    tier: str
+    named: bool
+    kept_tib: float
+    provisioned_tib: float
+    gb_per_s: float | None
+    ample_tib: float | None
+    read_hours: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> StoredData:
+        return cls(
+            kind=given["kind"],
+            tier=given["tier"],
+            named=given["named"],
+            kept_tib=given["kept_tib"],
+            provisioned_tib=given["provisioned_tib"],
+            gb_per_s=given["gb_per_s"],
+            ample_tib=given["ample_tib"],
+            read_hours=given["read_hours"],
         )
 
 
@@ -2115,6 +2470,8 @@ class TrainingOption(Answer):
         gpu_hours: GPU-hours paid for.
         meets_deadline: Whether the deadline is kept; true where none is set.
         cost: Cost by line at the chosen term; none where no price is known.
+        storage: Where checkpoints and data set are kept, and how fast they are there; empty for a GPU
+            that no cloud rents.
         terms: Compute cost of the run at every term that has a price.
         warnings: What the reader should know about this option.
     """
@@ -2132,6 +2489,7 @@ class TrainingOption(Answer):
     gpu_hours: float
     meets_deadline: bool
     cost: Cost | None
+    storage: Rows[StoredData]
     terms: Rows[TermCost]
     warnings: Rows[Warning]
 
@@ -2151,6 +2509,7 @@ class TrainingOption(Answer):
             gpu_hours=given["gpu_hours"],
             meets_deadline=given["meets_deadline"],
             cost=None if given["cost"] is None else Cost._read(given["cost"]),
+            storage=Rows(StoredData._read(item) for item in given["storage"]),
             terms=Rows(TermCost._read(item) for item in given["terms"]),
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -2439,12 +2798,12 @@ class ValidationReport(Answer):
 
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
-    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
-    "SweepRequest": ("call", "base", "axes", "outputs",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task",),
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
+    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
+    "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
@@ -2452,6 +2811,8 @@ __all__ = [
     "Algorithm",
     "Architecture",
     "Catalog",
+    "CheckpointBound",
+    "CloudStorage",
     "ClusterLimit",
     "CollectiveAnswer",
     "CollectiveOp",
@@ -2461,6 +2822,7 @@ __all__ = [
     "CostItem",
     "CostLine",
     "CrossCloudPair",
+    "Currency",
     "Description",
     "Dimension",
     "DimensionTraffic",
@@ -2469,6 +2831,7 @@ __all__ = [
     "EnergyScope",
     "Fabric",
     "FabricKind",
+    "FigureKind",
     "FigureSource",
     "FrontierPoint",
     "GoodputLosses",
@@ -2481,10 +2844,12 @@ __all__ = [
     "Layout",
     "LayoutSearch",
     "LimitClaim",
+    "Link",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
     "Overlay",
+    "OwnRate",
     "PipelineSchedule",
     "Plan",
     "Precision",
@@ -2494,6 +2859,7 @@ __all__ = [
     "REQUEST_FIELDS",
     "Recompute",
     "Refusal",
+    "Region",
     "Reliability",
     "Scenario",
     "ServiceTraffic",
@@ -2506,11 +2872,15 @@ __all__ = [
     "ServingSearch",
     "Shape",
     "SlidingWindow",
+    "SmallParameter",
     "Source",
     "Split",
     "StepParts",
+    "StorageChoice",
     "StorageTier",
     "StorageUnit",
+    "StoredData",
+    "StoredKind",
     "SweepAxis",
     "SweepCall",
     "SweepError",

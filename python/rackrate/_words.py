@@ -86,11 +86,11 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{share * 100:.1f}"
 
 
-def dollars(usd: float | None) -> str:
+def money(value: float | None) -> str:
     """Write an amount of money: 1.23 B, 97.2 M, 12.3 k, 4.56."""
-    if usd is None:
+    if value is None:
         return "–"
     for factor, letter in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
-        if abs(usd) >= factor * 0.9995:
-            return f"{usd / factor:.3g}{letter}" if abs(usd) < 999.5 * factor else f"{usd / factor:,.0f}{letter}"
-    return f"{usd + 0.0:,.2f}"  # what is -0.0 reads 0.00
+        if abs(value) >= factor * 0.9995:
+            return f"{value / factor:.3g}{letter}" if abs(value) < 999.5 * factor else f"{value / factor:,.0f}{letter}"
+    return f"{value + 0.0:,.2f}"  # what is -0.0 reads 0.00

@@ -111,15 +111,26 @@ mod _core {
 
     /// Everything known, with sources.
     #[pyfunction]
-    fn catalog(py: Python<'_>) -> PyResult<Py<PyAny>> {
-        told(py, api::catalog)
+    #[pyo3(signature = (overlay, /))]
+    fn catalog(overlay: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let laid = request::named("overlay", overlay)?;
+        told(overlay.py(), || api::catalog(Some(&laid)))
+    }
+
+    /// One table of the catalogue as CSV text in the columns of an overlay.
+    #[pyfunction]
+    #[pyo3(signature = (name, overlay, /))]
+    fn table(name: &str, overlay: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let laid = request::named("overlay", overlay)?;
+        told(overlay.py(), || api::table(name, Some(&laid)))
     }
 
     /// Predictions beside a table of measurements.
     #[pyfunction]
-    #[pyo3(signature = (kind, csv, by, /))]
-    fn validate(py: Python<'_>, kind: &str, csv: &str, by: Option<&str>) -> PyResult<Py<PyAny>> {
-        told(py, || api::validate(kind, csv, by))
+    #[pyo3(signature = (kind, csv, by, overlay, /))]
+    fn validate(kind: &str, csv: &str, by: Option<&str>, overlay: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let laid = request::named("overlay", overlay)?;
+        told(overlay.py(), || api::validate(kind, csv, by, Some(&laid)))
     }
 
     /// The built-in scenarios.

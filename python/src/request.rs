@@ -16,6 +16,11 @@ pub fn read(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     value(object, DEEPEST).map_err(|fault| fault.raise(object.py()))
 }
 
+/// The argument `name` of a call that has no request to hold it; refused under its name.
+pub fn named(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    value(object, DEEPEST).map_err(|fault| fault.within(name).raise(object.py()))
+}
+
 /// Why an object is not a request: our error with its path, or an exception that Python code raised on the way.
 enum Fault {
     Refused(Error),

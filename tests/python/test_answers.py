@@ -159,10 +159,26 @@ def test_a_plan_brings_its_chart(plan: rr.types.Plan) -> None:
     import altair as alt
 
     spec = plan._repr_mimebundle_()["application/vnd.vegalite.v5+json"]
-    shown = {bar["usd"] for bar in spec["data"]["values"]}
+    shown = {bar["cost"] for bar in spec["data"]["values"]}
     assert plan.training is not None
     assert {option.cost.total_usd for option in plan.training.options if option.cost} <= shown
     alt.Chart.from_dict(spec)  # validates against Vega-Lite's schema
+
+
+def test_money_is_shown_in_the_currency_asked_for(plan: rr.types.Plan) -> None:
+    pricing = {"currency": {"code": "EUR", "per_usd": 0.5}}
+    euro = rr.plan("azure-trains-oci-serves", pricing=pricing)
+    split = euro.splits[0]
+    assert split.total_in_currency == split.total_usd * 0.5
+    assert plan.splits[0].total_in_currency is None
+    text = euro._repr_html_()
+    assert text.count("1 USD = 0.5 EUR") == 1
+    assert "EUR/month" in text
+    assert "total in EUR" in text
+    assert "EUR" not in plan._repr_html_()
+    assert "USD/month" in plan._repr_html_()
+    spec = euro._repr_mimebundle_()["application/vnd.vegalite.v5+json"]
+    assert spec["encoding"]["x"]["title"] == "EUR"
 
 
 def test_units_stand_beside_numbers(step: rr.types.TrainingStep) -> None:

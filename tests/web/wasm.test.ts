@@ -155,6 +155,71 @@ describe("what is not plain data", () => {
   });
 });
 
+describe("an overlay", () => {
+  const prices = "shape,region,term,usd_per_gpu_hour\nBM.GPU.H100.8,all-commercial,payg,2.75\n";
+  const shapes = cases.find((one) => one.name === "overlay-step-on-own-shape.json");
+  const overlay = (shapes?.request as { overlay: Record<string, unknown> } | undefined)?.overlay;
+  const wrong = { prices: [{ shape: "BM.GPU.H100.8", region: "all-commercial", term: "pay" }] };
+
+  test("is laid over the catalogue, and nothing of it stays behind", () => {
+    const known = rackrate.catalog();
+    const own = rackrate.catalog({ prices }).prices.filter((price) => price.source.confidence === "user");
+    expect(own.map((price) => [price.shape, price.usd_per_gpu_hour])).toEqual([["BM.GPU.H100.8", 2.75]]);
+    expect(differences(rackrate.catalog(), known)).toEqual([]);
+    for (const none of [undefined, null, {}, { prices: null }, { prices: [] }]) {
+      expect(differences(run("catalog", none), known)).toEqual([]);
+    }
+  });
+
+  test("takes a table back as it was printed", () => {
+    const known = rackrate.catalog();
+    const tables = Object.keys(known) as (keyof typeof known)[];
+    expect(tables).toContain("prices");
+    const printed = Object.fromEntries(tables.map((name) => [name, rackrate.table(name)]));
+    expect(differences(rackrate.catalog(printed), known)).toEqual([]);
+    expect(rackrate.table("prices", { prices })).toContain("\n,BM.GPU.H100.8,all-commercial,payg,,2.75,");
+    expect(refused("table", "price").hint).toBe("prices");
+    expect(refused("table", 3).field).toBe("table");
+  });
+
+  test("holds the shape that was measured, and the one that is swept", () => {
+    const csv =
+      "id,shape,nodes,gpus_per_node,collective,message_bytes,time_us\nm,BM.GPU.X1.8,4,8,all_reduce,1e9,4000\n";
+    const rows = (...given: unknown[]): (number | null)[] =>
+      (run("validate", "collectives", csv, ...given) as rackrate.ValidationReport).rows.map(
+        (row) => row.predicted,
+      );
+    expect(rows()).toEqual([null]);
+    expect(rows(null, overlay)[0]).toBeGreaterThan(0);
+    const request = {
+      call: "collective",
+      base: { op: "all_reduce", bytes: 1e9, shape: "BM.GPU.X1.8" },
+      axes: [{ field: "nodes", values: [2, 4] }],
+      outputs: ["seconds"],
+    };
+    expect(refused("sweep", request).code).toBe("unknown_name");
+    const { outputs } = run("sweep", { ...request, overlay }) as rackrate.Sweep;
+    const single = run("collective", { ...request.base, nodes: 4, overlay }) as rackrate.CollectiveAnswer;
+    expect(outputs[0]?.values[1]).toBe(single.seconds);
+  });
+
+  test("is refused at the same cell by every call", () => {
+    const [scenario] = rackrate.scenarios();
+    const asked: [string, ...unknown[]][] = cases
+      .filter((one) => one.name.startsWith("overlay-"))
+      .map((one) => [one.call, { ...(one.request as object), overlay: wrong }]);
+    asked.push(["plan", { ...scenario, overlay: wrong }], ["catalog", wrong], ["table", "gpus", wrong]);
+    asked.push(["validate", "training", "", null, wrong]);
+    expect(new Set(asked.map(([call]) => call)).size).toBe(9);
+    for (const [call, ...given] of asked) {
+      const { field, hint } = refused(call, ...given);
+      expect([call, field, hint]).toEqual([call, "overlay.prices[0].term", "payg"]);
+    }
+    expect(refused("catalog", { prices: [{ shape: () => "x" }] }).field).toBe("overlay.prices[0].shape");
+    expect(refused("catalog", new Map()).field).toBe("overlay");
+  });
+});
+
 describe("calls without a request", () => {
   test("the catalogue has sources for all it says", () => {
     const { gpus, shapes, prices } = rackrate.catalog();

@@ -6,7 +6,7 @@
 mod value;
 
 use js_sys::Reflect;
-use rackrate::input::read;
+use rackrate::input::{Value, read};
 use rackrate::{Error, api};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,23 +89,38 @@ pub fn sweep(
     plain(&answer)
 }
 
-/// Everything known: GPUs, shapes, fabrics, prices and models, with sources.
+/// Everything known: GPUs, shapes, fabrics, prices and models, with sources; under an overlay its rows in place of ours.
 #[wasm_bindgen(unchecked_return_type = "Catalog")]
-pub fn catalog() -> Result<JsValue, JsValue> {
-    let answer = api::catalog().map_err(thrown)?;
-    plain(answer)
+pub fn catalog(
+    #[wasm_bindgen(unchecked_optional_param_type = "Overlay | null")] overlay: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let answer = api::catalog(Some(&laid_over(overlay)?)).map_err(thrown)?;
+    plain(&answer)
 }
 
-/// Our prediction beside every row of a table of measurements; `by` groups the statistics by a column.
+/// One table of the catalogue (`prices`) as CSV text in the columns that an overlay takes: a template for one's own.
+#[wasm_bindgen]
+pub fn table(
+    #[wasm_bindgen(unchecked_param_type = "keyof Overlay")] name: &JsValue,
+    #[wasm_bindgen(unchecked_optional_param_type = "Overlay | null")] overlay: &JsValue,
+) -> Result<String, JsValue> {
+    let name: String = argument("table", name)?;
+    api::table(&name, Some(&laid_over(overlay)?)).map_err(thrown)
+}
+
+/// Our prediction beside every row of a table of measurements; `by` groups the statistics by a column, an overlay may
+/// hold the shapes that were measured.
 #[wasm_bindgen(unchecked_return_type = "ValidationReport")]
 pub fn validate(
     #[wasm_bindgen(unchecked_param_type = "ValidationKind")] kind: &JsValue,
     #[wasm_bindgen(unchecked_param_type = "string")] csv: &JsValue,
     #[wasm_bindgen(unchecked_optional_param_type = "string | null")] by: &JsValue,
+    #[wasm_bindgen(unchecked_optional_param_type = "Overlay | null")] overlay: &JsValue,
 ) -> Result<JsValue, JsValue> {
     let (kind, csv): (String, String) = (argument("kind", kind)?, argument("csv", csv)?);
     let by: Option<String> = argument("by", by)?;
-    let answer = api::validate(&kind, &csv, by.as_deref()).map_err(thrown)?;
+    let overlay = laid_over(overlay)?;
+    let answer = api::validate(&kind, &csv, by.as_deref(), Some(&overlay)).map_err(thrown)?;
     plain(&answer)
 }
 
@@ -120,6 +135,11 @@ pub fn scenarios() -> Result<JsValue, JsValue> {
 fn argument<T: DeserializeOwned>(name: &str, given: &JsValue) -> Result<T, JsValue> {
     let value = from_js(given).map_err(|error| thrown(error.within(name)))?;
     read(&value).map_err(|error| thrown(error.within(name)))
+}
+
+/// The overlay of a call that has no request to hold it.
+fn laid_over(given: &JsValue) -> Result<Value, JsValue> {
+    from_js(given).map_err(|error| thrown(error.within("overlay")))
 }
 
 fn plain<T: Serialize>(answer: &T) -> Result<JsValue, JsValue> {

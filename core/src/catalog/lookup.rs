@@ -45,7 +45,8 @@ impl Catalog {
     }
 }
 
-fn find<'a, T>(
+/// The item that `name` spells, by its canonical name or an alias.
+pub(super) fn find<'a, T>(
     field: &str,
     kind: &'static str,
     name: &str,

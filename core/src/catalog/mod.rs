@@ -3,17 +3,22 @@
 //! [`Catalog::embedded`] holds the tables of `core/data`; [`Catalog::overlaid`] replaces or adds rows (a newer price, a
 //! negotiated rate, a new GPU) through the same reader and the same checks.
 
+mod age;
+mod export;
 mod facts;
 mod gpu;
+mod laid;
 mod links;
 mod lookup;
 mod preset;
 mod price;
+mod region;
 mod shape;
 mod source;
 mod storage;
 mod table;
 mod target;
+mod tier;
 mod topology;
 mod transfer;
 
@@ -21,27 +26,31 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use age::{Age, Day, OLD_AFTER_DAYS};
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
+pub use laid::Laid;
 pub use links::{ScaleUpKind, Topology};
 pub use preset::ModelPreset;
-pub use price::{Price, Term};
+pub use price::{ALL_REGIONS, Price, Term};
+pub use region::Region;
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use storage::{StorageTier, StorageUnit, ThroughputUnit};
 pub use table::Table;
 pub use target::Target;
+pub use tier::TierBilling;
 pub use topology::AssumedTopology;
-pub use transfer::{CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
+pub use transfer::{CircuitPlan, CrossCloudPair, TransferKind, TransferTariff, TransferUnit};
 
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
-use table::{Origin, Row, rows};
+use table::{Landed, Origin, Row, rows};
 
 /// Everything known: what can be rented, what it costs, which models there are.
 ///
 /// Rows stand in the order of their tables. Look up by name with [`Catalog::gpu`], [`Catalog::shape`],
-/// [`Catalog::fabric`] and [`Catalog::model`].
+/// [`Catalog::fabric`], [`Catalog::region`], [`Catalog::storage_tier`] and [`Catalog::model`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -55,6 +64,8 @@ pub struct Catalog {
     pub fabrics: Vec<Fabric>,
     /// Prices of shapes by region and term.
     pub prices: Vec<Price>,
+    /// Regions, their egress zones and countries.
+    pub regions: Vec<Region>,
     /// Storage tiers and price components.
     pub storage: Vec<StorageTier>,
     /// Transfer, port and gateway tariffs.
@@ -71,9 +82,11 @@ pub struct Catalog {
 
 /// Rows that replace those of the embedded tables with the same key, or add to them.
 ///
-/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider, kind,
-/// origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU, shape, system, claim and
-/// date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it meets. Rows without a source count as the user's word ([`Confidence::User`]).
+/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider and name of
+/// a region; provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU,
+/// shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it
+/// meets; a key that stands twice in the overlay is refused. Rows without a source count as the user's word
+/// ([`Confidence::User`]). [`Catalog::table_csv`] prints a table as a template.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -87,6 +100,8 @@ pub struct Overlay {
     pub fabrics: Option<Table>,
     /// Columns of `core/data/prices.csv`.
     pub prices: Option<Table>,
+    /// Columns of `core/data/regions.csv`.
+    pub regions: Option<Table>,
     /// Columns of `core/data/storage.csv`.
     pub storage: Option<Table>,
     /// Columns of `core/data/transfers.csv`.
@@ -101,6 +116,26 @@ pub struct Overlay {
     pub models: Option<Table>,
 }
 
+impl Overlay {
+    /// Our own tables, as text.
+    fn embedded() -> Self {
+        let own = |text: &str| Some(Table::Csv(text.to_owned()));
+        Self {
+            gpus: own(include_str!("../../data/gpus.csv")),
+            shapes: own(include_str!("../../data/shapes.csv")),
+            fabrics: own(include_str!("../../data/fabrics.csv")),
+            prices: own(include_str!("../../data/prices.csv")),
+            regions: own(include_str!("../../data/regions.csv")),
+            storage: own(include_str!("../../data/storage.csv")),
+            transfers: own(include_str!("../../data/transfers.csv")),
+            pairs: own(include_str!("../../data/pairs.csv")),
+            limits: own(include_str!("../../data/limits.csv")),
+            energy: own(include_str!("../../data/energy.csv")),
+            models: own(include_str!("../../data/models.csv")),
+        }
+    }
+}
+
 impl Catalog {
     /// The tables that this version carries, parsed once.
     ///
@@ -109,22 +144,7 @@ impl Catalog {
     pub fn embedded() -> Result<&'static Self, Error> {
         static EMBEDDED: OnceLock<Result<Catalog, Error>> = OnceLock::new();
         EMBEDDED
-            .get_or_init(|| {
-                let own = |text: &str| Some(Table::Csv(text.to_owned()));
-                let tables = Overlay {
-                    gpus: own(include_str!("../../data/gpus.csv")),
-                    shapes: own(include_str!("../../data/shapes.csv")),
-                    fabrics: own(include_str!("../../data/fabrics.csv")),
-                    prices: own(include_str!("../../data/prices.csv")),
-                    storage: own(include_str!("../../data/storage.csv")),
-                    transfers: own(include_str!("../../data/transfers.csv")),
-                    pairs: own(include_str!("../../data/pairs.csv")),
-                    limits: own(include_str!("../../data/limits.csv")),
-                    energy: own(include_str!("../../data/energy.csv")),
-                    models: own(include_str!("../../data/models.csv")),
-                };
-                Self::default().with(&tables, Origin::Embedded)
-            })
+            .get_or_init(|| Self::default().with(&Overlay::embedded(), Origin::Embedded))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -136,10 +156,10 @@ impl Catalog {
     /// number out of range, a row that stands twice, a name that no other table knows, a spelling that already means
     /// another row.
     pub fn overlaid(&self, overlay: &Overlay) -> Result<Self, Error> {
-        self.with(overlay, Origin::Overlay)
+        self.with(overlay, Origin::Overlay(&Landed::default()))
     }
 
-    fn with(&self, tables: &Overlay, origin: Origin) -> Result<Self, Error> {
+    fn with(&self, tables: &Overlay, origin: Origin<'_>) -> Result<Self, Error> {
         let titles = titles()?;
         let titles = titles.as_slice();
         let mut out = Self::default();
@@ -188,6 +208,12 @@ impl Catalog {
         if tables.shapes.is_some() {
             out.check_prices_fit_shapes()?;
         }
+        out.regions = merged(
+            &self.regions,
+            ("regions", &tables.regions, Region::COLUMNS, origin),
+            |row| Region::from_row(row, titles),
+            |a, b| a.provider == b.provider && same_name(&a.name, &b.name),
+        )?;
         out.storage = merged(
             &self.storage,
             ("storage", &tables.storage, StorageTier::COLUMNS, origin),
@@ -203,7 +229,15 @@ impl Catalog {
         out.pairs = merged(
             &self.pairs,
             ("pairs", &tables.pairs, CrossCloudPair::COLUMNS, origin),
-            |row| CrossCloudPair::from_row(row, titles),
+            |row| {
+                let mut pair = CrossCloudPair::from_row(row, titles)?;
+                let named = |column, provider, name: &str| {
+                    out.region(&row.at(column), provider, name).map(|region| region.name.clone())
+                };
+                pair.azure_region = named("azure_region", Provider::Azure, &pair.azure_region)?;
+                pair.oci_region = named("oci_region", Provider::Oci, &pair.oci_region)?;
+                Ok(pair)
+            },
             CrossCloudPair::same_key,
         )?;
         out.limits = merged(
@@ -241,6 +275,10 @@ impl Catalog {
         )?;
         check_spellings("gpus", out.gpus.iter().map(|g| (&g.name, &g.aliases)))?;
         check_spellings("shapes", out.shapes.iter().map(|s| (&s.name, &s.aliases)))?;
+        for provider in [Provider::Azure, Provider::Oci] {
+            let here = out.regions.iter().filter(|region| region.provider == provider);
+            check_spellings("regions", here.map(|r| (&r.name, &r.aliases)))?;
+        }
         check_spellings("models", out.models.iter().map(|m| (&m.architecture.name, &m.aliases)))?;
         Ok(out)
     }
@@ -268,7 +306,7 @@ impl Catalog {
     }
 }
 
-type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin);
+type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin<'a>);
 
 /// `base` with the rows of a table in place of those that are the `same`, or added behind them.
 fn merged<T: Clone>(
@@ -279,24 +317,25 @@ fn merged<T: Clone>(
 ) -> Result<Vec<T>, Error> {
     let mut out = base.to_vec();
     let Some(table) = table else { return Ok(out) };
-    let mut written: Vec<usize> = Vec::new();
+    // Of each row read so far: its position in `out` and its path.
+    let mut written: Vec<(usize, String)> = Vec::new();
     for row in rows(name, table, columns, origin)? {
         let item = read(&row)?;
-        match out.iter().position(|known| same(known, &item)) {
-            Some(at) if at >= base.len() || written.contains(&at) => {
-                return Err(Error::Malformed {
-                    field: row.path().to_owned(),
-                    message: "an earlier row of the table has the same key".to_owned(),
-                });
-            }
-            Some(at) => {
-                written.push(at);
-                if let Some(slot) = out.get_mut(at) {
-                    *slot = item;
-                }
-            }
+        let at = out.iter().position(|known| same(known, &item)).unwrap_or(out.len());
+        if let Some((_, earlier)) = written.iter().find(|(position, _)| *position == at) {
+            return Err(Error::Malformed {
+                field: row.path().to_owned(),
+                message: format!("has the same key as {earlier}; keep one of the two"),
+            });
+        }
+        match out.get_mut(at) {
+            Some(slot) => *slot = item,
             None => out.push(item),
         }
+        written.push((at, row.path().to_owned()));
+    }
+    if let Origin::Overlay(landed) = origin {
+        landed.note(name, written.into_iter().map(|(at, _)| at).collect());
     }
     Ok(out)
 }

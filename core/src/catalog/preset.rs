@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Source;
 use super::table::Row;
 use crate::error::Error;
-use crate::model::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow};
+use crate::input::{Value, read};
+use crate::model::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow, SmallParameter};
 
 /// A model known by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ impl ModelPreset {
         "tied_embeddings",
         "learned_positions",
         "biases",
+        "small_parameters",
         "max_positions",
         "q_lora_rank",
         "kv_lora_rank",
@@ -98,6 +100,8 @@ impl ModelPreset {
             tied_embeddings: row.flag("tied_embeddings")?,
             learned_positions: or_zero("learned_positions")?,
             biases: row.flag("biases")?,
+            small_parameters: small_parameters(row)?,
+            embedding_width: 0,
             mla,
             sliding_window,
             moe,
@@ -105,6 +109,7 @@ impl ModelPreset {
             unsupported: row.optional("unsupported")?,
             published_parameters: published("parameters_b")?,
             published_active_parameters: published("active_parameters_b")?,
+            notes: Vec::new(),
         };
         // A model that estimators refuse anyway may have gaps, such as an unread layer pattern.
         if architecture.unsupported.is_none() {
@@ -117,4 +122,11 @@ impl ModelPreset {
             source: row.source(titles)?,
         })
     }
+}
+
+fn small_parameters(row: &Row) -> Result<Vec<SmallParameter>, Error> {
+    let names = row.names("small_parameters")?;
+    let kind =
+        |name: String| read(&Value::Text(name)).map_err(|e: Error| e.within(&row.at("small_parameters")));
+    names.into_iter().map(kind).collect()
 }

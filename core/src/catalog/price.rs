@@ -30,6 +30,9 @@ pub struct Price {
     pub source: Source,
 }
 
+/// Region of a price that holds in every commercial region: OCI's list is uniform.
+pub const ALL_REGIONS: &str = "all-commercial";
+
 /// How long and how firmly a node is rented.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -45,10 +48,10 @@ pub enum Term {
     Preemptible,
     /// Azure's older tier of spare capacity (batch and scale sets), not spot.
     LowPriority,
-    /// Azure: an hourly spend committed for one year.
+    /// An hourly spend committed for one year: Azure's savings plan; on OCI negotiated, never listed.
     #[serde(rename = "savings_plan_1y")]
     SavingsPlan1y,
-    /// Azure: an hourly spend committed for three years.
+    /// An hourly spend committed for three years: Azure's savings plan; on OCI negotiated, never listed.
     #[serde(rename = "savings_plan_3y")]
     SavingsPlan3y,
     /// Reserved for one year.
@@ -78,6 +81,29 @@ impl Term {
             Self::SavingsPlan1y | Self::Reserved1y => Some(8_760.0),
             Self::SavingsPlan3y | Self::Reserved3y => Some(26_280.0),
             Self::Payg | Self::Spot | Self::Preemptible | Self::LowPriority => None,
+        }
+    }
+
+    /// The term in words, such as `pay-as-you-go`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Payg => "pay-as-you-go",
+            Self::Spot => "spot",
+            Self::Preemptible => "preemptible",
+            Self::LowPriority => "low priority",
+            Self::SavingsPlan1y => "savings plan of 1 year",
+            Self::SavingsPlan3y => "savings plan of 3 years",
+            Self::Reserved1y => "reserved for 1 year",
+            Self::Reserved3y => "reserved for 3 years",
+        }
+    }
+
+    /// Whether a provider has it, listed or negotiated: each has its own name for spare capacity.
+    pub fn is_of(self, provider: Provider) -> bool {
+        match self {
+            Self::Spot | Self::LowPriority => provider == Provider::Azure,
+            Self::Preemptible => provider == Provider::Oci,
+            _ => true,
         }
     }
 

@@ -33,6 +33,24 @@ pub enum Confidence {
     Vendor,
     /// The provider's price API or price list.
     List,
-    /// Given by the user in an overlay.
+    /// Given by the user: a row of an overlay, a rate or discount of the scenario.
     User,
+}
+
+impl Confidence {
+    /// Its name as the tables spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Secondary => "secondary",
+            Self::Vendor => "vendor",
+            Self::List => "list",
+            Self::User => "user",
+        }
+    }
+
+    /// One weak source, an assumption, a third party or a computed value: what a reader should check first.
+    pub fn is_weak(self) -> bool {
+        matches!(self, Self::Unverified | Self::Secondary)
+    }
 }

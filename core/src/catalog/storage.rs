@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::table::Row;
 use super::{Provider, Source};
 use crate::error::Error;
+use crate::quantity::TIB;
 
 /// A storage tier, or one component of a tier's price (capacity, throughput and operations are bought apart on some).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,8 +105,8 @@ pub enum ThroughputUnit {
     MibPerSPerPool,
 }
 
-/// Bytes in a TiB.
-const TIB: f64 = 1_099_511_627_776.0;
+/// Bytes in a MiB.
+const MIB: f64 = 1_048_576.0;
 
 /// GiB in a decimal GB.
 const GIB_PER_GB: f64 = 1e9 / 1_073_741_824.0;
@@ -181,15 +182,29 @@ impl StorageTier {
         }
     }
 
-    /// Throughput of `tib` provisioned, bytes per second; none where it does not follow from the capacity.
+    /// Throughput of `tib` provisioned, bytes per second: of the capacity, or of the one capacity pool or mount target
+    /// that it is reached through. None where only operations, or nothing at all, are stated.
     pub fn bytes_per_s(&self, tib: f64) -> Option<f64> {
         let throughput = self.throughput?;
         match self.throughput_per? {
             ThroughputUnit::MbPerSPerTib => Some(throughput * 1e6 * tib),
             ThroughputUnit::MbPerSPerTb => Some(throughput * 1e6 * tib * TIB / 1e12),
-            ThroughputUnit::MibPerSPerTib => Some(throughput * 1_048_576.0 * tib),
-            _ => None,
+            ThroughputUnit::MibPerSPerTib => Some(throughput * MIB * tib),
+            ThroughputUnit::MibPerSPerPool => Some(throughput * MIB),
+            ThroughputUnit::GbitPerSPerMountTarget => Some(throughput * 1e9 / 8.0),
+            ThroughputUnit::IopsPerGb | ThroughputUnit::MbPerSPerDisk | ThroughputUnit::MbPerSPerVm => None,
         }
+    }
+
+    /// Capacity whose throughput reaches `bytes_per_s`, TiB, rounded up as it is provisioned; it may be more than one file
+    /// system holds. None where throughput does not grow with the capacity.
+    pub fn tib_for(&self, bytes_per_s: f64) -> Option<f64> {
+        let grows = matches!(
+            self.throughput_per?,
+            ThroughputUnit::MbPerSPerTib | ThroughputUnit::MbPerSPerTb | ThroughputUnit::MibPerSPerTib
+        );
+        let each = self.bytes_per_s(1.0).filter(|each| grows && *each > 0.0)?;
+        Some(self.stepped(bytes_per_s / each))
     }
 
     /// Capacity that has to be provisioned to hold `tib`, TiB: at least the smallest, rounded up to whole steps. None if
@@ -198,14 +213,24 @@ impl StorageTier {
         if tib.is_nan() || tib < 0.0 {
             return None;
         }
+        let capacity = self.stepped(tib);
+        let most = self.max_capacity_tib.unwrap_or(f64::INFINITY);
+        (capacity <= most).then_some(capacity)
+    }
+
+    /// `tib` rounded up to the smallest capacity and to whole steps.
+    fn stepped(&self, tib: f64) -> f64 {
         let least = self.min_capacity_tib.unwrap_or(0.0).max(tib);
-        let up = |from: f64, step: f64| from + ((least - from) / step).ceil() * step;
-        let capacity = match (self.capacity_step_tib, self.large_step_from_tib, self.large_step_tib) {
+        let up = |from: f64, step: f64| {
+            let steps = (least - from) / step;
+            // A capacity of whole steps stays what it is: 41.6 TiB are four steps of 10.4, not five.
+            let whole = if (steps - steps.round()).abs() < 1e-9 { steps.round() } else { steps.ceil() };
+            (from + whole * step).max(least)
+        };
+        match (self.capacity_step_tib, self.large_step_from_tib, self.large_step_tib) {
             (_, Some(from), Some(step)) if least > from => up(from, step),
             (Some(step), ..) => up(0.0, step),
             _ => least,
-        };
-        let most = self.max_capacity_tib.unwrap_or(f64::INFINITY);
-        (capacity <= most).then_some(capacity)
+        }
     }
 }

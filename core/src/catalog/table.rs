@@ -1,6 +1,8 @@
 //! Reading a table: CSV text or a list of rows becomes [`Row`]s whose cells are taken by name, with errors that name
 //! the cell (`prices[3].usd_per_gpu_hour`). The embedded tables and a user's overlay pass this one door.
 
+use std::cell::RefCell;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +10,8 @@ use super::{Confidence, Source};
 use crate::error::{Error, check_range, nearest};
 use crate::input::{self, Value};
 
-/// A table of an overlay: CSV text with a header line, or a list of rows with the same column names.
+/// A table of an overlay: CSV text with a header line, or a list of rows with the same column names. An item of the list
+/// may itself be CSV text, so that the tables of several files stand one behind the other.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -16,9 +19,14 @@ use crate::input::{self, Value};
 pub enum Table {
     /// CSV text (RFC 4180) with a header line; empty cells are absent.
     Csv(String),
-    /// Rows as objects; absent and null cells are absent.
+    /// Rows as objects, or CSV texts of several rows; absent, null and empty cells are absent.
     Rows(
-        #[cfg_attr(feature = "tsify", tsify(type = "Record<string, string | number | boolean | null>[]"))]
+        #[cfg_attr(
+            feature = "tsify",
+            tsify(
+                type = "(string | Record<string, string | number | boolean | null | (string | number)[]>)[]"
+            )
+        )]
         Vec<Value>,
     ),
 }
@@ -28,50 +36,81 @@ impl<'de> Deserialize<'de> for Table {
         match Value::deserialize(deserializer)? {
             Value::Text(csv) => Ok(Self::Csv(csv)),
             Value::List(rows) => Ok(Self::Rows(rows)),
-            _ => Err(serde::de::Error::custom("CSV text or a list of rows expected")),
+            other => {
+                use serde::de::{Error as _, Unexpected};
+                let expected = &"CSV text with a header line, or a list of rows";
+                Err(D::Error::invalid_type(Unexpected::Other(&other.describe()), expected))
+            }
         }
     }
 }
 
 /// What rows do not have to say themselves.
 #[derive(Clone, Copy)]
-pub(super) enum Origin {
+pub(super) enum Origin<'a> {
     /// Our own tables: every row states its source.
     Embedded,
-    /// A user's overlay: a row without a source is the user's own word.
-    Overlay,
+    /// A user's overlay: a row without a source is the user's own word. Where its rows come to stand is noted.
+    Overlay(&'a Landed),
+}
+
+/// Where the rows of an overlay came to stand: for each of its tables the position of each row in the merged one.
+///
+/// Noted aside, for whoever merges wants the catalogue and only who prints a table wants this too.
+#[derive(Default)]
+pub(super) struct Landed(RefCell<Vec<(String, Vec<usize>)>>);
+
+impl Landed {
+    pub(super) fn note(&self, table: &str, positions: Vec<usize>) {
+        self.0.borrow_mut().push((table.to_owned(), positions));
+    }
+
+    /// Positions of the rows of `table`, in their order; empty if the overlay does not have it.
+    pub(super) fn of(&self, table: &str) -> Vec<usize> {
+        let noted = self.0.borrow();
+        noted.iter().find(|(name, _)| name == table).map(|(_, at)| at.clone()).unwrap_or_default()
+    }
 }
 
 /// Rows of `table` called `name`, whose cells may only be those of `columns` and the four of every table (`source`,
 /// `as_of`, `confidence`, `note`).
-pub(super) fn rows(name: &str, table: &Table, columns: &[&str], origin: Origin) -> Result<Vec<Row>, Error> {
+pub(super) fn rows(
+    name: &str,
+    table: &Table,
+    columns: &[&str],
+    origin: Origin<'_>,
+) -> Result<Vec<Row>, Error> {
     let cells = match table {
         Table::Csv(text) => csv_cells(name, text, columns)?,
-        Table::Rows(values) => object_cells(name, values, columns)?,
+        Table::Rows(values) => listed_cells(name, values, columns)?,
     };
-    let row = |(i, cells)| Row { path: format!("{name}[{i}]"), cells, origin };
-    Ok(cells.into_iter().enumerate().map(row).collect())
+    let overlay = matches!(origin, Origin::Overlay(_));
+    Ok(cells.into_iter().map(|(path, cells)| Row { path, cells, overlay }).collect())
 }
 
-type Cells = Vec<(String, Value)>;
+/// A row's cells by column name, and its path.
+type Cells = (String, Vec<(String, Value)>);
 
-fn object_cells(name: &str, values: &[Value], columns: &[&str]) -> Result<Vec<Cells>, Error> {
-    let cells = |(i, value): (usize, &Value)| match value {
-        Value::Object(fields) => {
-            check_columns(
-                &format!("{name}[{i}]"),
-                fields.iter().map(|(column, _)| column.as_str()),
-                columns,
-            )?;
-            Ok(fields.clone())
+fn listed_cells(name: &str, values: &[Value], columns: &[&str]) -> Result<Vec<Cells>, Error> {
+    let mut out = Vec::new();
+    for (i, value) in values.iter().enumerate() {
+        let path = format!("{name}[{i}]");
+        match value {
+            Value::Object(fields) => {
+                check_columns(&path, fields.iter().map(|(column, _)| column.as_str()), columns)?;
+                out.push((path, fields.clone()));
+            }
+            Value::Text(csv) => out.extend(csv_cells(&path, csv, columns)?),
+            _ => {
+                return Err(Error::WrongType {
+                    field: path,
+                    given: value.describe(),
+                    expected: "a row: an object with named cells".to_owned(),
+                });
+            }
         }
-        _ => Err(Error::WrongType {
-            field: format!("{name}[{i}]"),
-            given: value.describe(),
-            expected: "a row: an object with named cells".to_owned(),
-        }),
-    };
-    values.iter().enumerate().map(cells).collect()
+    }
+    Ok(out)
 }
 
 fn csv_cells(name: &str, text: &str, columns: &[&str]) -> Result<Vec<Cells>, Error> {
@@ -80,9 +119,13 @@ fn csv_cells(name: &str, text: &str, columns: &[&str]) -> Result<Vec<Cells>, Err
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(malformed)?.clone();
+    if header.is_empty() {
+        let expected = "a first line with the names of the columns".to_owned();
+        return Err(Error::MissingField { field: name.to_owned(), expected });
+    }
     check_columns(name, header.iter(), columns)?;
     let mut out = Vec::new();
-    for record in reader.records() {
+    for (i, record) in reader.records().enumerate() {
         let record = record.map_err(malformed)?;
         let cells = header
             .iter()
@@ -90,7 +133,7 @@ fn csv_cells(name: &str, text: &str, columns: &[&str]) -> Result<Vec<Cells>, Err
             .filter(|(_, cell)| !cell.is_empty())
             .map(|(column, cell)| (column.to_owned(), Value::Text(cell.to_owned())))
             .collect();
-        out.push(cells);
+        out.push((format!("{name}[{i}]"), cells));
     }
     Ok(out)
 }
@@ -127,7 +170,7 @@ const COMMON: [&str; 4] = ["source", "as_of", "confidence", "note"];
 pub(super) struct Row {
     path: String,
     cells: Vec<(String, Value)>,
-    origin: Origin,
+    overlay: bool,
 }
 
 impl Row {
@@ -141,8 +184,24 @@ impl Row {
         &self.path
     }
 
+    /// The cell, none if it is empty: an empty text is an empty cell in a list of rows as it is in CSV.
     fn cell(&self, column: &str) -> Option<&Value> {
-        self.cells.iter().find(|(c, _)| c == column).map(|(_, v)| v).filter(|v| **v != Value::Null)
+        let cell = self.cells.iter().find(|(c, _)| c == column).map(|(_, v)| v);
+        cell.filter(|v| !matches!(v, Value::Null) && !matches!(v, Value::Text(t) if t.trim().is_empty()))
+    }
+
+    /// The cell as it stands in CSV text: a list joined by `;`, nothing for an empty one.
+    pub(super) fn csv_text(&self, column: &str) -> String {
+        fn text(value: &Value) -> String {
+            match value {
+                Value::Null | Value::Object(_) => String::new(),
+                Value::Bool(b) => b.to_string(),
+                Value::Number(n) => n.to_string(),
+                Value::Text(t) => t.clone(),
+                Value::List(items) => items.iter().map(text).collect::<Vec<_>>().join(";"),
+            }
+        }
+        self.cell(column).map(text).unwrap_or_default()
     }
 
     fn missing(&self, column: &str) -> Error {
@@ -162,7 +221,8 @@ impl Row {
     /// The number in the cell if it lies in `min..=max`, none if empty.
     pub(super) fn number(&self, column: &str, min: f64, max: f64) -> Result<Option<f64>, Error> {
         let number: Option<f64> = self.optional(column)?;
-        number.map(|n| check_range(&self.at(column), n, min, max)).transpose()
+        // 0 for -0: what compares equal then gives the same bits.
+        number.map(|n| Ok(check_range(&self.at(column), n, min, max)? + 0.0)).transpose()
     }
 
     /// The number in the cell, which must lie in `min..=max`.
@@ -194,7 +254,17 @@ impl Row {
         match self.cell(column) {
             None => Ok(Vec::new()),
             Some(Value::Text(text)) => Ok(split(text)),
-            Some(other) => input::read(other).map_err(|e: Error| e.within(&self.at(column))),
+            Some(other) => {
+                let names: Vec<String> = input::read(other).map_err(|e: Error| e.within(&self.at(column)))?;
+                match names.iter().position(|name| name.contains(';')) {
+                    None => Ok(names),
+                    Some(at) => Err(Error::WrongType {
+                        field: format!("{}[{at}]", self.at(column)),
+                        given: format!("\"{}\"", names[at]),
+                        expected: "a name without \";\", which separates names,".to_owned(),
+                    }),
+                }
+            }
         }
     }
 
@@ -230,7 +300,7 @@ impl Row {
 
     /// Where the row is from. `titles` maps the short names of sources to their titles; other text stands for itself.
     pub(super) fn source(&self, titles: &[(String, String)]) -> Result<Source, Error> {
-        let overlay = matches!(self.origin, Origin::Overlay);
+        let overlay = self.overlay;
         let named = self.names("source")?;
         let source = if named.is_empty() {
             if !overlay {

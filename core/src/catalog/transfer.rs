@@ -16,9 +16,10 @@ pub struct TransferTariff {
     pub provider: Provider,
     /// What is charged.
     pub kind: TransferKind,
-    /// Where the data leave, or which port or gateway it is.
+    /// Where the data leave (an egress zone, or `any`), or which port or gateway it is.
     pub origin: String,
-    /// Where the data arrive; empty for ports and gateways.
+    /// Where the data arrive; for ports and gateways the region or zone whose price it is, empty where the price is the
+    /// same everywhere or the place is not known.
     pub destination: String,
     /// The rate holds from this monthly volume on, decimal GB.
     pub tier_from_gb: Option<f64>,
@@ -70,6 +71,22 @@ pub enum TransferUnit {
     PortHour,
     /// A month.
     Month,
+}
+
+/// How a circuit of ExpressRoute charges the data that leave Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum CircuitPlan {
+    /// To one or two regions of the same metro; data are included.
+    Local,
+    /// Data are included.
+    Unlimited,
+    /// Data are charged by the GB.
+    Metered,
+    /// A pair of ports on Microsoft's own edge: no circuit to another cloud.
+    Direct,
 }
 
 /// Two regions that a private circuit joins without a carrier (ExpressRoute with FastConnect).
@@ -127,6 +144,35 @@ impl TransferTariff {
             });
         }
         Ok(tariff)
+    }
+
+    /// How this circuit, or this tariff of a circuit's data, charges data: read from the product's name, as ExpressRoute
+    /// sells it. A circuit whose name does not say is taken as metered, which it is by default.
+    pub fn circuit_plan(&self) -> CircuitPlan {
+        let name = self.origin.to_ascii_lowercase();
+        if name.contains("direct") {
+            CircuitPlan::Direct
+        } else if name.contains("unlimited") {
+            CircuitPlan::Unlimited
+        } else if name.contains("local") {
+            CircuitPlan::Local
+        } else {
+            CircuitPlan::Metered
+        }
+    }
+
+    /// How many of this gateway, or of its scale units, carry a circuit of `gbit`, Gb/s. None where its throughput is not
+    /// stated or too low, and for a virtual WAN's, which needs a hub and connections besides.
+    pub fn gateways_for(&self, gbit: f64) -> Option<f64> {
+        let widest = self.gbit_per_s.iter().fold(0.0, |a: f64, b| a.max(*b));
+        let name = self.origin.to_ascii_lowercase();
+        if self.kind != TransferKind::InterconnectGateway || widest <= 0.0 || name.contains("virtual wan") {
+            None
+        } else if name.contains("unit") {
+            Some((gbit / widest).ceil())
+        } else {
+            (widest >= gbit).then_some(1.0)
+        }
     }
 
     /// The same tariff and tier.

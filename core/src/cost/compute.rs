@@ -1,78 +1,125 @@
 //! The price of a GPU-hour.
 
+use super::own::{OwnRate, listed, percent, rounded};
 use super::report::{CostItem, CostLine, Pricing, TermCost};
-use crate::catalog::{Catalog, Confidence, Price, Provider, Shape, Source, Term};
+use crate::catalog::{ALL_REGIONS, Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
 
-/// A price of compute as it is paid: list price less the negotiated discount.
+/// A price of compute as it is paid: an own rate, or a list price less the negotiated discount.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rate {
     /// The term it holds for.
     pub term: Term,
-    /// The region.
+    /// The region, in words where the price holds in all of them.
     pub region: String,
     /// USD for a GPU and hour.
     pub usd_per_gpu_hour: f64,
-    /// Where the list price is from.
+    /// Where the price is from, and what was taken off it.
     pub source: Source,
+    /// Source of the listed price that an own discount was taken off.
+    pub list_source: Option<Source>,
 }
 
 impl Pricing {
-    /// Refuses what makes no sense, and regions that no Azure price knows.
+    /// Refuses what makes no sense, regions that nobody knows, and own rates that contradict each other.
     ///
     /// # Errors
-    /// `OutOfRange` or `UnknownName`, with paths below `pricing`.
+    /// With paths below `pricing`.
     pub fn check(&self, catalog: &Catalog) -> Result<(), Error> {
         check_range("pricing.hours_per_month", self.hours_per_month, 672.0, 744.0)?;
         check_range("pricing.azure_discount", self.azure_discount, 0.0, 0.99)?;
         check_range("pricing.oci_discount", self.oci_discount, 0.0, 0.99)?;
-        if let Some(region) = &self.azure_region {
-            let mut known: Vec<&str> = catalog
-                .prices
-                .iter()
-                .filter(|price| price.provider == Provider::Azure)
-                .map(|price| price.region.as_str())
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            if !known.contains(&region.as_str()) {
-                return Err(Error::unknown_name(
-                    "pricing.azure_region",
-                    "Azure region with prices",
-                    region,
-                    known,
-                ));
-            }
-        }
-        Ok(())
+        self.currency.check()?;
+        self.with_regions(catalog)?.check_own_rates(catalog)
     }
 
-    fn paid(&self, price: &Price) -> Rate {
+    /// A listed price less the negotiated discount.
+    fn paid(&self, price: &Price, region: String) -> Rate {
         let discount = match price.provider {
             Provider::Azure => self.azure_discount,
             Provider::Oci => self.oci_discount,
         };
+        let mut source = price.source.clone();
+        if discount > 0.0 {
+            source.source = format!("{}, less a negotiated {} %", source.source, percent(discount));
+        }
         Rate {
             term: price.term,
-            region: price.region.clone(),
+            region,
             usd_per_gpu_hour: price.usd_per_gpu_hour * (1.0 - discount),
-            source: price.source.clone(),
+            source,
+            list_source: None,
         }
     }
 }
 
 /// The rate of a shape at one term: the cheapest region, or the one asked for. None where no price is known.
 pub fn rate(catalog: &Catalog, shape: &Shape, term: Term, pricing: &Pricing) -> Option<Rate> {
-    catalog
-        .prices_of(shape)
-        .filter(|price| price.term == term)
-        .filter(|price| match (&pricing.azure_region, price.provider) {
-            (Some(region), Provider::Azure) => price.region == *region,
-            _ => true,
-        })
-        .min_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour))
-        .map(|price| pricing.paid(price))
+    cheapest(catalog, shape, term, pricing, pricing.region_of(shape.provider))
+}
+
+/// The cheapest rate of the region asked for, or of all regions. An own rate wins over the listed price of its term in
+/// the regions that it holds in, dearer or not.
+fn cheapest(
+    catalog: &Catalog,
+    shape: &Shape,
+    term: Term,
+    pricing: &Pricing,
+    asked: Option<&str>,
+) -> Option<Rate> {
+    let own = pricing.own_rates_of(catalog, shape, term);
+    let discounts = own.iter().any(|own| own.discount.is_some());
+    let counts = |price: &&Price| price.term == term || discounts && price.term == Term::Payg;
+    let prices: Vec<&Price> = catalog.prices_of(shape).filter(counts).collect();
+    let mut regions: Vec<Option<&str>> = Vec::new();
+    match asked {
+        Some(_) => regions.push(asked),
+        None => {
+            let named = own.iter().filter_map(|own| own.region.as_deref());
+            for region in prices.iter().map(|price| price.region.as_str()).chain(named) {
+                if !regions.contains(&Some(region)) {
+                    regions.push(Some(region));
+                }
+            }
+            // An own price without a region holds where nothing is listed, too.
+            regions.push(None);
+        }
+    }
+    let rate_in = |region: Option<&str>| match closest(&own, region) {
+        Some(own) => {
+            let payg = region.and_then(|region| listed(&prices, Term::Payg, region));
+            let region = match (&own.region, payg.filter(|_| own.discount.is_some()), region) {
+                (Some(region), ..) => region.clone(),
+                // In the words of the price that the discount is taken off.
+                (None, Some(payg), Some(region)) => spelt(payg, region),
+                _ => asked.unwrap_or("any region").to_owned(),
+            };
+            let price = own.price(payg)?;
+            let (source, list_source) = (price.source, price.list_source);
+            Some(Rate { term, region, usd_per_gpu_hour: price.usd_per_gpu_hour, source, list_source })
+        }
+        None => {
+            let price = listed(&prices, term, region?)?;
+            Some(pricing.paid(price, spelt(price, region?)))
+        }
+    };
+    regions.into_iter().filter_map(rate_in).min_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour))
+}
+
+/// Of own rates the most specific that holds in a region.
+fn closest<'a>(own: &[&'a OwnRate], region: Option<&str>) -> Option<&'a OwnRate> {
+    let here = own.iter().copied().filter(|own| own.region.is_none() || own.region.as_deref() == region);
+    here.max_by_key(|own| own.closeness())
+}
+
+/// The region of a price; of one that holds in all of them, which was asked for.
+fn spelt(price: &Price, region: &str) -> String {
+    if price.region == ALL_REGIONS && region != ALL_REGIONS {
+        format!("{ALL_REGIONS}, {region} asked")
+    } else {
+        region.to_owned()
+    }
 }
 
 /// Cost of so many GPU-hours on so many GPUs at every term that has a price.
@@ -90,9 +137,14 @@ pub fn terms(
             term: rate.term,
             usd: rate.usd_per_gpu_hour * gpu_hours,
             commitment_usd: rate.term.committed_hours().map(|hours| rate.usd_per_gpu_hour * gpus * hours),
+            in_currency: pricing.currency.converted(rate.usd_per_gpu_hour * gpu_hours),
             region: rate.region,
             usd_per_gpu_hour: rate.usd_per_gpu_hour,
             source: rate.source,
+            list_source: rate.list_source,
+            // Dated with the whole plan, once the scenario's day is read.
+            age_days: None,
+            old: false,
         })
         .collect()
 }
@@ -117,6 +169,7 @@ pub fn chosen_rate(
                 confidence: Confidence::User,
                 note: String::new(),
             },
+            list_source: None,
         });
     }
     let Some(shape) = shape else {
@@ -131,24 +184,36 @@ pub fn chosen_rate(
         return Some(found);
     }
     let fallback = rate(catalog, shape, Term::Payg, pricing);
-    let here = match (&pricing.azure_region, shape.provider) {
-        (Some(region), Provider::Azure) => format!(" in {region}"),
-        _ => String::new(),
+    let asked = pricing.region_of(shape.provider);
+    let here = asked.map_or(String::new(), |region| format!(" in {region}"));
+    let missing = match (&fallback, pricing.term) {
+        (Some(_), _) => format!("no price for the chosen term is known{here}: ranked pay-as-you-go"),
+        (None, Term::Payg) => format!("no price is known{here}: it is ranked last"),
+        (None, _) => format!("no price is known{here} for this term or pay-as-you-go: it is ranked last"),
     };
-    warnings.push(Warning::new(
-        "price_missing",
-        name,
-        match (&fallback, pricing.term == Term::Payg) {
-            (Some(_), _) => format!("no price for the chosen term is known{here}: ranked pay-as-you-go"),
-            (None, true) => {
-                format!("no price is known{here}: it is ranked last; give usd_per_gpu_hour for a cost")
-            }
-            (None, false) => {
-                format!("no price is known{here} for this term or pay-as-you-go: it is ranked last")
-            }
-        },
-    ));
+    // Ranked pay-as-you-go already, only another region's price of the chosen term would be news.
+    let sought = if fallback.is_some() { [pricing.term; 2] } else { [pricing.term, Term::Payg] };
+    let way_out = way_out(catalog, shape, pricing, sought);
+    warnings.push(Warning::new("price_missing", name, format!("{missing}; {way_out}")));
     fallback
+}
+
+/// What would give a shape without a price one: the cheapest other region that has it at one of the terms, the first
+/// before the second, or the user's own word.
+fn way_out(catalog: &Catalog, shape: &Shape, pricing: &Pricing, terms: [Term; 2]) -> String {
+    let elsewhere = |term| {
+        pricing.region_of(shape.provider)?;
+        cheapest(catalog, shape, term, pricing, None)
+    };
+    match terms.into_iter().find_map(elsewhere) {
+        Some(rate) => format!(
+            "the cheapest region that has it is {}, at {} USD a GPU-hour {}",
+            rate.region,
+            rounded(rate.usd_per_gpu_hour),
+            rate.term.words()
+        ),
+        None => "give one in pricing.own_rates, or usd_per_gpu_hour".to_owned(),
+    }
 }
 
 /// What the term of a rate asks for beyond its price: a commitment longer than the use, or nodes that may be taken back.

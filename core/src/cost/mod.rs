@@ -1,11 +1,18 @@
 //! What it costs: compute by term and region, storage, transfer between the clouds.
 
 mod compute;
+mod currency;
+mod egress;
+mod interconnect;
+mod own;
+mod region;
 mod report;
 mod storage;
 mod transfer;
 
 pub use compute::{Rate, chosen_rate, compute_line, rate, term_warnings, terms};
+pub use currency::Currency;
+pub use own::OwnRate;
 pub use report::{Cost, CostItem, CostLine, Pricing, TermCost, TransferChoice, TransferPath};
-pub use storage::object_storage;
-pub use transfer::{Move, move_between};
+pub use storage::{CloudStorage, Kept, StorageChoice, StoredData, StoredKind, storage_lines};
+pub use transfer::{End, Link, Move, move_between};

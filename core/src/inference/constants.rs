@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-const TABLE: &str = include_str!("../../data/inference_constants.csv");
+/// The shipped table: name, value, unit, source.
+pub const TABLE: &str = include_str!("../../data/inference_constants.csv");
 
 /// What an engine adds to the kernels' times, and the limits it sets itself. Sources stand in the table.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -16,7 +16,7 @@ use super::{EngineConstants, IterationParts, ServingLayout};
 /// A model on a GPU and its links, ready for the hot path: no allocation from here on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServingModel<'a> {
-    arch: &'a Architecture,
+    pub(crate) arch: &'a Architecture,
     pub(crate) sizes: Sizes,
     pub(crate) formats: Formats,
     device: Device,

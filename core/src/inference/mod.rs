@@ -9,6 +9,7 @@ mod report;
 mod search;
 mod steady;
 
+pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{EngineConstants, Residuals};
 pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};

@@ -23,6 +23,7 @@ const MOST_TOKENS: f64 = 1e7;
 /// both or neither given; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
 /// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
@@ -125,6 +126,7 @@ pub(super) fn answer(
     let output = requests * load.output_tokens;
     let total = requests * (load.input_tokens + load.output_tokens);
     let mut warnings = target.warnings.clone();
+    warnings.extend(model.arch.notes.iter().cloned());
     if !state.memory.fits {
         warnings.push(Warning::new(
             "does_not_fit",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::quantity::{Interval, Warning};
 
@@ -66,6 +67,9 @@ pub struct ServingPointRequest {
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// Latency, throughput and memory of one operating point.
@@ -208,6 +212,9 @@ pub struct ServingSearchRequest {
     /// Largest replica to look at, GPUs; two scale-up domains if not given.
     #[serde(default)]
     pub max_replica_gpus: Option<u32>,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// What a serving search found.

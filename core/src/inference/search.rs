@@ -26,6 +26,7 @@ const HALVINGS: u32 = 7;
 /// With the path of the field: unknown names, `shape` and `gpu` both or neither given, an unsupported model or precision,
 /// lengths or targets that are not positive numbers.
 pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Result<ServingSearch, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;

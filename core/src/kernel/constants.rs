@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::Error;
 
-const TABLE: &str = include_str!("../../data/kernel_constants.csv");
+/// The table itself: generation, name, value, unit, kind, source.
+pub const TABLE: &str = include_str!("../../data/kernel_constants.csv");
 const FIELD: &str = "kernel_constants.csv";
 
 /// Chips that share kernels, and with them their efficiencies.

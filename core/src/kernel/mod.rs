@@ -26,6 +26,7 @@ mod gemm;
 mod moe;
 
 pub use attention::AttentionShape;
+pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Family, KernelConstants, MatrixConstants};
 pub use moe::ExpertShape;
 

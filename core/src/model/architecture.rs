@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantity::Warning;
+
 /// Architecture of a decoder-only transformer.
 ///
 /// Every estimator works from these numbers; a preset's name or a Hugging Face `config.json` is only another way to
@@ -35,9 +37,16 @@ pub struct Architecture {
     /// Learned position embeddings of this many positions; 0 for rotary, ALiBi or none.
     #[serde(default)]
     pub learned_positions: u32,
-    /// Biases in linear layers (GPT-2 style) .
+    /// Biases in all linear layers of the stack and in its normalisations (GPT-2 style).
     #[serde(default)]
     pub biases: bool,
+    /// Further parameters that are not matrices of a layer, and normalisations other than two a layer and one behind the
+    /// last.
+    #[serde(default)]
+    pub small_parameters: Vec<SmallParameter>,
+    /// Width of the embeddings where it differs from `hidden`, projected to and from it (OPT-350m); 0 where it does not.
+    #[serde(default)]
+    pub embedding_width: u32,
     /// Multi-head latent attention, if used; `kv_heads` is then ignored.
     #[serde(default)]
     pub mla: Option<LatentAttention>,
@@ -59,6 +68,48 @@ pub struct Architecture {
     /// Published active parameters per token, where a source states them.
     #[serde(default)]
     pub published_active_parameters: Option<f64>,
+    /// What was left out or passed over when this was read; every answer about the model repeats them as warnings.
+    #[serde(default)]
+    pub notes: Vec<Warning>,
+}
+
+/// Parameters beside the matrices of a layer: a thousandth of a model at most, counted so that totals are exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum SmallParameter {
+    /// Biases of the query, key and value projections (Qwen2, GLM-4.5).
+    QkvBiases,
+    /// A bias of the attention's output projection.
+    AttentionOutputBias,
+    /// Biases of the feed-forward matrices, those of experts included.
+    FfnBiases,
+    /// A bias of the output projection, one for each entry of the vocabulary.
+    OutputBias,
+    /// A bias for each routed expert in the router, added to its scores (gpt-oss) or for balance only (DeepSeek-V3, arXiv
+    /// 2412.19437, section 2.1.2).
+    RouterBiases,
+    /// A gate from the residual stream to one number that scales the shared experts (Qwen2-MoE).
+    SharedExpertGate,
+    /// A learned logit for each query head that joins the softmax (gpt-oss).
+    AttentionSinks,
+    /// Queries and keys are normalised head by head with scales that heads share: two vectors as wide as a head.
+    QkNorm,
+    /// Queries and keys are normalised with scales of their own for each head: as wide as all heads.
+    QkNormAllHeads,
+    /// Normalisations have a bias beside their scale (LayerNorm), though linear layers have none.
+    NormBiases,
+    /// Normalisations have neither scale nor bias (OLMo 1).
+    NormsWithoutScale,
+    /// Four normalisations a layer: before and after both halves (Gemma 2).
+    SandwichNorms,
+    /// One normalisation a layer: attention and feed-forward layer read the same input (GPT-J, Cohere).
+    SharedNorm,
+    /// A normalisation behind the input embedding (BLOOM).
+    EmbeddingNorm,
+    /// No normalisation behind the last layer (OPT-350m).
+    NoFinalNorm,
 }
 
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1).

@@ -6,7 +6,7 @@ mod params;
 mod precision;
 mod reference;
 
-pub use architecture::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow};
+pub use architecture::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow, SmallParameter};
 pub use hugging_face::from_hugging_face;
 pub use precision::Precision;
 pub use reference::ModelRef;

@@ -1,12 +1,21 @@
 //! Parameters, FLOP and KV cache of an architecture, counted from its shape.
 //!
-//! Counts leave out what is far below a thousandth: normalisation of queries and keys, attention sinks, gates of shared
-//! experts.
+//! Totals count every parameter, vectors included ([`SmallParameter`]), so that they equal those of released weights.
 
-use super::Architecture;
+use super::{Architecture, SmallParameter};
 use crate::error::{Error, check_range};
 
 impl Architecture {
+    /// Whether the architecture lists `kind` among its small parameters.
+    pub fn has(&self, kind: SmallParameter) -> bool {
+        self.small_parameters.contains(&kind)
+    }
+
+    /// Width of the embeddings: [`Architecture::embedding_width`], or that of the residual stream.
+    pub fn width_of_embeddings(&self) -> f64 {
+        f64::from(if self.embedding_width == 0 { self.hidden } else { self.embedding_width })
+    }
+
     /// Width of all query heads together.
     pub fn query_width(&self) -> f64 {
         f64::from(self.heads) * f64::from(self.head_dim)
@@ -27,7 +36,7 @@ impl Architecture {
         self.layers.saturating_sub(self.moe_layers())
     }
 
-    /// Parameters of the attention of one layer: query, key, value and output projections, with biases if any.
+    /// Parameters of the attention of one layer: query, key, value and output projections, with biases and sinks if any.
     ///
     /// Latent attention (arXiv 2405.04434, section 2.1): down- and up-projection of the query if compressed, joint
     /// down-projection of keys and values with the shared rotary key, up-projections, output.
@@ -49,8 +58,13 @@ impl Architecture {
             return query + down + up + heads * v * hidden;
         }
         let weights = hidden * (2.0 * self.query_width() + 2.0 * self.kv_width());
-        let biases = if self.biases { self.query_width() + 2.0 * self.kv_width() + hidden } else { 0.0 };
-        weights + biases
+        let counted = |present: bool, count: f64| if present { count } else { 0.0 };
+        let qkv = self.biases || self.has(SmallParameter::QkvBiases);
+        let output = self.biases || self.has(SmallParameter::AttentionOutputBias);
+        weights
+            + counted(qkv, self.query_width() + 2.0 * self.kv_width())
+            + counted(output, hidden)
+            + counted(self.has(SmallParameter::AttentionSinks), heads)
     }
 
     /// Parameters of one dense feed-forward layer.
@@ -63,56 +77,90 @@ impl Architecture {
         self.moe.map_or(0.0, |moe| self.ffn_parameters(moe.expert_ffn))
     }
 
-    /// Parameters of a layer's shared experts together; 0 without any.
+    /// Parameters of a layer's shared experts together, with their gate if any; 0 without any.
     pub fn shared_expert_parameters(&self) -> f64 {
+        let gate = if self.has(SmallParameter::SharedExpertGate) { f64::from(self.hidden) } else { 0.0 };
         match self.moe {
-            Some(moe) if moe.shared_ffn > 0 => self.ffn_parameters(moe.shared_ffn),
+            Some(moe) if moe.shared_ffn > 0 => self.ffn_parameters(moe.shared_ffn) + gate,
             _ => 0.0,
         }
     }
 
-    /// Parameters of one layer's router; 0 without a mixture of experts.
+    /// Parameters of one layer's router, with a bias for each expert if any; 0 without a mixture of experts.
     pub fn router_parameters(&self) -> f64 {
-        self.moe.map_or(0.0, |moe| f64::from(self.hidden) * f64::from(moe.experts))
+        let bias = if self.has(SmallParameter::RouterBiases) { 1.0 } else { 0.0 };
+        self.moe.map_or(0.0, |moe| (f64::from(self.hidden) + bias) * f64::from(moe.experts))
     }
 
-    /// Parameters of one layer's two normalisations.
+    /// Parameters of one layer's normalisations: two as wide as the residual stream unless
+    /// [`Architecture::small_parameters`] says otherwise, those of queries and keys, and those of compressed queries,
+    /// keys and values (arXiv 2405.04434, appendix B: RMSNorm behind the compressed vectors).
     pub fn norm_parameters(&self) -> f64 {
-        let scales = 2.0 * f64::from(self.hidden);
-        if self.biases { 2.0 * scales } else { scales }
+        let norms = if self.has(SmallParameter::SandwichNorms) {
+            4.0
+        } else if self.has(SmallParameter::SharedNorm) {
+            1.0
+        } else {
+            2.0
+        };
+        let compressed = self.mla.map_or(0.0, |mla| f64::from(mla.q_lora_rank) + f64::from(mla.kv_lora_rank));
+        let of_heads = if self.has(SmallParameter::QkNorm) {
+            2.0 * f64::from(self.head_dim)
+        } else if self.has(SmallParameter::QkNormAllHeads) {
+            self.query_width() + self.kv_width()
+        } else {
+            0.0
+        };
+        norms * self.one_norm_parameters() + compressed + of_heads
     }
 
-    /// Parameters of the input embedding, learned positions included.
+    /// Parameters of the normalisations outside of the layers: behind the last, and behind the embedding if there is one.
+    pub fn outer_norm_parameters(&self) -> f64 {
+        let last = if self.has(SmallParameter::NoFinalNorm) { 0.0 } else { 1.0 };
+        let first = if self.has(SmallParameter::EmbeddingNorm) { 1.0 } else { 0.0 };
+        (first + last) * self.one_norm_parameters()
+    }
+
+    /// Parameters of the input embedding: learned positions and the projection to the model's width included.
     pub fn embedding_parameters(&self) -> f64 {
-        (f64::from(self.vocab) + f64::from(self.learned_positions)) * f64::from(self.hidden)
+        f64::from(self.vocab) * self.width_of_embeddings()
+            + f64::from(self.learned_positions) * f64::from(self.hidden)
+            + self.embedding_projection()
     }
 
-    /// Parameters of the output projection that are stored beside the input embedding: 0 if the two are tied.
+    /// Parameters of the output projection that are stored beside the input embedding, its bias and the projection to the
+    /// embeddings' width included; 0 if the two are tied and there is neither.
     pub fn output_parameters(&self) -> f64 {
-        if self.tied_embeddings { 0.0 } else { f64::from(self.vocab) * f64::from(self.hidden) }
+        let bias = if self.has(SmallParameter::OutputBias) { f64::from(self.vocab) } else { 0.0 };
+        let matrix =
+            if self.tied_embeddings { 0.0 } else { f64::from(self.vocab) * self.width_of_embeddings() };
+        matrix + self.embedding_projection() + bias
     }
 
     /// Parameters of all multi-token-prediction layers (DeepSeek-V3, arXiv 2412.19437, section 2.2): each one layer of
-    /// the main stack's last kind plus the projection of two hidden states to one; embedding and output are shared with
-    /// the main model. Published totals leave them out.
+    /// the main stack's last kind, the projection of two hidden states to one, their normalisations and a last one;
+    /// embedding and output are shared with the main model. Published totals leave them out.
     pub fn mtp_parameters(&self) -> f64 {
         let hidden = f64::from(self.hidden);
         let ffn =
             if self.moe.is_some() { self.moe_layer_ffn_parameters() } else { self.dense_ffn_parameters() };
         f64::from(self.mtp_layers)
-            * (self.attention_parameters() + self.norm_parameters() + ffn + 2.0 * hidden * hidden)
+            * (self.attention_parameters()
+                + self.norm_parameters()
+                + ffn
+                + 2.0 * hidden * hidden
+                + 3.0 * self.one_norm_parameters())
     }
 
     /// Parameters of the model, embeddings included, multi-token-prediction layers ([`Self::mtp_parameters`]) not:
     /// as model cards count.
     pub fn parameters(&self) -> f64 {
-        let final_norm = 0.5 * self.norm_parameters();
         f64::from(self.layers) * (self.attention_parameters() + self.norm_parameters())
             + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
             + f64::from(self.moe_layers()) * self.moe_layer_ffn_parameters()
             + self.embedding_parameters()
             + self.output_parameters()
-            + final_norm
+            + self.outer_norm_parameters()
     }
 
     /// Parameters that one token uses: [`Self::parameters`] without the routed experts it does not visit.
@@ -125,11 +173,12 @@ impl Architecture {
     }
 
     /// Multiply-accumulates of one token's forward pass through weights: active parameters of every matrix it is
-    /// multiplied with. The input embedding is a look-up and does not count, the output projection does (tied or not);
-    /// multi-token-prediction layers count with their own use of the output projection.
+    /// multiplied with, biases beside them (a ten-thousandth at most) included. The input embedding is a look-up and does
+    /// not count, the output projection does (tied or not); multi-token-prediction layers count with their own use of the
+    /// output projection.
     pub fn matrix_parameters_per_token(&self) -> f64 {
         let hidden = f64::from(self.hidden);
-        let head = f64::from(self.vocab) * hidden;
+        let head = f64::from(self.vocab) * self.width_of_embeddings() + 2.0 * self.embedding_projection();
         let moe_ffn = match self.moe {
             Some(moe) => {
                 f64::from(moe.top_k) * self.expert_parameters()
@@ -217,6 +266,7 @@ impl Architecture {
         range("heads", self.heads, 1, 10_000)?;
         range("head_dim", self.head_dim, 1, 65_536)?;
         range("vocab", self.vocab, 2, 100_000_000)?;
+        range("embedding_width", self.embedding_width, 0, 1_000_000)?;
         range("learned_positions", self.learned_positions, 0, 1_000_000_000)?;
         range("mtp_layers", self.mtp_layers, 0, 100)?;
         // Width 0 says that no layer is dense.
@@ -245,6 +295,7 @@ impl Architecture {
                 }
             }
         }
+        self.check_small_parameters(&at("small_parameters"))?;
         if let Some(sliding) = self.sliding_window {
             range("sliding_window.window", sliding.window, 1, u32::MAX)?;
             range("sliding_window.full_layers", sliding.full_layers, 0, self.layers)?;
@@ -268,11 +319,48 @@ impl Architecture {
         Ok(())
     }
 
+    /// No kind stands twice, and none contradicts another.
+    fn check_small_parameters(&self, field: &str) -> Result<(), Error> {
+        use SmallParameter as P;
+        let conflict = |message: String| Error::Conflict { field: field.to_owned(), message };
+        let twice = |(at, kind): &(usize, &P)| self.small_parameters.iter().take(*at).any(|k| k == *kind);
+        if let Some((_, kind)) = self.small_parameters.iter().enumerate().find(twice) {
+            return Err(conflict(format!("{kind:?} stands twice")));
+        }
+        let exclusive = [
+            (P::QkNorm, P::QkNormAllHeads),
+            (P::SandwichNorms, P::SharedNorm),
+            (P::NormBiases, P::NormsWithoutScale),
+        ];
+        match exclusive.into_iter().find(|(a, b)| self.has(*a) && self.has(*b)) {
+            None => Ok(()),
+            Some((a, b)) => Err(conflict(format!("{a:?} and {b:?} exclude each other"))),
+        }
+    }
+
     fn ffn_parameters(&self, width: u32) -> f64 {
         let (hidden, width) = (f64::from(self.hidden), f64::from(width));
         let matrices = if self.gated { 3.0 } else { 2.0 };
-        let biases = if self.biases { (matrices - 1.0) * width + hidden } else { 0.0 };
+        let has_biases = self.biases || self.has(SmallParameter::FfnBiases);
+        let biases = if has_biases { (matrices - 1.0) * width + hidden } else { 0.0 };
         matrices * hidden * width + biases
+    }
+
+    /// One normalisation as wide as the residual stream.
+    fn one_norm_parameters(&self) -> f64 {
+        let hidden = f64::from(self.hidden);
+        if self.has(SmallParameter::NormsWithoutScale) {
+            0.0
+        } else if self.biases || self.has(SmallParameter::NormBiases) {
+            2.0 * hidden
+        } else {
+            hidden
+        }
+    }
+
+    /// The matrix between embeddings and a wider model; 0 where both are equally wide.
+    fn embedding_projection(&self) -> f64 {
+        if self.embedding_width == 0 { 0.0 } else { f64::from(self.embedding_width) * f64::from(self.hidden) }
     }
 
     fn moe_layer_ffn_parameters(&self) -> f64 {

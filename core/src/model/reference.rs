@@ -31,7 +31,7 @@ pub enum ModelRef {
 #[allow(dead_code)]
 enum Description {
     /// The architecture's own fields.
-    Architecture(Architecture),
+    Architecture(Box<Architecture>),
     /// A Hugging Face config.
     HuggingFace(std::collections::BTreeMap<String, Value>),
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::catalog::{ScaleUpKind, Topology};
 
+pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
 pub use engine::{
     ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, CollectiveOp, Group, Topology, collective_time};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Overlay};
 use crate::error::{Error, check_range};
 
 /// One collective on whole nodes, or on the same number of GPUs of each node.
@@ -28,6 +28,9 @@ pub struct CollectiveRequest {
     /// GPUs of each node that take part: all of the shape's, or with `gpu` the usual 8 (4 on rack-scale parts), if not given.
     #[serde(default)]
     pub gpus_per_node: Option<u32>,
+    /// The user's own data laid over the catalogue for this call.
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
 }
 
 /// Time and bandwidth of one collective.
@@ -81,6 +84,7 @@ pub struct CollectivePoint {
 /// outside 1 to 100,000, `gpus_per_node` more than the node has, fewer than two GPUs in all, or
 /// several nodes (or racks) without an RDMA network of known rate between them.
 pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<CollectiveAnswer, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let bytes = check_range("bytes", request.bytes, 1.0, 1e15)?;
     check_range("nodes", f64::from(request.nodes), 1.0, 1e5)?;
     let (topology, used, no_fabric, assumed) = links(catalog, request)?;
@@ -223,6 +227,7 @@ mod tests {
                 gpu: None,
                 nodes: 1,
                 gpus_per_node: None,
+                overlay: None,
             };
             assert!(collective(catalog, &request).unwrap().seconds > 0.0, "{}", shape.name);
             request.nodes = 2;

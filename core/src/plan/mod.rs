@@ -1,6 +1,8 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod keep;
+mod provenance;
 mod report;
 mod resolve;
 mod scenario;
@@ -11,7 +13,7 @@ mod warnings;
 
 pub use built_in::{built_in, built_in_named};
 pub use report::{
-    FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
+    FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };
 pub use scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 
@@ -25,33 +27,37 @@ use crate::error::Error;
 /// Anything in the scenario that is unknown, contradictory or absurd, with the field's path. That nothing fits or meets a
 /// target is an answer.
 pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
-    let overlaid;
-    let catalog = match &scenario.overlay {
-        None => catalog,
-        Some(overlay) => {
-            overlaid = catalog.overlaid(overlay).map_err(|error| error.within("overlay"))?;
-            &overlaid
-        }
-    };
+    let catalog = &*catalog.with_overlay(scenario.overlay.as_ref())?;
     resolve::check(catalog, scenario)?;
-    let training = scenario
-        .training
-        .as_ref()
-        .map(|job| train::options(catalog, job, &scenario.pricing).map_err(|error| error.within("training")));
+    let pricing = &scenario.pricing.with_regions(catalog)?;
+    let training = scenario.training.as_ref().map(|job| {
+        let stored = keep::Stored::of(catalog, scenario, pricing, job)?;
+        train::options(catalog, job, &stored, pricing).map_err(|error| error.within("training"))
+    });
     let training = training.transpose()?;
     let serving = scenario
         .serving
         .as_ref()
-        .map(|job| serve::options(catalog, job, &scenario.pricing).map_err(|error| error.within("serving")));
+        .map(|job| serve::options(catalog, job, pricing).map_err(|error| error.within("serving")));
     let serving = serving.transpose()?;
     let mut warnings = Vec::new();
-    let splits = splits::splits(catalog, scenario, training.as_ref(), serving.as_ref(), &mut warnings)?;
+    let splits =
+        splits::splits(catalog, scenario, pricing, training.as_ref(), serving.as_ref(), &mut warnings)?;
     warnings::about(scenario, training.as_ref(), serving.as_ref(), &mut warnings);
     warnings::about_question(catalog, scenario, &mut warnings);
-    let sources = warnings::sources(catalog, training.as_ref(), serving.as_ref(), &splits)?;
-    let mut plan =
-        Plan { scenario: scenario.clone(), training, serving, splits, warnings: Vec::new(), sources };
-    warnings::stale(scenario, &plan, &mut warnings)?;
+    warnings.extend(pricing.unused_own_rates(catalog));
+    let mut plan = Plan {
+        scenario: scenario.clone(),
+        training,
+        serving,
+        splits,
+        warnings: Vec::new(),
+        sources: Vec::new(),
+    };
+    let today = resolve::today(scenario)?;
+    provenance::complete(catalog, scenario, &mut plan, today)?;
+    warnings.extend(provenance::about_age(&plan, today));
+    warnings.extend(provenance::about_weakness(catalog, scenario, &plan)?);
     plan.warnings = warnings;
     Ok(plan)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
 use crate::catalog::{Provider, Source};
-use crate::cost::{Cost, CostLine, TermCost};
+use crate::cost::{Cost, CostLine, Link, StoredData, TermCost};
 use crate::inference::{FrontierPoint, ServingPoint};
 use crate::quantity::{Interval, Warning};
 use crate::training::{GoodputLosses, TrainingStep};
@@ -78,6 +78,8 @@ pub struct TrainingOption {
     pub meets_deadline: bool,
     /// Cost by line at the chosen term; none where no price is known.
     pub cost: Option<Cost>,
+    /// Where checkpoints and data set are kept, and how fast they are there; empty for a GPU that no cloud rents.
+    pub storage: Vec<StoredData>,
     /// Compute cost of the run at every term that has a price.
     pub terms: Vec<TermCost>,
     /// What the reader should know about this option.
@@ -130,6 +132,12 @@ pub struct ServingOption {
     pub usd_per_million_output_tokens: Option<f64>,
     /// USD per thousand requests. None without a price.
     pub usd_per_thousand_requests: Option<f64>,
+    /// `usd_per_million_input_tokens` in the currency of `pricing.currency`; none where that is USD, or without a price.
+    pub per_million_input_tokens_in_currency: Option<f64>,
+    /// `usd_per_million_output_tokens` in that currency.
+    pub per_million_output_tokens_in_currency: Option<f64>,
+    /// `usd_per_thousand_requests` in that currency.
+    pub per_thousand_requests_in_currency: Option<f64>,
     /// Best throughput per GPU for each interactivity on this shape.
     pub frontier: Vec<FrontierPoint>,
     /// What the reader should know about this option.
@@ -170,23 +178,82 @@ pub struct Split {
     pub transfer_usd: f64,
     /// Bytes moved, decimal GB.
     pub transfer_gb: f64,
-    /// Hours that the move takes; 0 within one cloud.
+    /// Hours that the move takes at the rate of its slowest link; 0 within one cloud.
     pub transfer_hours: f64,
+    /// Region that the data leave, where it is known.
+    pub transfer_from: Option<String>,
+    /// Region that they reach, where it is known.
+    pub transfer_to: Option<String>,
+    /// Links that they pass, those with a known rate; empty within one cloud.
+    pub transfer_links: Vec<Link>,
+    /// Name of the slowest of them.
+    pub transfer_slowest_link: Option<String>,
     /// The transfer, line by line.
     pub transfer_lines: Vec<CostLine>,
+    /// Charges of the transfer that exist, whose price is not known and which no total holds, in words.
+    pub transfer_unpriced: Vec<String>,
+    /// What the reader should know about the transfer: what was taken where the scenario does not say.
+    pub transfer_warnings: Vec<Warning>,
     /// Training, transfer, and the months of serving that the scenario counts, USD.
     pub total_usd: f64,
+    /// `training_usd` in the currency of `pricing.currency`; none where that is USD.
+    pub training_in_currency: Option<f64>,
+    /// `serving_usd_per_month` in that currency.
+    pub serving_per_month_in_currency: Option<f64>,
+    /// `transfer_usd` in that currency.
+    pub transfer_in_currency: Option<f64>,
+    /// `total_usd` in that currency.
+    pub total_in_currency: Option<f64>,
     /// Whether this is what the scenario asks for.
     pub chosen: bool,
 }
 
-/// A source with the figures of the plan that rest on it.
+/// A figure of the plan with the source that it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct FigureSource {
-    /// What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 (payg)`…
+    /// What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 in all-commercial, pay-as-you-go`…
     pub figure: String,
+    /// What kind of figure it is.
+    pub kind: FigureKind,
     /// The source.
     pub source: Source,
+    /// Days from the date of the source to the scenario's day; negative where it is dated after that day. None where
+    /// either is not known.
+    pub age_days: Option<i64>,
+    /// Whether it is known to be older than 90 days on the scenario's day: matters for prices above all.
+    pub old: bool,
+}
+
+/// Kind of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum FigureKind {
+    /// The model's architecture.
+    Model,
+    /// A GPU's rates, memory and links.
+    Gpu,
+    /// A shape's GPUs, network and host.
+    Shape,
+    /// A network between nodes.
+    Fabric,
+    /// What was assumed of the links of a bare GPU.
+    Topology,
+    /// The largest cluster that was published of a shape.
+    Limit,
+    /// A price of compute.
+    Price,
+    /// A price of storage.
+    Storage,
+    /// A region: its egress zone and country.
+    Region,
+    /// A tariff for moving data.
+    Transfer,
+    /// How often things break, and how fast they go on.
+    Reliability,
+    /// Constants of the estimators, with the program that fits them and its data.
+    Constants,
 }

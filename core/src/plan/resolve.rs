@@ -1,7 +1,7 @@
 //! From the words of a scenario to numbers: what is missing or contradictory is refused here.
 
 use super::scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
-use crate::catalog::{Catalog, Provider, Shape};
+use crate::catalog::{Catalog, Day, Provider, Shape};
 use crate::error::{Error, check_range};
 use crate::quantity::DAY;
 use crate::training::MOST_GPUS;
@@ -14,8 +14,16 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
             expected: "a scenario trains, serves, or both: give training or serving".to_owned(),
         });
     }
+    today(scenario)?;
     scenario.pricing.check(catalog)?;
     scenario.transfer.check(catalog)?;
+    scenario.storage.check(catalog)?;
+    // Where one cloud is meant to do both, nothing has to move.
+    let moves =
+        |(train, serve): (&TrainingJob, &ServingJob)| train.cloud.is_none() || train.cloud != serve.cloud;
+    if scenario.training.as_ref().zip(scenario.serving.as_ref()).is_some_and(moves) {
+        scenario.transfer.check_regions(catalog, &scenario.pricing.with_regions(catalog)?)?;
+    }
     if let Some(job) = &scenario.training {
         check_training(catalog, job).map_err(|error| error.within("training"))?;
     }
@@ -23,6 +31,14 @@ pub fn check(catalog: &Catalog, scenario: &Scenario) -> Result<(), Error> {
         check_serving(catalog, job).map_err(|error| error.within("serving"))?;
     }
     Ok(())
+}
+
+/// The scenario's day, if it names one.
+///
+/// # Errors
+/// `WrongType` for what is no whole date.
+pub fn today(scenario: &Scenario) -> Result<Option<Day>, Error> {
+    scenario.today.as_ref().map(|text| Day::read("today", text)).transpose()
 }
 
 fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Overlay, Provider};
-use crate::cost::{Pricing, TransferChoice};
+use crate::cost::{Pricing, StorageChoice, TransferChoice};
 use crate::inference::LatencyTargets;
 use crate::model::{ModelRef, Precision};
 use crate::training::{Layout, Reliability, Software, Task};
@@ -34,6 +34,9 @@ pub struct Scenario {
     /// What moves between the clouds when one trains and the other serves.
     #[serde(default)]
     pub transfer: TransferChoice,
+    /// Where data set and checkpoints are kept.
+    #[serde(default)]
+    pub storage: StorageChoice,
     /// How to pay.
     #[serde(default)]
     pub pricing: Pricing,

@@ -46,6 +46,8 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             precision: job.precision,
             kv_precision: job.kv_precision,
             max_replica_gpus: None,
+            // The catalogue has the scenario's on it.
+            overlay: None,
         };
         let found = match search_serving(catalog, &request) {
             Ok(found) => found,
@@ -150,6 +152,7 @@ impl Sizing<'_> {
             request_rate: Some(self.peak / f64::from(least.replicas)),
             precision: self.request.precision,
             kv_precision: self.request.kv_precision,
+            overlay: None,
         };
         Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
     }
@@ -190,7 +193,7 @@ impl Whole<'_> {
             if fleet.spare_replicas > 0 {
                 lines.push(compute_line(CostItem::SpareCompute, &name, &rate, gpu_hours * spare));
             }
-            Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
+            Cost::of(lines, &pricing.currency)
         });
         let requests = mean * pricing.hours_per_month * HOUR;
         // A request takes its prefill, and its share of the decode iterations.
@@ -199,6 +202,10 @@ impl Whole<'_> {
         let prefill_share = prefill / (prefill + decode);
         let usd = cost.as_ref().map(|cost| cost.total_usd);
         let per_million = |share: f64, tokens: f64| usd.map(|usd| usd * share / (requests * tokens) * 1e6);
+        let input = per_million(prefill_share, job.input_tokens);
+        let output = per_million(1.0 - prefill_share, job.output_tokens);
+        let thousand = usd.map(|usd| usd / requests * 1e3);
+        let converted = |usd: Option<f64>| usd.and_then(|usd| pricing.currency.converted(usd));
         ServingOption {
             provider: shape.map(|s| s.provider),
             replicas: fleet.replicas,
@@ -208,9 +215,12 @@ impl Whole<'_> {
             terms: shape
                 .map(|s| terms(catalog, s, pricing, f64::from(fleet.gpus), gpu_hours))
                 .unwrap_or_default(),
-            usd_per_million_input_tokens: per_million(prefill_share, job.input_tokens),
-            usd_per_million_output_tokens: per_million(1.0 - prefill_share, job.output_tokens),
-            usd_per_thousand_requests: usd.map(|usd| usd / requests * 1e3),
+            usd_per_million_input_tokens: input,
+            usd_per_million_output_tokens: output,
+            usd_per_thousand_requests: thousand,
+            per_million_input_tokens_in_currency: converted(input),
+            per_million_output_tokens_in_currency: converted(output),
+            per_thousand_requests_in_currency: converted(thousand),
             frontier: found.frontier,
             warnings,
             cost,

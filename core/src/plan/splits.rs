@@ -3,10 +3,10 @@
 use super::report::{Plan, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan};
 use super::resolve::PROVIDERS;
 use super::scenario::Scenario;
-use crate::catalog::{Catalog, Provider};
-use crate::cost::{Move, move_between};
+use crate::catalog::{Catalog, Provider, Term};
+use crate::cost::{End, Link, Move, Pricing, StoredKind, TermCost, move_between};
 use crate::error::Error;
-use crate::quantity::Warning;
+use crate::quantity::{GB, Warning};
 use crate::training::CHECKPOINT_BYTES_PER_PARAMETER;
 
 /// Bytes of a released weight: 16 bits, whatever it is served in.
@@ -16,6 +16,7 @@ const RELEASED_BYTES: f64 = 2.0;
 pub fn splits(
     catalog: &Catalog,
     scenario: &Scenario,
+    pricing: &Pricing,
     training: Option<&TrainingPlan>,
     serving: Option<&ServingPlan>,
     warnings: &mut Vec<Warning>,
@@ -44,27 +45,88 @@ pub fn splits(
             else {
                 continue;
             };
-            let moved = if train_on == serve_on {
-                Move { gb: 0.0, hours: 0.0, lines: Vec::new(), unpriced: Vec::new() }
-            } else {
-                let choice = &scenario.transfer;
-                let bytes = RELEASED_BYTES * parameters * f64::from(choice.weight_releases)
-                    + CHECKPOINT_BYTES_PER_PARAMETER * trained * f64::from(choice.checkpoints);
-                move_between(catalog, train_on, bytes, choice)
-            };
-            for what in &moved.unpriced {
-                let text = format!("the price of {what} is not known and not in the totals");
-                let unpriced = Warning::new("price_missing", "transfer", text);
-                if !warnings.contains(&unpriced) {
-                    warnings.push(unpriced);
+            let moved = match (train, serve) {
+                (Some(train), Some(serve)) if train_on != serve_on => {
+                    let choice = &scenario.transfer;
+                    let bytes = RELEASED_BYTES * parameters * f64::from(choice.weight_releases)
+                        + CHECKPOINT_BYTES_PER_PARAMETER * trained * f64::from(choice.checkpoints);
+                    let from = source(catalog, pricing, train_on, train);
+                    let (to, about) = destination(catalog, scenario, pricing, (serve_on, serve), bytes);
+                    let mut moved = move_between(catalog, &from, &to, bytes, choice, pricing.hours_per_month);
+                    moved.warnings.extend(about);
+                    moved
                 }
-            }
+                _ => Move::default(),
+            };
             out.push(split(scenario, train, serve, moved));
         }
     }
     out.sort_by(|a, b| a.total_usd.total_cmp(&b.total_usd));
     mark_chosen(scenario, &mut out);
+    for split in out.iter().filter(|split| split.chosen) {
+        warnings.extend(split.transfer_unpriced.iter().map(|what| {
+            let text = format!("the price of {what} is not known and not in the totals");
+            Warning::new("price_missing", "transfer", text)
+        }));
+        warnings.extend(split.transfer_warnings.iter().cloned());
+    }
     Ok(out)
+}
+
+/// The end of a move where the data come from: the training nodes, and the tier of their checkpoints if one is named.
+fn source(catalog: &Catalog, pricing: &Pricing, provider: Provider, train: &TrainingOption) -> End {
+    let read = train.storage.iter().find(|data| data.kind == StoredKind::Checkpoints);
+    let storage = read.and_then(|data| {
+        Some(Link { name: format!("reading from {}", data.tier), gbit_per_s: data.gb_per_s? * 8.0 })
+    });
+    End {
+        provider,
+        region: region(catalog, pricing, provider, &train.terms),
+        links: storage.into_iter().chain(front_end(catalog, &train.shape, train.nodes)).collect(),
+    }
+}
+
+/// The end of a move where the data arrive: the serving nodes, and the tier for checkpoints of their cloud if one is named.
+fn destination(
+    catalog: &Catalog,
+    scenario: &Scenario,
+    pricing: &Pricing,
+    (provider, serve): (Provider, &ServingOption),
+    bytes: f64,
+) -> (End, Option<Warning>) {
+    let mut links: Vec<Link> = front_end(catalog, &serve.shape, serve.nodes).into_iter().collect();
+    let mut about = None;
+    if let Some(tier) = &scenario.storage.of(provider).checkpoints {
+        let kept = scenario.storage.kept(catalog, (provider, pricing.region_of(provider)), bytes / GB, 0.0);
+        let text = match kept.map(|kept| kept.into_iter().find(|data| data.kind == StoredKind::Checkpoints)) {
+            Ok(Some(data)) => {
+                links.extend(data.gb_per_s().map(|rate| Link {
+                    name: format!("writing to {}", data.tier.name),
+                    gbit_per_s: rate * 8.0,
+                }));
+                format!("{:.1} TiB take what arrives; keeping it is not in the totals", data.provisioned_tib)
+            }
+            Ok(None) => String::new(),
+            Err(error) => format!("it is not counted as a link: {error}"),
+        };
+        about = Some(Warning::new("transfer_storage", tier, text)).filter(|about| !about.message.is_empty());
+    }
+    (End { provider, region: region(catalog, pricing, provider, &serve.terms), links }, about)
+}
+
+/// The front-end networks of so many nodes; none where they are not known.
+fn front_end(catalog: &Catalog, shape: &str, nodes: u32) -> Option<Link> {
+    let gbit = catalog.shape("shape", shape).ok()?.frontend_gbit_per_s?;
+    Some(Link { name: format!("front-end networks of {nodes} {shape}"), gbit_per_s: f64::from(nodes) * gbit })
+}
+
+/// The region of a cloud: the one that was asked for, else the one of the price. None where a price holds in many of them,
+/// as OCI's do.
+fn region(catalog: &Catalog, pricing: &Pricing, provider: Provider, terms: &[TermCost]) -> Option<String> {
+    let of = |term| terms.iter().find(|cost| cost.term == term);
+    let priced = of(pricing.term).or_else(|| of(Term::Payg)).map(|cost| cost.region.as_str());
+    let one = priced.filter(|name| provider == Provider::Azure && catalog.knows_region(provider, name));
+    pricing.region_of(provider).or(one).map(str::to_owned)
 }
 
 /// None of no plan is nothing to do; none of a plan's options is a split that cannot be made.
@@ -88,6 +150,8 @@ fn split(
     // From 0: the empty sum of floats is −0.
     let transfer_usd = moved.lines.iter().map(|line| line.usd).fold(0.0, |a, b| a + b);
     let months = scenario.serving.as_ref().map_or(0.0, |job| job.months);
+    let total_usd = training_usd + transfer_usd + serving_usd_per_month * months;
+    let currency = &scenario.pricing.currency;
     Split {
         train_on: train.and_then(|o| o.provider),
         training_shape: train.map(|o| o.shape.clone()),
@@ -98,8 +162,18 @@ fn split(
         transfer_usd,
         transfer_gb: moved.gb,
         transfer_hours: moved.hours,
+        transfer_from: moved.from_region,
+        transfer_to: moved.to_region,
+        transfer_links: moved.links,
+        transfer_slowest_link: moved.slowest_link,
         transfer_lines: moved.lines,
-        total_usd: training_usd + transfer_usd + serving_usd_per_month * months,
+        transfer_unpriced: moved.unpriced,
+        transfer_warnings: moved.warnings,
+        total_usd,
+        training_in_currency: currency.converted(training_usd),
+        serving_per_month_in_currency: currency.converted(serving_usd_per_month),
+        transfer_in_currency: currency.converted(transfer_usd),
+        total_in_currency: currency.converted(total_usd),
         chosen: false,
     }
 }

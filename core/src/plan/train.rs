@@ -1,19 +1,21 @@
 //! Ways to train: for each shape the cheapest number of GPUs that keeps the deadline, or the number asked for.
 
+use super::keep::{self, Stored};
 use super::report::{Refusal, TrainingOption, TrainingPlan};
 use super::resolve::{candidates, global_batch};
 use super::scenario::TrainingJob;
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Gpu, Shape};
 use crate::cost::{
-    Cost, CostItem, Pricing, Rate, chosen_rate, compute_line, object_storage, term_warnings, terms,
+    Cost, CostItem, Kept, Pricing, Rate, chosen_rate, compute_line, storage_lines, term_warnings, terms,
 };
 use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::training::{
-    GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within, step,
+    CheckpointLink, GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within,
+    step,
 };
 
 /// A cloud's place to train, or a bare GPU.
@@ -34,7 +36,12 @@ struct Run {
 }
 
 /// Ways to train, cheapest first.
-pub fn options(catalog: &Catalog, job: &TrainingJob, pricing: &Pricing) -> Result<TrainingPlan, Error> {
+pub fn options(
+    catalog: &Catalog,
+    job: &TrainingJob,
+    stored: &Stored<'_>,
+    pricing: &Pricing,
+) -> Result<TrainingPlan, Error> {
     let model = catalog.resolve_model("model", &job.model)?;
     let batch = global_batch(job)?;
     let steps = (job.tokens / (f64::from(batch) * f64::from(job.sequence_length))).ceil();
@@ -49,7 +56,8 @@ pub fn options(catalog: &Catalog, job: &TrainingJob, pricing: &Pricing) -> Resul
     for place in places(catalog, job)? {
         let name = place.shape.map_or(&place.gpu.name, |shape| &shape.name).clone();
         let provider = place.shape.map(|shape| shape.provider);
-        let whole = Whole { catalog, job, pricing, model: &model, batch, steps, place: &place };
+        let kept = provider.map_or(&[][..], |cloud| stored.on(cloud));
+        let whole = Whole { catalog, job, pricing, model: &model, batch, steps, place: &place, kept };
         match whole.run() {
             Ok(run) => plan.options.push(whole.option(name, run)),
             // What is wrong with the question is wrong on every shape; what a shape lacks refuses the shape.
@@ -124,6 +132,7 @@ struct Whole<'a> {
     batch: u32,
     steps: f64,
     place: &'a Place<'a>,
+    kept: &'a [Kept<'a>],
 }
 
 impl Whole<'_> {
@@ -189,15 +198,17 @@ impl Whole<'_> {
         Some(Run { step, goodput, losses, days })
     }
 
+    /// The links that checkpoints pass from so many GPUs to storage.
+    fn links(&self, gpus: u32) -> Vec<CheckpointLink> {
+        let nodes = f64::from(gpus.div_ceil(self.place.topology.gpus_per_node));
+        keep::links(self.catalog, &self.job.reliability, self.place.shape, self.kept, nodes)
+    }
+
     /// Share of the wall clock that trains on so many GPUs; none where they are interrupted faster than the job recovers.
     fn goodput(&self, gpus: u32) -> Option<(f64, GoodputLosses)> {
-        let nodes = f64::from(gpus.div_ceil(self.place.topology.gpus_per_node));
-        let reliability = &self.job.reliability;
-        let frontend = self.place.shape.and_then(|shape| shape.frontend_gbit_per_s);
-        let rate =
-            reliability.checkpoint_gb_per_s_per_node.or(frontend.map(|gbit| gbit / 8.0)).unwrap_or(5.0);
+        let links = self.links(gpus);
         let trained = self.model.parameters() * self.job.task.trained_share();
-        reliability.goodput(trained, f64::from(gpus), nodes, rate)
+        self.job.reliability.goodput(trained, f64::from(gpus), &links)
     }
 
     /// The run that keeps the deadline with the fewest GPU-hours paid for, spare nodes included: at one price of a
@@ -288,12 +299,15 @@ impl Whole<'_> {
                 format!("{gpus} GPUs fill {:.1} racks of {domain}", f64::from(gpus) / f64::from(domain));
             warnings.push(Warning::new("partial_rack", &shape, text));
         }
+        let links = self.links(gpus);
+        warnings.extend(keep::assumed(&links, &shape));
         let rate = self.rate(&mut warnings, &shape);
         if let Some(rate) = &rate {
             warnings.extend(term_warnings(rate, paid_gpus, hours, &shape));
         }
         let cost =
-            rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &run.losses));
+            rate.map(|rate| self.cost(&rate, &shape, trained_hours, spare_hours, run.days, &mut warnings));
+        let storage = keep::report(place.shape, self.kept, &links, f64::from(nodes));
         let ratio = |end: f64| run.days * end / run.step.step_seconds;
         TrainingOption {
             provider: place.shape.map(|s| s.provider),
@@ -311,6 +325,7 @@ impl Whole<'_> {
             gpu_hours: trained_hours + spare_hours,
             meets_deadline: job.deadline_days.is_none_or(|deadline| run.days <= deadline),
             cost,
+            storage,
             terms: place
                 .shape
                 .map(|s| terms(catalog, s, pricing, paid_gpus, trained_hours + spare_hours))
@@ -332,21 +347,16 @@ impl Whole<'_> {
         hours: f64,
         spare_hours: f64,
         days: f64,
-        losses: &GoodputLosses,
+        warnings: &mut Vec<Warning>,
     ) -> Cost {
         let mut lines = vec![compute_line(CostItem::Compute, shape, rate, hours)];
         if spare_hours > 0.0 {
             lines.push(compute_line(CostItem::SpareCompute, shape, rate, spare_hours));
         }
-        // Tokens are kept as 32-bit numbers.
-        let dataset_gb = self.job.dataset_tb.map_or(self.job.tokens * 4.0 / 1e9, |tb| tb * 1e3);
-        let gb = dataset_gb + losses.checkpoint_gb * f64::from(self.job.reliability.checkpoints_kept);
         let months = days * 24.0 / self.pricing.hours_per_month;
-        let storage = self
-            .place
-            .shape
-            .and_then(|s| object_storage(self.catalog, s.provider, gb, months, self.pricing.hours_per_month));
+        let (storage, about) = storage_lines(self.catalog, self.kept, months, self.pricing.hours_per_month);
         lines.extend(storage);
-        Cost { total_usd: lines.iter().map(|line| line.usd).sum(), lines }
+        warnings.extend(about);
+        Cost::of(lines, &self.pricing.currency)
     }
 }

@@ -6,10 +6,10 @@ use super::job::Job;
 use super::layer::Volume;
 use super::layout::Layout;
 use super::report::{
-    Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
+    Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
     TrainingStepRequest,
 };
-use super::search::search;
+use super::search::{Wanted, search_for};
 use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
@@ -22,6 +22,7 @@ use crate::quantity::{Interval, Warning};
 /// An unknown model, shape or GPU; a layout that does not divide; a precision the GPU has no units for; a group that
 /// needs a network which the shape does not have.
 pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result<TrainingStep, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
     let job = Job::new(
@@ -43,6 +44,7 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// # Errors
 /// As [`training_step`]; "nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
+    let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
     let job = Job::new(
@@ -54,7 +56,19 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         request.task,
     )?
     .with_software(request.software)?;
-    let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
+    if request.schedules.is_empty() {
+        return Err(Error::MissingField {
+            field: "schedules".to_owned(),
+            expected: "at least one of one_forward_one_backward, zero_bubble and dual_pipe".to_owned(),
+        });
+    }
+    let wanted = Wanted {
+        best: request.best as usize,
+        seconds: f64::INFINITY,
+        front: true,
+        schedules: &request.schedules,
+    };
+    let found = search_for(&job, request.gpus, request.global_batch, &wanted)?;
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));
@@ -65,6 +79,15 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         considered: found.considered,
         fitting: found.fitting,
         nearest: found.nearest.as_ref().map(report).transpose()?,
+        front: found
+            .front
+            .iter()
+            .map(|layout| {
+                let TrainingStep { layout, step_seconds, memory, bound_by, .. } =
+                    step(&job, layout, request.gpus)?;
+                Ok(LayoutPoint { layout, step_seconds, memory_gib: memory.total_gib, bound_by })
+            })
+            .collect::<Result<_, Error>>()?,
     })
 }
 
@@ -132,7 +155,7 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
-        warnings: job.unmeasured.iter().cloned().collect(),
+        warnings: job.unmeasured.iter().chain(&job.architecture.notes).cloned().collect(),
         traffic,
     }
 }

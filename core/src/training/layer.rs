@@ -6,7 +6,7 @@ use super::layout::{Recompute, Task};
 use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::software::{AttentionKernel, attention_seconds};
 use crate::kernel::AttentionShape;
-use crate::model::Precision;
+use crate::model::{Precision, SmallParameter};
 use crate::network::{
     Algorithm, CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, collective_time,
     expert_all_to_all_time,
@@ -380,6 +380,13 @@ impl<'a> Rank<'a> {
         block.forward.kernels += 2.0;
         block.backward.kernels += 2.0;
 
+        if model.has(SmallParameter::QkNorm) || model.has(SmallParameter::QkNormAllHeads) {
+            let bytes = self.rows * (heads + kv_heads) * qk_dim * 2.0 * HALF;
+            block.forward.memory += self.elementwise(bytes);
+            block.backward.memory += self.elementwise(2.0 * bytes);
+            block.forward.kernels += 2.0;
+            block.backward.kernels += 2.0;
+        }
         self.attention(&mut block, heads, kv_heads, qk_dim, v_dim)?;
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
@@ -403,10 +410,7 @@ impl<'a> Rank<'a> {
 
     /// Bytes of the probabilities that unfused attention keeps for its backward pass.
     fn scores_bytes(&self, heads: f64) -> f64 {
-        if self.job.attention != AttentionKernel::Unfused {
-            return 0.0;
-        }
-        self.rows * self.job.sequence * heads * HALF
+        if self.job.keeps_scores() { self.rows * self.job.sequence * heads * HALF } else { 0.0 }
     }
 
     fn attention(&self, block: &mut Block, heads: f64, kv_heads: f64, qk_dim: f64, v_dim: f64) -> Option<()> {

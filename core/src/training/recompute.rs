@@ -33,11 +33,11 @@ pub struct RecomputeParts {
 
 impl RecomputeParts {
     /// What `selective` means where no parts are given: the cheap and large ones, which are norms, activation functions
-    /// and the projections of latent attention; and attention's core where its scores are written to memory.
-    pub fn usual(unfused_attention: bool) -> Self {
+    /// and the projections of latent attention; and attention's core where it keeps its scores.
+    pub fn usual(keeps_scores: bool) -> Self {
         Self {
             norms: true,
-            core_attention: unfused_attention,
+            core_attention: keeps_scores,
             latent_projections: true,
             activations: true,
             expert_activations: true,

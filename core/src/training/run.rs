@@ -20,9 +20,10 @@ pub struct Reliability {
     /// Rate at which one node writes checkpoints, GB/s; the front-end network of its shape if not given, and where that
     /// is not known 5 (40 Gb/s).
     pub checkpoint_gb_per_s_per_node: Option<f64>,
-    /// Rate at which the storage takes them from all nodes together, GB/s. Default 2,000: what Llama 3's storage
-    /// sustained, arXiv 2407.21783, section 3.3.1.
-    pub checkpoint_gb_per_s_total: f64,
+    /// Rate at which the storage takes them from all nodes together, GB/s; that of the storage tier that the scenario
+    /// names if not given, and without such a tier 2,000: what Llama 3's storage sustained, arXiv 2407.21783, section
+    /// 3.3.1.
+    pub checkpoint_gb_per_s_total: Option<f64>,
     /// Share of the nodes kept spare and paid for.
     pub spare_share: f64,
     /// Checkpoints kept in storage.
@@ -35,7 +36,7 @@ impl Default for Reliability {
             gpu_hours_per_interruption: 50_677.0,
             restart_seconds: 660.0,
             checkpoint_gb_per_s_per_node: None,
-            checkpoint_gb_per_s_total: 2000.0,
+            checkpoint_gb_per_s_total: None,
             spare_share: 0.0,
             checkpoints_kept: 3,
         }
@@ -51,6 +52,10 @@ pub struct GoodputLosses {
     pub checkpoint_gb: f64,
     /// Seconds to write one.
     pub checkpoint_seconds: f64,
+    /// Rate at which all nodes together write one, GB/s: that of the slowest link on the way.
+    pub checkpoint_gb_per_s: f64,
+    /// The slowest link.
+    pub checkpoint_bound: CheckpointBound,
     /// Seconds between two, by Young's rule.
     pub checkpoint_interval_seconds: f64,
     /// Hours between interruptions of the whole job.
@@ -62,6 +67,44 @@ pub struct GoodputLosses {
     /// Share lost to restarting.
     pub restart_share: f64,
 }
+
+/// What may bound the rate at which checkpoints are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointBound {
+    /// The storage tier at its provisioned capacity.
+    StorageTier,
+    /// The rate of all nodes together that the scenario gives.
+    TotalGiven,
+    /// Storage as fast as Llama 3's, because no tier with a known throughput is named.
+    AssumedStorage,
+    /// The front-end networks of the nodes.
+    NodeNic,
+    /// The rate of a node that the scenario gives.
+    NodeGiven,
+    /// The assumed rate of nodes whose front-end network is not known.
+    AssumedNode,
+    /// What a virtual machine exchanges with its remote disks.
+    VmDisks,
+}
+
+/// A link that checkpoints pass on their way to storage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CheckpointLink {
+    /// Which one.
+    pub bound: CheckpointBound,
+    /// Its rate for all nodes together, GB/s.
+    pub gb_per_s: f64,
+}
+
+/// Rate of storage where no tier with a known throughput is named, GB/s: sustained by Llama 3's storage, arXiv
+/// 2407.21783, section 3.3.1.
+const ASSUMED_STORAGE_GB_PER_S: f64 = 2000.0;
+
+/// Rate of a node whose front-end network is not known, GB/s: 40 Gb/s, assumed.
+const ASSUMED_NODE_GB_PER_S: f64 = 5.0;
 
 /// Bytes of a checkpoint: 16-bit weights, 32-bit master weights and two moments for every trained parameter.
 pub const CHECKPOINT_BYTES_PER_PARAMETER: f64 = 14.0;
@@ -77,7 +120,9 @@ impl Reliability {
     pub fn check(&self) -> Result<(), Error> {
         check_range("reliability.gpu_hours_per_interruption", self.gpu_hours_per_interruption, 1.0, 1e12)?;
         check_range("reliability.restart_seconds", self.restart_seconds, 0.0, 1e6)?;
-        check_range("reliability.checkpoint_gb_per_s_total", self.checkpoint_gb_per_s_total, 1e-3, 1e6)?;
+        if let Some(rate) = self.checkpoint_gb_per_s_total {
+            check_range("reliability.checkpoint_gb_per_s_total", rate, 1e-3, 1e6)?;
+        }
         if let Some(rate) = self.checkpoint_gb_per_s_per_node {
             check_range("reliability.checkpoint_gb_per_s_per_node", rate, 1e-3, 1e4)?;
         }
@@ -86,21 +131,49 @@ impl Reliability {
         Ok(())
     }
 
-    /// Share of wall-clock time that trains, and where the rest goes; `parameters` are the trained ones.
+    /// The links that checkpoints of `nodes` nodes pass: storage, then the nodes' own. `tier_gb_per_s` is the rate of the
+    /// named storage tier, `nic_gb_per_s` that of a node's front-end network, where they are known.
+    pub fn checkpoint_links(
+        &self,
+        nodes: f64,
+        nic_gb_per_s: Option<f64>,
+        tier_gb_per_s: Option<f64>,
+    ) -> Vec<CheckpointLink> {
+        use CheckpointBound as Bound;
+        let node = match (self.checkpoint_gb_per_s_per_node, nic_gb_per_s) {
+            (Some(given), _) => (Bound::NodeGiven, given),
+            (None, Some(nic)) => (Bound::NodeNic, nic),
+            (None, None) => (Bound::AssumedNode, ASSUMED_NODE_GB_PER_S),
+        };
+        let storage = [
+            tier_gb_per_s.map(|rate| (Bound::StorageTier, rate)),
+            self.checkpoint_gb_per_s_total.map(|rate| (Bound::TotalGiven, rate)),
+        ];
+        let known: Vec<(Bound, f64)> = storage.into_iter().flatten().collect();
+        let assumed = known.is_empty().then_some((Bound::AssumedStorage, ASSUMED_STORAGE_GB_PER_S));
+        known
+            .into_iter()
+            .chain(assumed)
+            .chain([(node.0, nodes * node.1)])
+            .map(|(bound, gb_per_s)| CheckpointLink { bound, gb_per_s })
+            .collect()
+    }
+
+    /// Share of wall-clock time that trains, and where the rest goes; `parameters` are the trained ones. A checkpoint is
+    /// written at the rate of the slowest of `links`.
     ///
     /// Checkpoints every τ = √(2 δ M) seconds (Young 1974, doi 10.1145/361147.361115), δ the seconds to write one and M
     /// the seconds between interruptions of the job; each interruption loses half an interval and the restart. None if
-    /// interruptions come faster than the job recovers.
+    /// interruptions come faster than the job recovers, or if there are no links.
     pub fn goodput(
         &self,
         parameters: f64,
         gpus: f64,
-        nodes: f64,
-        node_gb_per_s: f64,
+        links: &[CheckpointLink],
     ) -> Option<(f64, GoodputLosses)> {
+        let slowest = links.iter().min_by(|a, b| a.gb_per_s.total_cmp(&b.gb_per_s))?;
         let bytes = parameters * CHECKPOINT_BYTES_PER_PARAMETER;
-        let rate = (nodes * node_gb_per_s).min(self.checkpoint_gb_per_s_total) * GB;
-        let write = bytes / rate;
+        let write = bytes / (slowest.gb_per_s * GB);
         let uptime = self.gpu_hours_per_interruption / gpus * HOUR;
         let interval = (2.0 * write * uptime).sqrt();
         let checkpoint_share = write / (interval + write);
@@ -115,6 +188,8 @@ impl Reliability {
             GoodputLosses {
                 checkpoint_gb: bytes / GB,
                 checkpoint_seconds: write,
+                checkpoint_gb_per_s: slowest.gb_per_s,
+                checkpoint_bound: slowest.bound,
                 checkpoint_interval_seconds: interval,
                 mean_hours_between_interruptions: uptime / HOUR,
                 checkpoint_share,

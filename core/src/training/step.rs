@@ -9,7 +9,6 @@ use super::offload::{Offload, beyond};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
-use super::software::AttentionKernel;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +62,6 @@ impl Cut {
         let pipeline = Pipeline { stages: pp, virtual_stages: vp, micro_batches, schedule: layout.schedule };
         let expert_ways = f64::from(layout.ep) * f64::from(layout.expert_ways());
         let expert_shards = (shards * f64::from(layout.tp) / expert_ways).max(1.0);
-        let unfused = job.attention == AttentionKernel::Unfused;
         Self {
             layer: LayerCut {
                 tp: layout.tp,
@@ -85,7 +83,9 @@ impl Cut {
             expert_ways,
             recompute: layout.recompute,
             recompute_layers: layout.recompute_layers.map_or(f64::INFINITY, f64::from),
-            recompute_parts: layout.recompute_parts.unwrap_or_else(|| RecomputeParts::usual(unfused)),
+            recompute_parts: layout
+                .recompute_parts
+                .unwrap_or_else(|| RecomputeParts::usual(job.keeps_scores())),
             offload: layout.offload,
             gpus: f64::from(layout.tp) * pp * ranks,
         }
