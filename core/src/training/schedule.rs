@@ -67,3 +67,40 @@ impl Pipeline {
         held.clamp(0.0, micro_batches)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: StageTime = StageTime { forward: 1.0, backward: 2.0, weight_gradient: 1.0 };
+
+    fn pipeline(stages: f64, virtual_stages: f64, schedule: PipelineSchedule) -> Pipeline {
+        Pipeline { stages, virtual_stages, micro_batches: 64.0, schedule }
+    }
+
+    /// Table 2 of arXiv 2412.19437 with F = 1, B = 2 and W = 1, F&B their sum.
+    #[test]
+    fn bubbles_are_those_of_deepseek_v3() {
+        let bubble = |schedule| pipeline(8.0, 1.0, schedule).bubble_seconds(&TIME);
+        assert_eq!(bubble(PipelineSchedule::OneForwardOneBackward), 7.0 * 3.0);
+        assert_eq!(bubble(PipelineSchedule::ZeroBubble), 7.0 * (1.0 + 2.0 - 2.0));
+        assert_eq!(bubble(PipelineSchedule::DualPipe), 3.0 * (3.0 + 2.0 - 3.0));
+        let interleaved = pipeline(8.0, 4.0, PipelineSchedule::OneForwardOneBackward);
+        assert_eq!(interleaved.bubble_seconds(&TIME), 7.0 * 3.0 / 4.0);
+        assert_eq!(pipeline(1.0, 1.0, PipelineSchedule::ZeroBubble).bubble_seconds(&TIME), 0.0);
+    }
+
+    #[test]
+    fn ranks_hold_what_their_warm_up_passes_leave() {
+        use PipelineSchedule::{DualPipe, OneForwardOneBackward, ZeroBubble};
+        let held = |v, schedule, behind| pipeline(8.0, v, schedule).in_flight(behind);
+        assert_eq!([held(1.0, OneForwardOneBackward, 0.0), held(1.0, OneForwardOneBackward, 7.0)], [8.0, 1.0]);
+        // p(1 + (p − 1)/(pv)) on the first rank (arXiv 2205.05198); (v − 1)p + 1 chunks of 1/v on the last.
+        assert_eq!(held(4.0, OneForwardOneBackward, 0.0), 8.0 * (1.0 + 7.0 / 32.0));
+        assert_eq!(held(4.0, OneForwardOneBackward, 7.0), 25.0 / 4.0);
+        assert_eq!([held(1.0, ZeroBubble, 0.0), held(1.0, ZeroBubble, 7.0)], [8.0, 8.0]);
+        assert_eq!([held(1.0, DualPipe, 0.0), held(1.0, DualPipe, 7.0)], [9.0, 9.0]);
+        let few = Pipeline { micro_batches: 3.0, ..pipeline(8.0, 4.0, OneForwardOneBackward) };
+        assert_eq!(few.in_flight(0.0), 3.0);
+    }
+}
