@@ -51,7 +51,9 @@ fn korthikanti_table_5() {
     let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
     assert!(mean < 0.09 && worst < 0.13, "mean {mean}, worst {worst}");
     for pair in rows.chunks(2) {
-        let [(full, full_measured), (selective, selective_measured)] = pair else { panic!("full, then selective") };
+        let [(full, full_measured), (selective, selective_measured)] = pair else {
+            panic!("full, then selective")
+        };
         let ratio = (full / selective) / (full_measured / selective_measured);
         assert!((ratio - 1.0).abs() < 0.05, "full over selective is off by {ratio}");
     }
@@ -83,7 +85,9 @@ fn published_layouts_fill_the_gpu_and_fit() {
     let mut seen = 0;
     for line in table.lines() {
         let id = line.need("id").unwrap();
-        let full = ["405b-gb200x256-fp8-pretrain", "llama-3-70b-gb200x64-fp8-pretrain"].iter().any(|end| id.ends_with(end));
+        let full = ["405b-gb200x256-fp8-pretrain", "llama-3-70b-gb200x64-fp8-pretrain"]
+            .iter()
+            .any(|end| id.ends_with(end));
         if !full {
             continue;
         }

@@ -94,7 +94,10 @@ mod tests {
     fn ranks_hold_what_their_warm_up_passes_leave() {
         use PipelineSchedule::{DualPipe, OneForwardOneBackward, ZeroBubble};
         let held = |v, schedule, behind| pipeline(8.0, v, schedule).in_flight(behind);
-        assert_eq!([held(1.0, OneForwardOneBackward, 0.0), held(1.0, OneForwardOneBackward, 7.0)], [8.0, 1.0]);
+        assert_eq!(
+            [held(1.0, OneForwardOneBackward, 0.0), held(1.0, OneForwardOneBackward, 7.0)],
+            [8.0, 1.0]
+        );
         // p(1 + (p − 1)/(pv)) on the first rank (arXiv 2205.05198); (v − 1)p + 1 chunks of 1/v on the last.
         assert_eq!(held(4.0, OneForwardOneBackward, 0.0), 8.0 * (1.0 + 7.0 / 32.0));
         assert_eq!(held(4.0, OneForwardOneBackward, 7.0), 25.0 / 4.0);

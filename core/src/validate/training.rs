@@ -238,6 +238,7 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
             Some("fused") => Some(AttentionKernel::Fused),
             Some("fused_fp8") => Some(AttentionKernel::FusedFp8),
             Some("flash2") => Some(AttentionKernel::Flash2),
+            Some("flash_triton") => Some(AttentionKernel::FlashTriton),
             Some("unfused") => Some(AttentionKernel::Unfused),
             Some(other) => return Err(refused("attention", &format!("{other} is not known"))),
         },
