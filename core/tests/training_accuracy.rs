@@ -49,13 +49,13 @@ fn korthikanti_table_5() {
     let errors: Vec<f64> = rows.iter().map(|(p, m)| (p / m - 1.0).abs()).collect();
     let mean = errors.iter().sum::<f64>() / 8.0;
     let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
-    assert!(mean < 0.09 && worst < 0.13, "mean {mean}, worst {worst}");
+    assert!(mean < 0.0365 && worst < 0.089, "mean {mean}, worst {worst}");
     for pair in rows.chunks(2) {
         let [(full, full_measured), (selective, selective_measured)] = pair else {
             panic!("full, then selective")
         };
         let ratio = (full / selective) / (full_measured / selective_measured);
-        assert!((ratio - 1.0).abs() < 0.05, "full over selective is off by {ratio}");
+        assert!((ratio - 1.0).abs() < 0.06, "full over selective is off by {ratio}");
     }
 }
 
