@@ -192,7 +192,6 @@ pub struct StepParts {
     /// Optimiser.
     pub optimizer_seconds: f64,
     /// Copies to and from the host's memory that outlast the passes over them.
-    #[serde(default)]
     pub offload_seconds: f64,
     /// Launches, host work and waiting for the slowest rank.
     pub overhead_seconds: f64,
@@ -218,7 +217,6 @@ pub struct TrainingMemory {
     /// All of it.
     pub total_gib: f64,
     /// Beside it, in the host's memory for this GPU: what is offloaded.
-    #[serde(default)]
     pub host_gib: f64,
     /// What the GPU has.
     pub available_gib: f64,
