@@ -16,17 +16,21 @@ use rackrate::training::TrainingConstants;
 use rackrate::validate::{Table, training::Case, weighted_mean, weighted_quantile};
 
 /// Name, first estimate, smallest and largest value, unit, and what the first estimate rests on.
-const PRIORS: [(&str, f64, f64, f64, &str, &str); 15] = [
+const PRIORS: [(&str, f64, f64, f64, &str, &str); 19] = [
     ("tensor_exposed", 0.5, 0.05, 1.0, "share", "half of a collective under the halves of a product"),
     ("expert_exposed", 0.8, 0.05, 1.0, "share", "exchange waits for the router"),
+    ("expert_overlapped", 0.3, 0.02, 1.0, "share", "copy kernels take multiprocessors"),
     ("pipeline_exposed", 0.3, 0.0, 1.0, "share", "sends run beside the next micro-batch"),
     ("data_window", 0.8, 0.1, 1.0, "share", "buckets follow the passes closely"),
     ("contention", 0.15, 0.0, 0.6, "share", "copy kernels take about a sixth of the multiprocessors"),
     ("kernel_gap_seconds", 1.5e-6, 2e-7, 1e-5, "s", "launch to launch on a busy stream"),
+    ("captured_gap_seconds", 1e-6, 2e-7, 5e-6, "s", "kernel to kernel inside a graph"),
+    ("launch_seconds", 1e-5, 2e-6, 5e-5, "s", "a launch through framework and driver"),
     ("routing_seconds", 1e-4, 1e-6, 2e-3, "s", "a device-to-host round trip with a few small kernels"),
     ("step_overhead_seconds", 0.01, 1e-4, 0.1, "s", "data, logging, optimiser launches"),
     ("straggler_per_doubling", 0.005, 0.0, 0.03, "share", "a few per cent over a thousand nodes"),
     ("cast_bytes", 4.0, 1.0, 12.0, "B", "read 16 bits, write 8 bits in two layouts"),
+    ("eager_passes", 3.0, 1.0, 6.0, "ratio", "a norm of six operations, an activation of two, casts between"),
     ("sustained_ampere", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_hopper", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_blackwell", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),

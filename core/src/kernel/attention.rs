@@ -62,14 +62,24 @@ impl Device {
 
     /// Seconds of the backward pass of [`Device::attention_prefill`].
     pub fn attention_backward(&self, shape: &AttentionShape) -> f64 {
+        self.backward(shape, 1.0)
+    }
+
+    fn backward(&self, shape: &AttentionShape, gain: f64) -> f64 {
         // Five products instead of two (arXiv 2205.14135, section 3.1), and Q, K, V, their gradients, the result and its
         // gradient through memory: about three times as much.
-        let compute = 2.5 * self.attention_compute(shape) / self.constants().attention_backward_rate;
+        let compute = 2.5 * self.attention_compute(shape) / (gain * self.constants().attention_backward_rate);
         let elements = shape.batch
             * (shape.queries * shape.heads + shape.keys * shape.kv_heads)
             * (shape.qk_dim + shape.v_dim);
         let memory = 3.0 * 2.0 * elements / (self.constants().memory_share * self.memory_bytes_per_s);
         self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
+    }
+
+    /// Seconds of the backward pass of [`Device::attention_prefill_fp8`]: its products gain as those of the forward pass do.
+    pub fn attention_backward_fp8(&self, shape: &AttentionShape) -> f64 {
+        let gain = if self.peak.fp8 > 0.0 { self.constants().attention_fp8_gain } else { 1.0 };
+        self.backward(shape, gain)
     }
 
     /// Seconds of rotary embedding on the queries and new keys and of writing keys and values to a cache, in one kernel.

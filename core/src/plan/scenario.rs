@@ -6,7 +6,7 @@ use crate::catalog::{Overlay, Provider};
 use crate::cost::{Pricing, StorageChoice, TransferChoice};
 use crate::inference::LatencyTargets;
 use crate::model::{ModelRef, Precision};
-use crate::training::{Layout, Reliability, Task};
+use crate::training::{Layout, Reliability, Software, Task};
 
 /// A whole question: training, serving, or both.
 ///
@@ -70,6 +70,9 @@ pub struct TrainingJob {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// What the training software does about kernels and launches.
+    #[serde(default)]
+    pub software: Software,
     /// Days until it must be done, failures and pauses included; the number of GPUs that keeps it with the fewest
     /// GPU-hours is sought. Either this or `gpus`.
     #[serde(default)]

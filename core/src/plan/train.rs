@@ -91,7 +91,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
             // A missing format, network or size of one shape; another may have it.
-            Error::Unsupported { field, .. } if field == "precision" => Self::Shape(error.to_string()),
+            Error::Unsupported { field, .. } if field == "precision" || field == "software.attention" => {
+                Self::Shape(error.to_string())
+            }
             Error::Conflict { field, .. } if field == "layout" => Self::Shape(error.to_string()),
             _ => Self::Question(error),
         }
@@ -144,7 +146,8 @@ impl Whole<'_> {
             job.sequence_length,
             job.precision,
             job.task,
-        )?;
+        )?
+        .with_software(job.software)?;
         match (job.gpus, job.deadline_days) {
             (Some(gpus), _) => self.on(&work, gpus),
             (None, Some(days)) => self.within(&work, days),

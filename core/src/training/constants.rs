@@ -16,6 +16,9 @@ pub struct TrainingConstants {
     pub tensor_exposed: f64,
     /// Share of expert exchange that is waited for.
     pub expert_exposed: f64,
+    /// Share of expert exchange that costs time although it runs under another micro-batch's computation: its copy kernels
+    /// take multiprocessors, its dependencies cut the micro-batch into chunks.
+    pub expert_overlapped: f64,
     /// Share of pipeline sends that is waited for.
     pub pipeline_exposed: f64,
     /// Share of the passes under which gradient and weight exchange can hide.
@@ -25,6 +28,10 @@ pub struct TrainingConstants {
     pub contention: f64,
     /// Seconds between two kernels of a layer.
     pub kernel_gap_seconds: f64,
+    /// Seconds between two kernels of a captured layer.
+    pub captured_gap_seconds: f64,
+    /// Host seconds of a launch of one expert's kernel: framework and driver.
+    pub launch_seconds: f64,
     /// Seconds that routing adds to each pass through a layer with experts: counts to the host, permutation tables, small
     /// kernels that nothing hides.
     pub routing_seconds: f64,
@@ -34,6 +41,8 @@ pub struct TrainingConstants {
     pub straggler_per_doubling: f64,
     /// Bytes per element and linear layer that casting to 8 or 4 bits moves, forward and backward each.
     pub cast_bytes: f64,
+    /// Times that unfused elementwise work passes memory, against fused.
+    pub eager_passes: f64,
     /// Memory that the driver, the framework and the communication library hold, bytes.
     pub context_bytes: f64,
     /// Allocator slack: share of the activations.
@@ -72,14 +81,18 @@ impl TrainingConstants {
         Ok(Self {
             tensor_exposed: value("tensor_exposed")?,
             expert_exposed: value("expert_exposed")?,
+            expert_overlapped: value("expert_overlapped")?,
             pipeline_exposed: value("pipeline_exposed")?,
             data_window: value("data_window")?,
             contention: value("contention")?,
             kernel_gap_seconds: value("kernel_gap_seconds")?,
+            captured_gap_seconds: value("captured_gap_seconds")?,
+            launch_seconds: value("launch_seconds")?,
             routing_seconds: value("routing_seconds")?,
             step_overhead_seconds: value("step_overhead_seconds")?,
             straggler_per_doubling: value("straggler_per_doubling")?,
             cast_bytes: value("cast_bytes")?,
+            eager_passes: value("eager_passes")?,
             context_bytes: value("context_bytes")?,
             fragmentation: value("fragmentation")?,
             sustained: [
@@ -99,14 +112,18 @@ impl TrainingConstants {
         vec![
             ("tensor_exposed", &mut self.tensor_exposed),
             ("expert_exposed", &mut self.expert_exposed),
+            ("expert_overlapped", &mut self.expert_overlapped),
             ("pipeline_exposed", &mut self.pipeline_exposed),
             ("data_window", &mut self.data_window),
             ("contention", &mut self.contention),
             ("kernel_gap_seconds", &mut self.kernel_gap_seconds),
+            ("captured_gap_seconds", &mut self.captured_gap_seconds),
+            ("launch_seconds", &mut self.launch_seconds),
             ("routing_seconds", &mut self.routing_seconds),
             ("step_overhead_seconds", &mut self.step_overhead_seconds),
             ("straggler_per_doubling", &mut self.straggler_per_doubling),
             ("cast_bytes", &mut self.cast_bytes),
+            ("eager_passes", &mut self.eager_passes),
             ("context_bytes", &mut self.context_bytes),
             ("fragmentation", &mut self.fragmentation),
             ("sustained_ampere", ampere),

@@ -2,10 +2,12 @@
 
 use super::constants::TrainingConstants;
 use super::layout::Task;
+use super::offload::HOST_LINK_SHARE;
+use super::software::{AttentionKernel, Software};
 use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::{Error, check_range};
 use crate::kernel::Device;
-use crate::model::{Architecture, Precision};
+use crate::model::{Architecture, Precision, SmallParameter};
 use crate::network::Topology;
 use crate::quantity::{GIB, Interval, Warning};
 use crate::residuals::{interval, measurements};
@@ -25,6 +27,8 @@ pub struct Job {
     pub memory_bytes: f64,
     /// The links.
     pub topology: Topology,
+    /// What copies to and from the host's memory reach each way, bytes per second.
+    pub host_bytes_per_s: f64,
     /// Tokens in a sequence.
     pub sequence: f64,
     /// Number format of the matrix products.
@@ -33,10 +37,16 @@ pub struct Job {
     pub task: Task,
     /// Dense peak of the precision, FLOP/s.
     pub peak: f64,
+    /// What the software does.
+    pub software: Software,
+    /// The attention kernel in use.
+    pub attention: AttentionKernel,
     /// Generation of the GPU.
     pub generation: GpuArchitecture,
     /// Share of the kernels' speed that a step sustains.
     pub sustained: f64,
+    /// What a lower power limit leaves of it.
+    pub power: f64,
     /// Fitted constants.
     pub constants: TrainingConstants,
     /// How far a step time may lie off, as ratios.
@@ -99,6 +109,7 @@ impl Job {
         }
         let constants = *TrainingConstants::embedded()?;
         let device = Device::new(gpu)?;
+        let attention = usual_attention(&architecture);
         let sequence = f64::from(sequence_length);
         let mut sizes = Sizes::of(&architecture, sequence);
         sizes.model_flop_per_token = model_flop_per_token(&architecture, sequence, task);
@@ -111,11 +122,15 @@ impl Job {
             gpu: gpu.name.clone(),
             memory_bytes: gpu.memory_gib * GIB,
             topology,
+            host_bytes_per_s: gpu.host_gb_per_s() * 1e9 * HOST_LINK_SHARE,
             sequence,
             precision,
             task,
+            software: Software::default(),
+            attention,
             generation: gpu.architecture,
-            sustained: constants.sustained(gpu.architecture),
+            sustained: constants.sustained(gpu.architecture) * power_share(gpu),
+            power: power_share(gpu),
             constants,
             architecture,
         })
@@ -124,15 +139,53 @@ impl Job {
     /// The same job under other constants: for fitting.
     #[must_use]
     pub fn with_constants(mut self, constants: &TrainingConstants) -> Self {
-        self.sustained = constants.sustained(self.generation);
+        self.sustained = constants.sustained(self.generation) * self.power;
         self.constants = *constants;
         self
+    }
+
+    /// The same job under other software.
+    ///
+    /// # Errors
+    /// `Unsupported` for a kernel that the GPU does not have.
+    pub fn with_software(mut self, software: Software) -> Result<Self, Error> {
+        software.check(&self)?;
+        self.software = software;
+        self.attention = software.attention.unwrap_or_else(|| usual_attention(&self.architecture));
+        Ok(self)
+    }
+
+    /// Whether attention keeps a probability for each score until its backward pass. Models with sinks do not, whatever their
+    /// kernel: published steps of gpt-oss-120b with four sequences of 4,096 in a micro-batch ran on GPUs of 180 GiB, where
+    /// those of its layers are 288 GiB.
+    pub fn keeps_scores(&self) -> bool {
+        self.attention == AttentionKernel::Unfused && !self.architecture.has(SmallParameter::AttentionSinks)
     }
 
     /// Whether matrix products run in 8 or 4 bits, so that operands are cast.
     pub fn casts(&self) -> bool {
         !matches!(self.precision, Precision::Bf16 | Precision::Fp16)
     }
+}
+
+/// The kernel that training runs where nobody says: fused, but for models with attention sinks ([`Software::attention`]).
+fn usual_attention(model: &Architecture) -> AttentionKernel {
+    if model.has(SmallParameter::AttentionSinks) { AttentionKernel::Unfused } else { AttentionKernel::Fused }
+}
+
+/// What a power limit below that of its generation's full part leaves of a GPU's clock under load: the cube root of the
+/// watts that it has for a FLOP/s, for dynamic power goes with the clock and the square of a voltage that goes with the
+/// clock too. Watts and TFLOP/s of the full parts are those of the datasheets of A100, H100, B200 and B300 (SXM).
+fn power_share(gpu: &Gpu) -> f64 {
+    let full = match gpu.architecture {
+        GpuArchitecture::Ampere => 400.0 / 312.0,
+        GpuArchitecture::Hopper => 700.0 / 989.0,
+        GpuArchitecture::Blackwell => 1000.0 / 2250.0,
+        GpuArchitecture::BlackwellUltra => 1100.0 / 2250.0,
+        _ => return 1.0,
+    };
+    let has = gpu.tdp_watts / gpu.bf16_tflops.unwrap_or(gpu.fp16_tflops);
+    libm::cbrt(has / full).min(1.0)
 }
 
 fn unmeasured(gpu: &Gpu) -> Option<Warning> {
