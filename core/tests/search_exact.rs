@@ -3,7 +3,7 @@
 
 use rackrate::catalog::Catalog;
 use rackrate::model::Precision;
-use rackrate::training::{Job, Layout, PipelineSchedule, Task, Wanted, search, search_for, step};
+use rackrate::training::{Job, Layout, PipelineSchedule, Searcher, Task, Wanted, search, step};
 
 #[test]
 fn the_first_of_many_is_the_best_of_one() {
@@ -40,7 +40,7 @@ fn the_front_is_that_of_every_layout() {
         let job = Job::new(model, gpu, topology, 4096, Precision::Bf16, Task::Pretrain).unwrap();
         let found = |best| {
             let wanted = Wanted { best, seconds: f64::INFINITY, front: true, schedules };
-            search_for(&job, gpus, batch, &wanted).unwrap()
+            Searcher::new(&job).find(gpus, batch, &wanted).unwrap()
         };
         let (all, one) = (found(1000), found(1));
         assert!(all.fitting <= 1000, "{} layouts: some were cut off", all.fitting);

@@ -15,8 +15,8 @@ use crate::network::Topology;
 use crate::order::sort_by;
 use crate::quantity::{DAY, Interval, Warning};
 use crate::training::{
-    CheckpointLink, GoodputLosses, Job, MOST_GPUS, TrainingStep, model_flop_per_token, search, search_within,
-    step,
+    CheckpointLink, GoodputLosses, Job, MOST_GPUS, Searcher, TrainingStep, Wanted, model_flop_per_token,
+    search, step,
 };
 
 /// A cloud's place to train, or a bare GPU.
@@ -222,12 +222,14 @@ impl Whole<'_> {
         let least = work.sizes.model_flop_per_token * self.job.tokens / (work.peak * deadline * DAY);
         let counts = self.counts();
         let mut best: Option<(f64, Run)> = None;
+        let mut searcher = Searcher::new(work);
         for &gpus in counts.iter().filter(|&&gpus| f64::from(gpus) >= least) {
             let Some((goodput, _)) = self.goodput(gpus) else { continue };
             let paid = f64::from(gpus) * (1.0 + self.job.reliability.spare_share);
             let days = best.as_ref().map_or(deadline, |(gpu_days, _)| deadline.min(gpu_days / paid));
             let limit = days * DAY * goodput / self.steps;
-            let found = search_within(work, gpus, self.batch, 1, limit)?;
+            let wanted = Wanted { seconds: limit, ..Wanted::fastest(1) };
+            let found = searcher.find(gpus, self.batch, &wanted)?;
             let Some(layout) = found.best.first() else { continue };
             let Some(run) = self.wall_clock(step(work, layout, gpus)?, gpus) else { continue };
             if run.days <= deadline && best.as_ref().is_none_or(|(gpu_days, _)| paid * run.days < *gpu_days) {

@@ -9,7 +9,7 @@ use super::report::{
     Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
     TrainingStepRequest,
 };
-use super::search::{Wanted, search_for};
+use super::search::{Searcher, Wanted};
 use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
@@ -68,7 +68,7 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         front: true,
         schedules: &request.schedules,
     };
-    let found = search_for(&job, request.gpus, request.global_batch, &wanted)?;
+    let found = Searcher::new(&job).find(request.gpus, request.global_batch, &wanted)?;
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));

@@ -30,5 +30,5 @@ pub use report::{
     TrainingStep, TrainingStepRequest,
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, Reliability};
-pub use search::{Found, Wanted, search, search_for, search_within};
+pub use search::{Found, Searcher, Wanted, search};
 pub use software::{AttentionKernel, Software};

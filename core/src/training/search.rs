@@ -1,5 +1,7 @@
 //! The best layouts: every legal one is looked at, layer work is shared, hopeless ones are skipped by proved bounds.
 
+use std::collections::BTreeMap;
+
 use super::check::{MOST_GPUS, data_parallel};
 use super::job::Job;
 use super::layer::LayerCut;
@@ -36,122 +38,119 @@ pub struct Wanted<'a> {
     pub schedules: &'a [PipelineSchedule],
 }
 
-/// Looks at every layout of powers of two (and of what divides the model where that is not a power of two): tp within a
-/// scale-up domain, pp with interleaving, cp, ep, micro-batch, recompute and ZeRO stage.
+/// The fastest layouts of a job on so many GPUs: [`Searcher::find`] with the usual schedule and no limit of time.
 ///
 /// # Errors
 /// `OutOfRange` for absurd counts of GPUs or sequences.
 pub fn search(job: &Job, gpus: u32, global_batch: u32, best: usize) -> Result<Found, Error> {
-    search_within(job, gpus, global_batch, best, f64::INFINITY)
+    Searcher::new(job).find(gpus, global_batch, &Wanted::fastest(best))
 }
 
-/// [`search`] among the steps of at most `seconds`; with a finite limit only what may lie under it is looked at and
-/// counted.
-///
-/// # Errors
-/// As [`search`].
-pub fn search_within(
-    job: &Job,
-    gpus: u32,
-    global_batch: u32,
-    best: usize,
-    seconds: f64,
-) -> Result<Found, Error> {
-    let schedules = &[PipelineSchedule::OneForwardOneBackward];
-    search_for(job, gpus, global_batch, &Wanted { best, seconds, front: false, schedules })
-}
-
-/// [`search`] for what is wanted.
-///
-/// # Errors
-/// As [`search`].
-pub fn search_for(job: &Job, gpus: u32, global_batch: u32, wanted: &Wanted<'_>) -> Result<Found, Error> {
-    check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
-    check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
-    check_range("best", wanted.best as f64, 1.0, 1000.0)?;
-    // Some group joins every two GPUs of a job, so one that leaves its domain needs a fabric.
-    if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
-        return Ok(Found::default());
+impl Wanted<'_> {
+    /// So many of the fastest layouts, interleaved or not.
+    pub fn fastest(best: usize) -> Self {
+        Self {
+            best,
+            seconds: f64::INFINITY,
+            front: false,
+            schedules: &[PipelineSchedule::OneForwardOneBackward],
+        }
     }
-    let mut ranked = Ranked {
-        keep: wanted.best,
-        limit: wanted.seconds,
-        front: wanted.front.then(Vec::new),
-        ..Ranked::default()
-    };
-    for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
-        for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
-            for ep in expert_ways(job, gpus) {
-                for micro_batch in [1, 2, 4, 8] {
-                    layer_cut(
-                        job,
-                        gpus,
-                        global_batch,
-                        LayerCut {
-                            tp,
-                            cp,
-                            ep,
-                            expert_tp: if ep > 1 { 1 } else { tp },
-                            micro_batch,
-                            sequence_parallel: tp > 1,
-                        },
-                        wanted.schedules,
-                        &mut ranked,
-                    );
+}
+
+/// Searches for one job, on any number of GPUs: a layer's work does not depend on that number and is kept.
+pub struct Searcher<'a> {
+    job: &'a Job,
+    /// By tp, cp, ep and micro-batch; none where a group needs a fabric that is not there.
+    layers: BTreeMap<(u32, u32, u32, u32), Option<Layers>>,
+}
+
+impl<'a> Searcher<'a> {
+    /// A searcher that knows nothing yet.
+    pub fn new(job: &'a Job) -> Self {
+        Self { job, layers: BTreeMap::new() }
+    }
+
+    /// Looks at every layout of powers of two (and of what divides the model where that is not a power of two): tp within
+    /// a scale-up domain, pp with interleaving, cp, ep, micro-batch, recompute and ZeRO stage. With a finite limit of time
+    /// only what may lie under it is looked at and counted.
+    ///
+    /// # Errors
+    /// `OutOfRange` for absurd counts of GPUs or sequences.
+    pub fn find(&mut self, gpus: u32, global_batch: u32, wanted: &Wanted<'_>) -> Result<Found, Error> {
+        let job = self.job;
+        check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
+        check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
+        check_range("best", wanted.best as f64, 1.0, 1000.0)?;
+        // Some group joins every two GPUs of a job, so one that leaves its domain needs a fabric.
+        if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
+            return Ok(Found::default());
+        }
+        let mut ranked = Ranked {
+            keep: wanted.best,
+            limit: wanted.seconds,
+            front: wanted.front.then(Vec::new),
+            ..Ranked::default()
+        };
+        for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
+            for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
+                for ep in expert_ways(job, gpus) {
+                    for micro_batch in MICRO_BATCHES {
+                        let expert_tp = if ep > 1 { 1 } else { tp };
+                        let cut =
+                            LayerCut { tp, cp, ep, expert_tp, micro_batch, sequence_parallel: tp > 1 };
+                        self.layer_cut(gpus, global_batch, cut, wanted.schedules, &mut ranked);
+                    }
                 }
             }
         }
+        Ok(Found {
+            best: ranked.best.into_iter().map(|(_, layout)| layout).collect(),
+            considered: ranked.considered,
+            fitting: ranked.fitting,
+            nearest: if ranked.fitting == 0 { ranked.leanest.map(|(_, layout)| layout) } else { None },
+            front: ranked.front.unwrap_or_default().into_iter().map(|point| point.layout).collect(),
+        })
     }
-    Ok(Found {
-        best: ranked.best.into_iter().map(|(_, layout)| layout).collect(),
-        considered: ranked.considered,
-        fitting: ranked.fitting,
-        nearest: if ranked.fitting == 0 { ranked.leanest.map(|(_, layout)| layout) } else { None },
-        front: ranked.front.unwrap_or_default().into_iter().map(|point| point.layout).collect(),
-    })
-}
 
-/// All layouts that share one layer cut.
-fn layer_cut(
-    job: &Job,
-    gpus: u32,
-    global_batch: u32,
-    layer: LayerCut,
-    schedules: &[PipelineSchedule],
-    ranked: &mut Ranked,
-) {
-    let base = Layout {
-        tp: layer.tp,
-        cp: layer.cp,
-        ep: layer.ep,
-        micro_batch: layer.micro_batch,
-        ..Layout::data_parallel(global_batch)
-    };
-    let mut layers = None;
-    let ranks = gpus / (layer.tp * layer.cp);
-    for pp in pipeline_ways(job, ranks) {
-        // What most layouts fail, before an error is put into words for each.
-        let samples = u64::from(ranks / pp) * u64::from(layer.micro_batch);
-        if !ranks.is_multiple_of(pp) || !u64::from(global_batch).is_multiple_of(samples) {
-            continue;
-        }
-        let rounds = (u64::from(global_batch) / samples).is_multiple_of(u64::from(pp));
-        for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
-            for &schedule in schedules {
-                // Without a pipeline every schedule is the same.
-                if pp == 1 && schedules.first() != Some(&schedule) {
-                    continue;
+    /// All layouts that share one layer cut.
+    fn layer_cut(
+        &mut self,
+        gpus: u32,
+        global_batch: u32,
+        layer: LayerCut,
+        schedules: &[PipelineSchedule],
+        ranked: &mut Ranked,
+    ) {
+        let job = self.job;
+        let base = Layout {
+            tp: layer.tp,
+            cp: layer.cp,
+            ep: layer.ep,
+            micro_batch: layer.micro_batch,
+            ..Layout::data_parallel(global_batch)
+        };
+        let key = (layer.tp, layer.cp, layer.ep, layer.micro_batch);
+        let ranks = gpus / (layer.tp * layer.cp);
+        for pp in pipeline_ways(job, ranks) {
+            // What most layouts fail, before an error is put into words for each.
+            let samples = u64::from(ranks / pp) * u64::from(layer.micro_batch);
+            if !ranks.is_multiple_of(pp) || !u64::from(global_batch).is_multiple_of(samples) {
+                continue;
+            }
+            let rounds = (u64::from(global_batch) / samples).is_multiple_of(u64::from(pp));
+            for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
+                for &schedule in schedules {
+                    // Without a pipeline every schedule is the same.
+                    if pp == 1 && schedules.first() != Some(&schedule) {
+                        continue;
+                    }
+                    let layout = Layout { pp, vp, schedule, ..base };
+                    let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
+                    let layers = self.layers.entry(key).or_insert_with(|| Layers::new(job, &layer));
+                    let Some(layers) = layers else { return };
+                    stage_cut(job, &layout, dp, layers, ranked);
                 }
-                let layout = Layout { pp, vp, schedule, ..base };
-                let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
-                let layers = match &layers {
-                    Some(known) => known,
-                    None => match Layers::new(job, &layer) {
-                        Some(made) => layers.insert(made),
-                        None => return,
-                    },
-                };
-                stage_cut(job, &layout, dp, layers, ranked);
             }
         }
     }
@@ -269,9 +268,13 @@ fn candidates(most: u32, whole: u32) -> impl Iterator<Item = u32> {
         .filter(move |&n| whole.is_multiple_of(n))
 }
 
-/// Sequences are cut so that every rank keeps at least 2,048 tokens: shorter parts only add exchange.
+/// Sequences of a micro-batch; those that the batch does not divide fall away.
+const MICRO_BATCHES: [u32; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
+
+/// Sequences are cut so that every rank keeps at least 1,024 tokens, as in the shortest published parts (MLPerf's LoRA on
+/// GB200): shorter ones only add exchange.
 fn max_context_ranks(job: &Job) -> u32 {
-    (job.sequence / 2048.0).max(1.0) as u32
+    (job.sequence / 1024.0).max(1.0) as u32
 }
 
 fn expert_ways(job: &Job, gpus: u32) -> Vec<u32> {
