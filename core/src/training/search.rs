@@ -97,8 +97,7 @@ impl<'a> Searcher<'a> {
                 for ep in expert_ways(job, gpus) {
                     for micro_batch in MICRO_BATCHES {
                         let expert_tp = if ep > 1 { 1 } else { tp };
-                        let cut =
-                            LayerCut { tp, cp, ep, expert_tp, micro_batch, sequence_parallel: tp > 1 };
+                        let cut = LayerCut { tp, cp, ep, expert_tp, micro_batch, sequence_parallel: tp > 1 };
                         self.layer_cut(gpus, global_batch, cut, wanted.schedules, &mut ranked);
                     }
                 }
