@@ -136,7 +136,7 @@ describe("own data", () => {
 
   test("a template is core's own table", async () => {
     const page = await open();
-    await page.getByLabel(strings.own.table).selectOption("models");
+    await page.getByLabel(strings.own.table, { exact: true }).selectOption("models");
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("button", { name: strings.own.template }).click(),
