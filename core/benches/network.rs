@@ -5,10 +5,13 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rackrate::catalog::FabricKind;
-use rackrate::network::{CollectiveOp, Group, ScaleUpKind, Topology, busbw_curve, collective_time};
+use rackrate::network::{
+    CollectiveOp, Conditions, Group, ScaleUpKind, Topology, busbw_curve, collective_time,
+};
 
 fn benches(c: &mut Criterion) {
     let topology = Topology {
+        conditions: Conditions::default(),
         gpus_per_node: 8,
         scale_up_domain: 8,
         scale_up_bytes_per_s: 450e9,

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use rackrate::catalog::FabricKind;
 use rackrate::network::{
-    Algorithm, CollectiveOp, ExpertExchange, ExpertKernel, Group, ScaleUpKind, Topology, collective_time,
-    engine_all_reduce_time, expert_all_to_all_time,
+    Algorithm, CollectiveOp, Conditions, ExpertExchange, ExpertKernel, Group, ScaleUpKind, Topology,
+    collective_time, engine_all_reduce_time, expert_all_to_all_time,
 };
 
 const OPS: [CollectiveOp; 6] = [
@@ -37,6 +37,7 @@ fn topology() -> impl Strategy<Value = Topology> {
         5.0..200.0f64,
     )
         .prop_map(|((gpus_per_node, scale_up_domain), scale_up, scale_out, up, out)| Topology {
+            conditions: Conditions::default(),
             gpus_per_node,
             scale_up_domain,
             scale_up_bytes_per_s: up * 1e9,
@@ -131,6 +132,7 @@ proptest! {
 #[test]
 fn nonsense_has_no_time() {
     let topology = Topology {
+        conditions: Conditions::default(),
         gpus_per_node: 8,
         scale_up_domain: 8,
         scale_up_bytes_per_s: 450e9,
@@ -151,6 +153,7 @@ fn nonsense_has_no_time() {
 #[test]
 fn algorithms_are_those_that_the_library_takes() {
     let h100 = Topology {
+        conditions: Conditions::default(),
         gpus_per_node: 8,
         scale_up_domain: 8,
         scale_up_bytes_per_s: 450e9,

@@ -19,6 +19,80 @@ pub struct Topology {
     pub scale_out_bytes_per_s: f64,
     /// Protocol family of the fabric.
     pub scale_out: FabricKind,
+    /// What a job meets on them: where it was placed, who shares the tiers, which software drives them.
+    pub conditions: Conditions,
+}
+
+/// What decides a collective's time besides the rates of the links. The default is a compact job on a non-blocking
+/// fabric, today's library, timed by itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditions {
+    /// Share of a group's domains that lie anywhere in the fabric instead of next to each other: 0 compact, 1 scattered.
+    pub scattered_share: f64,
+    /// How the fabric spreads flows over equal paths; matters where the placement is scattered.
+    pub routing: Routing,
+    /// Bandwidth into a tier over bandwidth out of it: 1 non-blocking, 7 where a seventh of the traffic fits.
+    pub oversubscription: f64,
+    /// GPUs below the tier that is oversubscribed; 0 where it lies right above the scale-up domains.
+    pub tier_gpus: u32,
+    /// The fabric's switches sum (SHARP), for all-reduce over InfiniBand.
+    pub in_switch_reduction: bool,
+    /// What launches the collectives.
+    pub launch: Launch,
+    /// Age of the collective library.
+    pub library: LibraryAge,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            scattered_share: 0.0,
+            routing: Routing::Adaptive,
+            oversubscription: 1.0,
+            tier_gpus: 0,
+            in_switch_reduction: false,
+            launch: Launch::Benchmark,
+            library: LibraryAge::Current,
+        }
+    }
+}
+
+/// How a fabric spreads flows over equal paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// Switches move packets to the path with the shortest queue (InfiniBand adaptive routing, packet spraying).
+    Adaptive,
+    /// A hash binds each flow to one path (ECMP).
+    Ecmp,
+}
+
+/// What launches a collective.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Launch {
+    /// A benchmark in C, or a framework that queues ahead of the GPU: launches cost no time of their own.
+    #[default]
+    Benchmark,
+    /// A Python framework that waits for every collective: its launch is part of the time.
+    Framework,
+}
+
+/// Age of the collective library.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum LibraryAge {
+    /// Later than NCCL 2.18, or RCCL.
+    #[default]
+    Current,
+    /// NCCL 2.18 (2023) or older, whose collectives start about half as fast.
+    Nccl218,
 }
 
 impl Topology {

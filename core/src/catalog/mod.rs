@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
-pub use links::{ScaleUpKind, Topology};
+pub use links::{Conditions, Launch, LibraryAge, Routing, ScaleUpKind, Topology};
 pub use preset::ModelPreset;
 pub use price::{Price, Term};
 pub use shape::{Fabric, FabricKind, Provider, Shape};

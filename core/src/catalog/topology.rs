@@ -1,7 +1,7 @@
 //! The links that a shape's GPUs see, for the network model.
 
 use super::{Catalog, FabricKind, Gpu, Provider, Shape};
-use super::{ScaleUpKind, Topology};
+use super::{Conditions, ScaleUpKind, Topology};
 use crate::error::{Error, check_range};
 
 /// A topology of which only the GPU was known, with what had to be assumed.
@@ -41,6 +41,7 @@ impl Catalog {
             scale_up: scale_up.kind,
             scale_out_bytes_per_s: gbit * 1e9 / 8.0,
             scale_out,
+            conditions: Conditions::default(),
         })
     }
 
@@ -97,6 +98,7 @@ impl Catalog {
             scale_out_bytes_per_s: rate.unwrap_or(0.0) * 1e9,
             // Without a fabric no traffic passes and the kind is without effect.
             scale_out: fabric.map_or(FabricKind::InfiniBand, |f| f.kind),
+            conditions: Conditions::default(),
         };
         Ok(AssumedTopology { topology, assumed })
     }

@@ -11,13 +11,14 @@
 //! on the same fabric, placement within it, reduction in InfiniBand switches.
 
 mod constants;
+mod crowding;
 mod engine;
 mod request;
 mod time;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::catalog::{ScaleUpKind, Topology};
+pub use crate::catalog::{Conditions, Launch, LibraryAge, Routing, ScaleUpKind, Topology};
 
 pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
 pub use engine::{
@@ -114,8 +115,10 @@ pub enum Algorithm {
     Nvls,
     /// Reduction in the scale-up switch, tree between domains.
     NvlsTree,
-    /// Reduction inside a domain, then along the rails.
-    Hierarchical,
+    /// Reduction in the fabric's switches (SHARP).
+    FabricReduction,
+    /// Parallel aggregated trees (PAT).
+    ParallelTrees,
     /// Pairwise exchange.
     Pairwise,
     /// One message.

@@ -3,8 +3,10 @@
 //! The forms are those of the field (alpha-beta; ring and double binary tree as NCCL builds them, reduction in the
 //! NVSwitch); the constants are fitted, see [`super::Constants`].
 
+use super::crowding::{Pattern, crowding};
 use super::{Algorithm, CollectiveOp, CollectiveTime, Constants, Group, ScaleUpKind, Topology};
 use super::{LibraryConstants, ScaleOutConstants, ScaleUpConstants};
+use crate::catalog::{FabricKind, Launch, LibraryAge};
 
 /// Time of one collective over `group`, with the algorithm that the library would choose; `None` where there is no
 /// such time: the group needs a fabric that the topology lacks (`scale_out_bytes_per_s` of 0, or a circuit between
@@ -43,6 +45,7 @@ pub fn algorithm_time_with(
         Algorithm::Tree if paths.domains > 1.0 || paths.inner_depth > 0.0 => paths.tree(bytes),
         Algorithm::Nvls if paths.in_switch && paths.domains == 1.0 => paths.nvls(bytes),
         Algorithm::NvlsTree if paths.in_switch && paths.domains > 1.0 => paths.nvls(bytes),
+        Algorithm::FabricReduction if paths.fabric_sums => paths.fabric_reduction(bytes, paths.out?),
         _ => return None,
     };
     time.seconds.is_finite().then_some(time)
@@ -70,7 +73,7 @@ pub fn collective_time_with(
     let paths = Paths::new(constants, group, topology)?;
     let best = match op {
         CollectiveOp::AllReduce => paths.all_reduce(bytes),
-        CollectiveOp::AllGather | CollectiveOp::ReduceScatter => paths.ring(bytes, 1.0),
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter => paths.gather(bytes),
         CollectiveOp::AllToAll => paths.all_to_all(bytes),
         CollectiveOp::Broadcast => paths.broadcast(bytes),
         CollectiveOp::SendRecv => paths.send(bytes),
@@ -110,8 +113,12 @@ struct Paths<'a> {
     chain: f64,
     inner_depth: f64,
     in_switch: bool,
+    /// The fabric's switches sum too.
+    fabric_sums: bool,
     up_bytes_per_s: f64,
     out_bytes_per_s: f64,
+    group: Group,
+    topology: &'a Topology,
     up: &'a ScaleUpConstants,
     /// None inside one domain.
     out: Option<&'a ScaleOutConstants>,
@@ -119,7 +126,7 @@ struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    fn new(constants: &'a Constants, group: Group, topology: &Topology) -> Option<Self> {
+    fn new(constants: &'a Constants, group: Group, topology: &'a Topology) -> Option<Self> {
         let most = local_ranks(group, topology);
         let domains = group.ranks.div_ceil(most);
         let out = if domains > 1 {
@@ -146,8 +153,13 @@ impl<'a> Paths<'a> {
             // NCCL reduces in the switch above 4 GPUs on NVLink 4 and 5 (measured on H200 and B200).
             in_switch: largest > 4
                 && matches!(topology.scale_up, ScaleUpKind::NvLink4 | ScaleUpKind::NvLink5),
+            fabric_sums: domains > 1
+                && topology.conditions.in_switch_reduction
+                && topology.scale_out == FabricKind::InfiniBand,
             up_bytes_per_s,
             out_bytes_per_s: topology.scale_out_bytes_per_s,
+            group,
+            topology,
             up: constants.of_scale_up(topology.scale_up),
             out,
             library: &constants.library,
@@ -162,7 +174,56 @@ impl<'a> Paths<'a> {
         if self.in_switch {
             best = faster(best, self.nvls(bytes));
         }
+        if let Some(out) = self.out.filter(|_| self.fabric_sums) {
+            best = faster(best, self.fabric_reduction(bytes, out));
+        }
         best
+    }
+
+    /// Gather or scatter: a ring, or parallel trees where every domain has one rank, as the library has them there only.
+    fn gather(&self, bytes: f64) -> CollectiveTime {
+        let ring = self.ring(bytes, 1.0);
+        match self.out {
+            Some(out) if self.local <= 1.0 => faster(ring, self.parallel_trees(bytes, out)),
+            _ => ring,
+        }
+    }
+
+    /// Parallel aggregated trees (PAT): as few steps as a tree, as few bytes as a ring, at less of the rate.
+    fn parallel_trees(&self, bytes: f64, out: &ScaleOutConstants) -> CollectiveTime {
+        let library = self.library;
+        let start = self.up.start_s
+            + out.start_s
+            + self.depth * out.step_s / library.pat_overlap
+            + self.ranks * library.pat_rank_s;
+        let moved = (self.ranks - 1.0) * bytes / self.ranks;
+        let wire = self.crossing(out, moved, out.ring_efficiency * library.pat_efficiency, Pattern::All);
+        self.answer(Algorithm::ParallelTrees, start, wire, out.ramp, 0.0, moved)
+    }
+
+    /// Reduction in the fabric's switches: a domain sends the buffer once and receives the sum once, through all its
+    /// ports; inside the domain as the scale-up link does it. The depth of the fabric costs nothing that was measured.
+    fn fabric_reduction(&self, bytes: f64, out: &ScaleOutConstants) -> CollectiveTime {
+        let laps = 2.0 * (self.local - 1.0) / self.local * bytes;
+        let (scale_up, up_start, efficiency) = if self.in_switch {
+            let start = self.up.nvls_start_s + self.local * self.up.nvls_rank_s;
+            (bytes * (1.0 + 1.0 / self.local), start, self.up.nvls_tree_efficiency)
+        } else {
+            let steps = 2.0 * (self.local - 1.0) * self.up.step_s;
+            (laps, self.up.start_s + steps, self.up.ring_efficiency)
+        };
+        let up_wire = if self.local > 1.0 { scale_up / (self.up_bytes_per_s * efficiency) } else { 0.0 };
+        let start = out.start_s + up_start + self.library.fabric_reduction_start_s;
+        let out_wire = self.crossing(out, bytes / self.rails(), out.tree_efficiency, Pattern::Neighbours);
+        let scale_up = if self.local > 1.0 { scale_up } else { 0.0 };
+        self.answer(
+            Algorithm::FabricReduction,
+            start,
+            up_wire.max(out_wire),
+            out.ramp,
+            scale_up,
+            bytes / self.local,
+        )
     }
 
     /// `laps` rounds of a ring: 1 gathers or scatters, 2 reduces and gathers. A lap leaves each domain once; channels
@@ -176,8 +237,10 @@ impl<'a> Paths<'a> {
         let (start, wire, ramp, scale_out) = match self.out {
             None => (self.up.start_s + up_steps, up_wire, self.up.ramp, 0.0),
             Some(out) => {
-                let out_wire = self.crossing(out, moved / self.rails(), out.ring_efficiency);
-                let start = out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
+                let out_wire =
+                    self.crossing(out, moved / self.rails(), out.ring_efficiency, Pattern::Neighbours);
+                let start =
+                    self.up.start_s + out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
                 let wire = if self.local > 1.0 { up_wire.max(out_wire) } else { out_wire };
                 (start, wire, out.ramp, moved / self.local)
             }
@@ -202,10 +265,15 @@ impl<'a> Paths<'a> {
                 0.0,
             );
         };
-        let start = out.start_s + up_steps + 2.0 * self.depth * out.step_s;
+        let start = self.up.start_s + out.start_s + up_steps + 2.0 * self.depth * out.step_s;
         let crossing = self.tree_crossing() * bytes;
         let scale_out = crossing / self.local;
-        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
+        let wire = up_wire.max(self.crossing(
+            out,
+            crossing / self.rails(),
+            out.tree_efficiency,
+            Pattern::Neighbours,
+        ));
         self.answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -221,7 +289,12 @@ impl<'a> Paths<'a> {
         let up_wire = scale_up / (self.up_bytes_per_s * self.up.nvls_tree_efficiency);
         let start = out.start_s + up_start + 2.0 * self.depth * out.step_s;
         let crossing = self.tree_crossing() * bytes;
-        let wire = up_wire.max(self.crossing(out, crossing / self.rails(), out.tree_efficiency));
+        let wire = up_wire.max(self.crossing(
+            out,
+            crossing / self.rails(),
+            out.tree_efficiency,
+            Pattern::Neighbours,
+        ));
         self.answer(Algorithm::NvlsTree, start, wire, out.ramp, scale_up, crossing / self.local)
     }
 
@@ -234,13 +307,14 @@ impl<'a> Paths<'a> {
         } else {
             0.0
         };
-        let up_start = self.up.pair_start_s + (self.local - 1.0) * self.up.peer_s;
+        let up_start = self.library.pair_starts * self.up.start_s
+            + (self.local - 1.0) * self.library.peer_steps * self.up.step_s;
         let Some(out) = self.out else {
             return self.answer(Algorithm::Pairwise, up_start, up_wire, self.up.ramp, scale_up, 0.0);
         };
-        let start = out.start_s + (self.local - 1.0) * self.up.peer_s + (self.domains - 1.0) * out.peer_s;
+        let start = up_start + out.start_s + (self.domains - 1.0) * out.peer_s;
         let scale_out = (self.ranks - self.local) * shard;
-        let wire = up_wire.max(self.crossing(out, scale_out, out.pair_efficiency));
+        let wire = up_wire.max(self.crossing(out, scale_out, out.pair_efficiency, Pattern::All));
         self.answer(Algorithm::Pairwise, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -262,9 +336,10 @@ impl<'a> Paths<'a> {
                 0.0,
             );
         };
-        let start = out.start_s + up_steps + self.depth * out.step_s;
+        let start = self.up.start_s + out.start_s + up_steps + self.depth * out.step_s;
         let scale_out = bytes / self.local;
-        let wire = up_wire.max(self.crossing(out, bytes / self.rails(), out.ring_efficiency));
+        let wire =
+            up_wire.max(self.crossing(out, bytes / self.rails(), out.ring_efficiency, Pattern::Neighbours));
         self.answer(Algorithm::Tree, start, wire, out.ramp, scale_up, scale_out)
     }
 
@@ -275,7 +350,7 @@ impl<'a> Paths<'a> {
                 let wire = bytes / (self.up_bytes_per_s * self.up.pair_efficiency);
                 self.answer(
                     Algorithm::Direct,
-                    self.up.pair_start_s + self.up.peer_s,
+                    self.library.pair_starts * self.up.start_s + self.library.peer_steps * self.up.step_s,
                     wire,
                     self.up.ramp,
                     bytes,
@@ -283,8 +358,9 @@ impl<'a> Paths<'a> {
                 )
             }
             Some(out) => {
-                let wire = bytes / (self.out_bytes_per_s * out.ring_efficiency);
-                self.answer(Algorithm::Direct, out.start_s + out.step_s, wire, out.ramp, 0.0, bytes)
+                let wire = self.crossing(out, bytes, out.ring_efficiency, Pattern::Message);
+                let start = self.up.start_s + out.start_s + out.step_s;
+                self.answer(Algorithm::Direct, start, wire, out.ramp, 0.0, bytes)
             }
         }
     }
@@ -298,7 +374,16 @@ impl<'a> Paths<'a> {
         scale_up_bytes: f64,
         scale_out_bytes: f64,
     ) -> CollectiveTime {
-        let seconds = wire_time(start, wire, ramp, self.library.ramp_limit);
+        let conditions = &self.topology.conditions;
+        let start = match conditions.library {
+            LibraryAge::Current => start,
+            LibraryAge::Nccl218 => start + self.library.old_start_s,
+        };
+        let launch = match conditions.launch {
+            Launch::Benchmark => 0.0,
+            Launch::Framework => self.library.framework_launch_s,
+        };
+        let seconds = launch + wire_time(start, wire, ramp, self.library.ramp_limit);
         CollectiveTime { seconds, algorithm, scale_up_bytes, scale_out_bytes }
     }
 
@@ -314,8 +399,14 @@ impl<'a> Paths<'a> {
     }
 
     /// Time on the wire of the ports in use, each with so many bytes.
-    fn crossing(&self, out: &ScaleOutConstants, bytes_per_port: f64, efficiency: f64) -> f64 {
-        let crowded = 1.0 + out.congestion * (self.depth - 1.0);
+    fn crossing(
+        &self,
+        out: &ScaleOutConstants,
+        bytes_per_port: f64,
+        efficiency: f64,
+        pattern: Pattern,
+    ) -> f64 {
+        let crowded = crowding(self.library, out, self.group, self.local, self.depth, self.topology, pattern);
         bytes_per_port * crowded / (self.out_bytes_per_s * efficiency)
     }
 }
@@ -339,6 +430,6 @@ fn faster(a: CollectiveTime, b: CollectiveTime) -> CollectiveTime {
 }
 
 /// Levels of a binary tree over `count` members: the logarithm to base 2, rounded up.
-fn depth(count: u32) -> f64 {
+pub(super) fn depth(count: u32) -> f64 {
     f64::from(u32::BITS - count.max(1).saturating_sub(1).leading_zeros())
 }
