@@ -8,7 +8,7 @@
 //! |ln(predicted / measured)| plus two weak pulls: of a kind of link towards the mean of all kinds, and of that mean
 //! towards its first estimate (below), so that a kind which few runs determine lies where its sisters do. It is lowered
 //! one constant at a time, in steps of a shrinking factor. Constants that no measurement touches keep their sourced
-//! rows. Prints the errors in sample and with each run left out of a fit from the first estimates on that predicts it.
+//! rows. Prints the errors of every row, those that no fit sees too, in sample and with each run left out of a fit from the first estimates on that predicts it.
 #![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,7 @@ use rackrate::validate::collectives::{Measurement, measurements};
 use rackrate::validate::{run_of, weighted_quantile};
 
 /// Runs that do not show a tuned machine: `az-h100-torch` has a third of the bandwidth of the same machines when tuned.
+/// It is judged, not fitted to.
 const LEFT_OUT: [&str; 1] = ["az-h100-torch"];
 
 /// Runs whose messages below 1 MiB are slow for a reason that their tables do not state: all-to-all as NCCL did it in 2021
@@ -91,7 +92,9 @@ const PULL_FIRST: f64 = 0.05;
 
 struct Sample {
     run: usize,
-    /// 1 over the samples of its run.
+    /// Judged only: no fit sees it.
+    judged: bool,
+    /// 1 over the fitted samples of its run.
     weight: f64,
     measurement: Measurement,
     topology: Topology,
@@ -114,36 +117,39 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         };
         let slow_start = SLOW_START.contains(&run.as_str()) && measurement.quantity() == "time_below_1mib_s";
-        if LEFT_OUT.contains(&run.as_str()) || slow_start {
-            continue;
-        }
+        let judged = LEFT_OUT.contains(&run.as_str()) || slow_start;
         let index = runs.iter().position(|r| *r == run).unwrap_or_else(|| {
             runs.push(run);
             runs.len() - 1
         });
-        samples.push(Sample { run: index, weight: 1.0, measurement, topology });
+        samples.push(Sample { run: index, judged, weight: 1.0, measurement, topology });
     }
     let counts: Vec<usize> =
-        (0..runs.len()).map(|run| samples.iter().filter(|s| s.run == run).count()).collect();
+        (0..runs.len()).map(|run| samples.iter().filter(|s| s.run == run && !s.judged).count()).collect();
     for sample in &mut samples {
-        sample.weight = 1.0 / counts[sample.run] as f64;
+        sample.weight = 1.0 / counts[sample.run].max(1) as f64;
     }
     println!("{} measurements of {} runs", samples.len(), runs.len());
 
     let all: Vec<&Sample> = samples.iter().collect();
-    let free = knobs(&all);
+    let seen: Vec<&Sample> = samples.iter().filter(|s| !s.judged).collect();
+    let free = knobs(&seen);
     let mut fitted = start();
     descend(&mut fitted, &free, &FULL);
-    println!("mean |ln(predicted/measured)| per run: {:.4}", misfit(&fitted, &all) / runs.len() as f64);
+    println!(
+        "mean |ln(predicted/measured)| per run: {:.4}",
+        misfit(&fitted, &seen) / counts.iter().filter(|count| **count > 0).count() as f64
+    );
     report("in sample", &all, |_| &fitted);
     worst(&runs, &all, |_| &fitted);
     if let Some(target) = target {
         let names: Vec<&str> = free.iter().map(|knob| knob.name.as_str()).collect();
-        rewrite(&target, &fitted, &names, runs.len())?;
+        let fitted_runs = counts.iter().filter(|count| **count > 0).count();
+        rewrite(&target, &fitted, &names, fitted_runs)?;
     }
     let mut held_out: Vec<Constants> = Vec::new();
     for run in 0..runs.len() {
-        let rest: Vec<&Sample> = samples.iter().filter(|s| s.run != run).collect();
+        let rest: Vec<&Sample> = samples.iter().filter(|s| s.run != run && !s.judged).collect();
         let free = knobs(&rest);
         let mut without = start();
         descend(&mut without, &free, &FULL);

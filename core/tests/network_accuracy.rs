@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use rackrate::catalog::Catalog;
-use rackrate::network::{CollectiveOp, CollectiveRequest, collective};
+use rackrate::network::{CollectiveOp, CollectiveRequest, NetworkConditions, collective};
 use rackrate::validate::{ValidationKind, ValidationReport, validate};
 
 const MEASURED: &str = include_str!("../../tests/measured/collectives.csv");
@@ -76,6 +76,8 @@ fn groups_add_up_and_bad_tables_are_refused() {
         gpu: None,
         nodes: 4,
         gpus_per_node: None,
+        fabric: None,
+        conditions: NetworkConditions::default(),
     };
     assert_eq!(report.rows[0].predicted, Some(collective(catalog, &request).unwrap().seconds));
     assert!(report.rows[1].refused.is_some());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FabricKind;
+use super::{Fabric, FabricKind};
 
 /// The links that a group of GPUs sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +57,37 @@ impl Default for Conditions {
     }
 }
 
+impl Conditions {
+    /// What the row of a fabric says in its words of routing and oversubscription: `1:7 at the aggregation tier` above a
+    /// `pod of 3,072 GPUs` is a tier of 3,072 GPUs oversubscribed sevenfold. Words that start with `yes` or speak of
+    /// spraying mean adaptive routing, other words none; without words InfiniBand routes adaptively, Ethernet does not.
+    pub fn of_fabric(fabric: &Fabric) -> Self {
+        let words = fabric.adaptive_routing.as_str();
+        let adaptive = if words.is_empty() {
+            fabric.kind == FabricKind::InfiniBand
+        } else {
+            words.starts_with("yes") || words.contains("spraying")
+        };
+        let ratios = fabric.oversubscription.split("1:").skip(1).filter_map(leading_number);
+        let oversubscription = ratios.fold(1.0, f64::max);
+        let pod =
+            fabric.tiers.split("pod of ").nth(1).and_then(leading_number).filter(|_| oversubscription > 1.0);
+        Self {
+            routing: if adaptive { Routing::Adaptive } else { Routing::Ecmp },
+            oversubscription,
+            tier_gpus: pod.map_or(0, |gpus| gpus as u32),
+            ..Self::default()
+        }
+    }
+}
+
+/// The number that a text starts with, thousands separated by commas or not.
+fn leading_number(text: &str) -> Option<f64> {
+    let digits: String =
+        text.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    digits.parse().ok()
+}
+
 /// How a fabric spreads flows over equal paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -65,7 +96,7 @@ impl Default for Conditions {
 pub enum Routing {
     /// Switches move packets to the path with the shortest queue (InfiniBand adaptive routing, packet spraying).
     Adaptive,
-    /// A hash binds each flow to one path (ECMP).
+    /// Each flow keeps to one path: a hash over Ethernet (ECMP), InfiniBand's static routes.
     Ecmp,
 }
 
@@ -105,6 +136,7 @@ impl Topology {
         if used >= 1 && used < node {
             self.gpus_per_node = used;
             self.scale_up_domain = (self.scale_up_domain / node).max(1) * used;
+            self.conditions.tier_gpus = self.conditions.tier_gpus / node * used;
             if self.scale_up == ScaleUpKind::InfinityFabric {
                 self.scale_up_bytes_per_s *= f64::from(used - 1) / f64::from(node - 1);
             }

@@ -10,6 +10,7 @@
 //! 12 % (41 %); `examples/fit_network.rs` prints them. Measured only between 2 and 1,440 ranks. Not modelled: other jobs
 //! on the same fabric, placement within it, reduction in InfiniBand switches.
 
+mod conditions;
 mod constants;
 mod crowding;
 mod engine;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::catalog::{Conditions, Launch, LibraryAge, Routing, ScaleUpKind, Topology};
 
+pub use conditions::{NetworkConditions, Placement};
 pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
 pub use engine::{
     ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,

@@ -2,7 +2,7 @@
 
 use super::report::{FigureSource, Plan, ServingPlan, Split, TrainingPlan};
 use super::scenario::Scenario;
-use crate::catalog::{Catalog, LimitClaim, Source};
+use crate::catalog::{Catalog, Source};
 use crate::error::Error;
 use crate::model::ModelRef;
 use crate::quantity::Warning;
@@ -127,15 +127,7 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
 
 /// A warning if a cluster is larger than anybody has published of the shape.
 pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> {
-    let limit = catalog
-        .limits
-        .iter()
-        .filter(|limit| limit.shape.as_deref() == Some(shape))
-        .filter(|limit| {
-            matches!(limit.claim, LimitClaim::Published | LimitClaim::Press | LimitClaim::Recalled)
-        })
-        .filter_map(|limit| limit.max_gpus)
-        .max()?;
+    let limit = catalog.largest_published(shape)?;
     (gpus > limit).then(|| {
         Warning::new(
             "past_published_limit",
