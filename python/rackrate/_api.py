@@ -287,8 +287,10 @@ def collective(
     *,
     shape: str | None = None,
     gpu: str | None = None,
+    fabric: str | None = None,
     nodes: int,
     gpus_per_node: int | None = None,
+    conditions: Mapping[str, Any] | None = None,
 ) -> CollectiveAnswer:
     """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
 
@@ -296,14 +298,25 @@ def collective(
         op: The operation, such as ``all_reduce``.
         bytes: Message size, bytes, as nccl-tests counts it.
         shape: Shape to run on; either this or `gpu`.
-        gpu: GPU to run on, on the fabric of a published system with it.
+        gpu: GPU to run on, on the fabric of a published system with it or on `fabric`.
+        fabric: A fabric by its name in the catalogue; not with `shape`, which has its own.
         nodes: Nodes that take part.
         gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
+        conditions: Placement, routing, oversubscription and software, such as ``{"placement": "scattered"}``.
 
     Raises:
         RackrateError: A field is unknown or out of range.
     """
-    request = given(op=op, bytes=bytes, shape=shape, gpu=gpu, nodes=nodes, gpus_per_node=gpus_per_node)
+    request = given(
+        op=op,
+        bytes=bytes,
+        shape=shape,
+        gpu=gpu,
+        fabric=fabric,
+        nodes=nodes,
+        gpus_per_node=gpus_per_node,
+        conditions=conditions,
+    )
     return CollectiveAnswer._read(_core.collective(request))
 
 

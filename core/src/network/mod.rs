@@ -66,6 +66,12 @@ impl CollectiveOp {
             Self::Broadcast | Self::SendRecv => 1.0,
         }
     }
+
+    /// Bus bandwidth as nccl-tests defines it, GB/s: `bytes` over `seconds` times [`Self::bus_factor`]; 0 where nothing
+    /// takes time.
+    pub fn busbw_gb_per_s(self, bytes: f64, ranks: u32, seconds: f64) -> f64 {
+        if seconds > 0.0 { bytes / seconds / 1e9 * self.bus_factor(ranks) } else { 0.0 }
+    }
 }
 
 /// Which ranks of the job take part: a group of `ranks` GPUs, `stride` GPUs apart in the job's numbering.

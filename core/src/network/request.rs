@@ -124,7 +124,7 @@ pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<Coll
         ranks,
         seconds: time.seconds,
         algbw,
-        busbw: algbw * request.op.bus_factor(ranks),
+        busbw: request.op.busbw_gb_per_s(bytes, ranks, time.seconds),
         algorithm: time.algorithm,
         scale_up_bytes: time.scale_up_bytes,
         scale_out_bytes: time.scale_out_bytes,
@@ -144,10 +144,9 @@ pub fn busbw_curve(
     group: Group,
     topology: &Topology,
 ) -> Option<Vec<CollectivePoint>> {
-    let factor = op.bus_factor(group.ranks);
     let point = |bytes: f64| {
         let time = collective_time(op, bytes, group, topology)?;
-        let busbw = if time.seconds > 0.0 { bytes / time.seconds / 1e9 * factor } else { 0.0 };
+        let busbw = op.busbw_gb_per_s(bytes, group.ranks, time.seconds);
         Some(CollectivePoint { bytes, seconds: time.seconds, busbw, algorithm: time.algorithm })
     };
     sizes.into_iter().map(point).collect()

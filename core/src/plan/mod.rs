@@ -1,6 +1,7 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod interconnect;
 mod report;
 mod resolve;
 mod scenario;
@@ -10,6 +11,7 @@ mod train;
 mod warnings;
 
 pub use built_in::{built_in, built_in_named};
+pub use interconnect::{DimensionLinks, Interconnect, LinkUse};
 pub use report::{
     FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };
