@@ -107,6 +107,8 @@ constants! {
         pair_starts,
         /// One more peer of an all-to-all, in steps of the scale-up link.
         peer_steps,
+        /// Efficiency of a tree on the scale-up link, as a share of a ring's.
+        tree_share,
         /// Local copy of a rank's own shard, as a share of its time on the wire, in rings.
         ring_copy,
         /// The same in an all-to-all.

@@ -253,8 +253,8 @@ impl<'a> Paths<'a> {
     fn tree(&self, bytes: f64) -> CollectiveTime {
         let up_steps = 2.0 * (self.chain + self.inner_depth) * self.up.step_s;
         let scale_up = if self.local > 1.0 { 2.0 * bytes } else { 0.0 };
-        let up_wire =
-            if self.local > 1.0 { scale_up / (self.up_bytes_per_s * self.up.ring_efficiency) } else { 0.0 };
+        let efficiency = self.up.ring_efficiency * self.library.tree_share;
+        let up_wire = if self.local > 1.0 { scale_up / (self.up_bytes_per_s * efficiency) } else { 0.0 };
         let Some(out) = self.out else {
             return self.answer(
                 Algorithm::Tree,
