@@ -61,7 +61,7 @@ const FIRST_SCALE_OUT: [(&str, f64); 8] = [
     ("ramp", 1.0),
 ];
 
-const FIRST_LIBRARY: [(&str, f64); 16] = [
+const FIRST_LIBRARY: [(&str, f64); 17] = [
     ("pair_starts", 1.0),
     ("peer_steps", 0.3),
     ("tree_share", 0.92),
@@ -70,6 +70,7 @@ const FIRST_LIBRARY: [(&str, f64); 16] = [
     ("ramp_limit", 6.0),
     ("rails", 10.0),
     ("old_start_s", 1e-5),
+    ("rccl_fabric_start_s", 1e-5),
     ("framework_launch_s", 1e-5),
     ("scatter_adaptive", 0.1),
     ("scatter_ecmp", 0.1),
@@ -157,6 +158,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         held_out.push(without);
     }
     report("one run left out", &all, |s| &held_out[s.run]);
+    by_group(&all, &fitted, &held_out);
     worst(&runs, &all, |s| &held_out[s.run]);
     Ok(())
 }
@@ -340,6 +342,42 @@ fn report<'a>(title: &str, samples: &[&Sample], constants: impl Fn(&Sample) -> &
             100.0 * weighted_quantile(&errors, 0.5).unwrap_or(f64::NAN),
             100.0 * weighted_quantile(&errors, 0.9).unwrap_or(f64::NAN),
             errors.len()
+        );
+    }
+}
+
+/// A table by operation, scale-up link and fabric: rows, runs, median and 90th percentile in sample and left out.
+fn by_group(samples: &[&Sample], fitted: &Constants, held_out: &[Constants]) {
+    let mut groups: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples {
+        let (links, regime) = (&sample.topology, sample.measurement.quantity());
+        let crosses = sample.measurement.ranks > links.scale_up_domain.max(links.gpus_per_node);
+        let fabric = if crosses { format!("{:?}", links.scale_out) } else { "one domain".to_owned() };
+        for kind in [format!("{:?}", sample.measurement.op), format!("{:?}", links.scale_up), fabric] {
+            groups.entry(format!("{regime} {kind}")).or_default().push(sample);
+        }
+    }
+    for (name, group) in groups {
+        let runs: BTreeSet<usize> = group.iter().map(|s| s.run).collect();
+        let quantiles = |constants: &dyn Fn(&Sample) -> Constants| {
+            let errors: Vec<(f64, f64)> = group
+                .iter()
+                .map(|s| {
+                    let alike = group.iter().filter(|other| other.run == s.run).count();
+                    ((libm::exp(error_of(s, &constants(s))) - 1.0).abs(), 1.0 / alike as f64)
+                })
+                .collect();
+            [0.5, 0.9].map(|share| 100.0 * weighted_quantile(&errors, share).unwrap_or(f64::NAN))
+        };
+        let (seen, unseen) = (quantiles(&|_| *fitted), quantiles(&|s| held_out[s.run]));
+        println!(
+            "| {name} | {} | {} | {:.1} % | {:.0} % | {:.1} % | {:.0} % |",
+            group.len(),
+            runs.len(),
+            seen[0],
+            seen[1],
+            unseen[0],
+            unseen[1]
         );
     }
 }

@@ -120,6 +120,8 @@ constants! {
         rails,
         /// How much longer a collective of NCCL 2.18 or older takes to start, s.
         old_start_s,
+        /// What RCCL, the library on Infinity Fabric, adds to the start of a collective that crosses a fabric, s.
+        rccl_fabric_start_s,
         /// A framework's launch of one collective, s.
         framework_launch_s,
         /// Added share of wire time for each doubling of the domains past two where they lie scattered, with adaptive

@@ -4,11 +4,11 @@
 //! all-reduce, [`expert_all_to_all_time`] an expert-parallel dispatch or combine; [`collective`] is the question as the
 //! faces ask it. All give no number where the group needs a fabric that is not there.
 //!
-//! Held against 2,193 published measurements of 64 runs, every run counting once, the median error of a time is 4 % (90th
-//! percentile 24 %) from 1 MiB, 28 % (73 %) below, where the age and launch mode of the software decide, and 9 % (32 %)
-//! for engines' kernels. Of the runs that the fit takes, each predicted by a fit without it: 4 % (25 %), 26 % (80 %) and
-//! 12 % (41 %); `examples/fit_network.rs` prints them. Measured only between 2 and 1,440 ranks. Not modelled: other jobs
-//! on the same fabric, placement within it, reduction in InfiniBand switches.
+//! Held against 2,223 published measurements, every run counting once, the median error of a time is 3 % (90th percentile
+//! 22 %) from 1 MiB, 9 % (51 %) below, 9 % (32 %) for engines' kernels and 2 % (12 %) for experts'. Each run predicted by a
+//! fit without it: 5 % (26 %), 14 % (65 %), 13 % (42 %) and 5 % (15 %); `examples/fit_network.rs` prints them. Measured
+//! only between 2 and 1,440 ranks. Placement, routing, oversubscription and software come in [`Conditions`]. Not modelled:
+//! other jobs on the same fabric.
 
 mod conditions;
 mod constants;

@@ -193,7 +193,7 @@ impl<'a> Paths<'a> {
     fn parallel_trees(&self, bytes: f64, out: &ScaleOutConstants) -> CollectiveTime {
         let library = self.library;
         let start = self.up.start_s
-            + out.start_s
+            + self.out_start(out)
             + self.depth * out.step_s / library.pat_overlap
             + self.ranks * library.pat_rank_s;
         let moved = (self.ranks - 1.0) * bytes / self.ranks;
@@ -204,7 +204,7 @@ impl<'a> Paths<'a> {
     /// Reduction in the fabric's switches: a domain sends the buffer once and receives the sum once, through all its
     /// ports; inside the domain as the scale-up link does it. The depth of the fabric costs nothing that was measured.
     fn fabric_reduction(&self, bytes: f64, out: &ScaleOutConstants) -> CollectiveTime {
-        let laps = 2.0 * (self.local - 1.0) / self.local * bytes;
+        let laps = (2.0 * (self.local - 1.0) + self.library.ring_copy) / self.local * bytes;
         let (scale_up, up_start, efficiency) = if self.in_switch {
             let start = self.up.nvls_start_s + self.local * self.up.nvls_rank_s;
             (bytes * (1.0 + 1.0 / self.local), start, self.up.nvls_tree_efficiency)
@@ -213,7 +213,7 @@ impl<'a> Paths<'a> {
             (laps, self.up.start_s + steps, self.up.ring_efficiency)
         };
         let up_wire = if self.local > 1.0 { scale_up / (self.up_bytes_per_s * efficiency) } else { 0.0 };
-        let start = out.start_s + up_start + self.library.fabric_reduction_start_s;
+        let start = self.out_start(out) + up_start + self.library.fabric_reduction_start_s;
         let out_wire = self.crossing(out, bytes / self.rails(), out.tree_efficiency, Pattern::Neighbours);
         let scale_up = if self.local > 1.0 { scale_up } else { 0.0 };
         self.answer(
@@ -239,8 +239,10 @@ impl<'a> Paths<'a> {
             Some(out) => {
                 let out_wire =
                     self.crossing(out, moved / self.rails(), out.ring_efficiency, Pattern::Neighbours);
-                let start =
-                    self.up.start_s + out.start_s + up_steps + laps * (self.domains - 1.0) * out.step_s;
+                let start = self.up.start_s
+                    + self.out_start(out)
+                    + up_steps
+                    + laps * (self.domains - 1.0) * out.step_s;
                 let wire = if self.local > 1.0 { up_wire.max(out_wire) } else { out_wire };
                 (start, wire, out.ramp, moved / self.local)
             }
@@ -265,7 +267,7 @@ impl<'a> Paths<'a> {
                 0.0,
             );
         };
-        let start = self.up.start_s + out.start_s + up_steps + 2.0 * self.depth * out.step_s;
+        let start = self.up.start_s + self.out_start(out) + up_steps + 2.0 * self.depth * out.step_s;
         let crossing = self.tree_crossing() * bytes;
         let scale_out = crossing / self.local;
         let wire = up_wire.max(self.crossing(
@@ -287,7 +289,7 @@ impl<'a> Paths<'a> {
             return self.answer(Algorithm::Nvls, up_start, wire, self.up.ramp, scale_up, 0.0);
         };
         let up_wire = scale_up / (self.up_bytes_per_s * self.up.nvls_tree_efficiency);
-        let start = out.start_s + up_start + 2.0 * self.depth * out.step_s;
+        let start = self.out_start(out) + up_start + 2.0 * self.depth * out.step_s;
         let crossing = self.tree_crossing() * bytes;
         let wire = up_wire.max(self.crossing(
             out,
@@ -312,7 +314,7 @@ impl<'a> Paths<'a> {
         let Some(out) = self.out else {
             return self.answer(Algorithm::Pairwise, up_start, up_wire, self.up.ramp, scale_up, 0.0);
         };
-        let start = up_start + out.start_s + (self.domains - 1.0) * out.peer_s;
+        let start = up_start + self.out_start(out) + (self.domains - 1.0) * out.peer_s;
         let scale_out = (self.ranks - self.local) * shard;
         let wire = up_wire.max(self.crossing(out, scale_out, out.pair_efficiency, Pattern::All));
         self.answer(Algorithm::Pairwise, start, wire, out.ramp, scale_up, scale_out)
@@ -336,7 +338,7 @@ impl<'a> Paths<'a> {
                 0.0,
             );
         };
-        let start = self.up.start_s + out.start_s + up_steps + self.depth * out.step_s;
+        let start = self.up.start_s + self.out_start(out) + up_steps + self.depth * out.step_s;
         let scale_out = bytes / self.local;
         let wire =
             up_wire.max(self.crossing(out, bytes / self.rails(), out.ring_efficiency, Pattern::Neighbours));
@@ -359,7 +361,7 @@ impl<'a> Paths<'a> {
             }
             Some(out) => {
                 let wire = self.crossing(out, bytes, out.ring_efficiency, Pattern::Message);
-                let start = self.up.start_s + out.start_s + out.step_s;
+                let start = self.up.start_s + self.out_start(out) + out.step_s;
                 self.answer(Algorithm::Direct, start, wire, out.ramp, 0.0, bytes)
             }
         }
@@ -385,6 +387,12 @@ impl<'a> Paths<'a> {
         };
         let seconds = launch + wire_time(start, wire, ramp, self.library.ramp_limit);
         CollectiveTime { seconds, algorithm, scale_up_bytes, scale_out_bytes }
+    }
+
+    /// What crossing the fabric adds to a start-up.
+    fn out_start(&self, out: &ScaleOutConstants) -> f64 {
+        let rccl = self.topology.scale_up == ScaleUpKind::InfinityFabric;
+        out.start_s + if rccl { self.library.rccl_fabric_start_s } else { 0.0 }
     }
 
     /// Buffers that a domain sends in a double binary tree: one over two domains, an edge's both directions shared by
