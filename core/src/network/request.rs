@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, CollectiveOp, Group, NetworkConditions, Topology, collective_time};
+use super::time::collective_times_with;
+use super::{
+    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, NetworkConditions, Topology, collective_time,
+};
 use crate::catalog::{Catalog, Target};
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
@@ -144,12 +147,14 @@ pub fn busbw_curve(
     group: Group,
     topology: &Topology,
 ) -> Option<Vec<CollectivePoint>> {
-    let point = |bytes: f64| {
-        let time = collective_time(op, bytes, group, topology)?;
-        let busbw = op.busbw_gb_per_s(bytes, group.ranks, time.seconds);
-        Some(CollectivePoint { bytes, seconds: time.seconds, busbw, algorithm: time.algorithm })
+    let sizes: Vec<f64> = sizes.into_iter().collect();
+    let times = collective_times_with(Constants::shipped(), op, sizes.iter().copied(), group, topology);
+    let point = |(bytes, time): (&f64, Option<CollectiveTime>)| {
+        let time = time?;
+        let busbw = op.busbw_gb_per_s(*bytes, group.ranks, time.seconds);
+        Some(CollectivePoint { bytes: *bytes, seconds: time.seconds, busbw, algorithm: time.algorithm })
     };
-    sizes.into_iter().map(point).collect()
+    sizes.iter().zip(times).map(point).collect()
 }
 
 /// 1 KiB to 16 GiB.
