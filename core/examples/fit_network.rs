@@ -145,7 +145,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     report("in sample", &all, |_| &fitted);
     worst(&runs, &all, |_| &fitted);
     if let Some(target) = target {
-        let names: Vec<&str> = free.iter().map(|knob| knob.name.as_str()).collect();
+        let names: Vec<(&str, bool)> =
+            free.iter().map(|knob| (knob.name.as_str(), !knob.samples.is_empty())).collect();
         let fitted_runs = counts.iter().filter(|count| **count > 0).count();
         rewrite(&target, &fitted, &names, fitted_runs)?;
     }
@@ -406,17 +407,29 @@ fn worst<'a>(runs: &[String], samples: &[&Sample], constants: impl Fn(&Sample) -
     }
 }
 
-fn rewrite(target: &str, fitted: &Constants, names: &[&str], runs: usize) -> Result<(), Box<dyn Error>> {
+/// `names` are the fitted constants, and whether a measurement touches them.
+fn rewrite(
+    target: &str,
+    fitted: &Constants,
+    names: &[(&str, bool)],
+    runs: usize,
+) -> Result<(), Box<dyn Error>> {
     let old = fs::read_to_string(target)?;
     let mut fitted = *fitted;
     let mut out = String::from("name,value,unit,origin,source\n");
     for name in Constants::names() {
         let unit = if name.ends_with("_s") { "s" } else { "1" };
         let value = fitted.get_mut(&name).map_or(f64::NAN, |slot| *slot);
-        if names.contains(&name.as_str()) {
-            out += &format!(
-                "{name},{value:.4e},{unit},fitted,examples/fit_network.rs on tests/measured/collectives.csv ({runs} runs)\n"
-            );
+        let known = names.iter().find(|(one, _)| *one == name);
+        if let Some((_, measured)) = known {
+            let source = if *measured {
+                format!("examples/fit_network.rs on tests/measured/collectives.csv ({runs} runs)")
+            } else {
+                "the mean of the other kinds of link in examples/fit_network.rs; no measurement of its own"
+                    .to_owned()
+            };
+            let origin = if *measured { "fitted" } else { "assumed" };
+            out += &format!("{name},{value:.4e},{unit},{origin},{source}\n");
         } else if let Some(line) = old.lines().find(|line| line.split(',').next() == Some(name.as_str())) {
             out += line;
             out.push('\n');

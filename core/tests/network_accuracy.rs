@@ -81,6 +81,8 @@ fn groups_add_up_and_bad_tables_are_refused() {
         gpus_per_node: None,
         fabric: None,
         conditions: NetworkConditions::default(),
+        engine_kernels: false,
+        experts: None,
     };
     assert_eq!(report.rows[0].predicted, Some(collective(catalog, &request).unwrap().seconds));
     assert!(report.rows[1].refused.is_some());

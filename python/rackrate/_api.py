@@ -291,6 +291,8 @@ def collective(
     nodes: int,
     gpus_per_node: int | None = None,
     conditions: Mapping[str, Any] | None = None,
+    engine_kernels: bool | None = None,
+    experts: Mapping[str, Any] | None = None,
 ) -> CollectiveAnswer:
     """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
 
@@ -303,6 +305,8 @@ def collective(
         nodes: Nodes that take part.
         gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
         conditions: Placement, routing, oversubscription and software, such as ``{"placement": "scattered"}``.
+        engine_kernels: All-reduce by an inference engine's own kernels.
+        experts: All-to-all as an expert-parallel exchange: `bytes_per_token`, `experts_per_token`, `kernel`.
 
     Raises:
         RackrateError: A field is unknown or out of range.
@@ -316,6 +320,8 @@ def collective(
         nodes=nodes,
         gpus_per_node=gpus_per_node,
         conditions=conditions,
+        engine_kernels=engine_kernels,
+        experts=experts,
     )
     return CollectiveAnswer._read(_core.collective(request))
 

@@ -27,7 +27,9 @@ pub use engine::{
     ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
     expert_all_to_all_time, expert_all_to_all_time_with,
 };
-pub use request::{CollectiveAnswer, CollectivePoint, CollectiveRequest, busbw_curve, collective};
+pub use request::{
+    CollectiveAnswer, CollectivePoint, CollectiveRequest, ExpertRouting, busbw_curve, collective,
+};
 pub use time::{algorithm_time_with, collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.

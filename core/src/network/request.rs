@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::time::collective_times_with;
 use super::{
-    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, NetworkConditions, Topology, collective_time,
+    Algorithm, CollectiveOp, CollectiveTime, Constants, ExpertExchange, ExpertKernel, Group,
+    NetworkConditions, Topology, collective_time, engine_all_reduce_time, expert_all_to_all_time,
 };
 use crate::catalog::{Catalog, Target};
 use crate::error::{Error, check_range};
@@ -39,6 +40,29 @@ pub struct CollectiveRequest {
     /// Placement, routing, oversubscription and software.
     #[serde(default)]
     pub conditions: NetworkConditions,
+    /// All-reduce by an inference engine's own kernels (TensorRT-LLM, vLLM) where they reach: up to 8 GPUs of one node.
+    #[serde(default)]
+    pub engine_kernels: bool,
+    /// All-to-all as an expert-parallel dispatch or combine: `bytes` are then a rank's tokens, each counted once.
+    #[serde(default)]
+    pub experts: Option<ExpertRouting>,
+}
+
+/// How the tokens of an expert-parallel exchange spread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct ExpertRouting {
+    /// Bytes of one token on the wire, scales included.
+    pub bytes_per_token: f64,
+    /// Routed experts of a token.
+    pub experts_per_token: u32,
+    /// Scale-up domains that a token may visit at most, where the router limits them.
+    #[serde(default)]
+    pub max_domains: Option<u32>,
+    /// The kernels: low latency for decode, normal for training and prefill.
+    pub kernel: ExpertKernel,
 }
 
 /// Time and bandwidth of one collective.
@@ -114,12 +138,13 @@ pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<Coll
         field: "nodes".to_owned(),
         message: format!("no time over {} nodes: {no_fabric}", request.nodes),
     };
-    let time = collective_time(request.op, bytes, group, &topology).ok_or_else(refused)?;
+    let whose = Whose::of(request)?;
+    let time = whose.time(request.op, bytes, group, &topology).ok_or_else(refused)?;
     let algbw = bytes / time.seconds / 1e9;
     let placed = |scattered_share: f64| {
         let mut other = topology;
         other.conditions.scattered_share = scattered_share;
-        collective_time(request.op, bytes, group, &other).map(|time| time.seconds).ok_or_else(refused)
+        whose.time(request.op, bytes, group, &other).map(|time| time.seconds).ok_or_else(refused)
     };
     Ok(CollectiveAnswer {
         op: request.op,
@@ -133,10 +158,72 @@ pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<Coll
         scale_out_bytes: time.scale_out_bytes,
         compact_seconds: placed(0.0)?,
         scattered_seconds: placed(1.0)?,
-        curve: busbw_curve(request.op, CURVE_BYTES, group, &topology).ok_or_else(refused)?,
+        curve: whose.curve(request.op, group, &topology).ok_or_else(refused)?,
         assumed,
         warnings: warnings(catalog, shape.as_deref(), group, &topology),
     })
+}
+
+/// Whose kernels run.
+enum Whose {
+    Library,
+    Engine,
+    Experts(ExpertRouting),
+}
+
+impl Whose {
+    fn of(request: &CollectiveRequest) -> Result<Self, Error> {
+        let only = |field: &str, op: &str| Error::Conflict {
+            field: field.to_owned(),
+            message: format!("such kernels do {op} only; change op, or leave {field} out"),
+        };
+        match (&request.experts, request.engine_kernels) {
+            (None, false) => Ok(Self::Library),
+            (None, true) if request.op == CollectiveOp::AllReduce => Ok(Self::Engine),
+            (_, true) => Err(only("engine_kernels", "all_reduce")),
+            (Some(routing), false) if request.op == CollectiveOp::AllToAll => {
+                check_range("experts.bytes_per_token", routing.bytes_per_token, 1.0, 1e9)?;
+                check_range("experts.experts_per_token", f64::from(routing.experts_per_token), 1.0, 1e6)?;
+                if let Some(most) = routing.max_domains {
+                    check_range("experts.max_domains", f64::from(most), 1.0, 1e6)?;
+                }
+                Ok(Self::Experts(routing.clone()))
+            }
+            (Some(_), false) => Err(only("experts", "all_to_all")),
+        }
+    }
+
+    fn time(
+        &self,
+        op: CollectiveOp,
+        bytes: f64,
+        group: Group,
+        topology: &Topology,
+    ) -> Option<CollectiveTime> {
+        match self {
+            Self::Library => collective_time(op, bytes, group, topology),
+            Self::Engine => engine_all_reduce_time(bytes, group, topology),
+            Self::Experts(routing) => {
+                let ExpertRouting { bytes_per_token, experts_per_token, max_domains, kernel } = *routing;
+                let tokens = bytes / bytes_per_token;
+                let exchange =
+                    ExpertExchange { tokens, bytes_per_token, experts_per_token, max_domains, kernel };
+                expert_all_to_all_time(&exchange, group, topology)
+            }
+        }
+    }
+
+    fn curve(&self, op: CollectiveOp, group: Group, topology: &Topology) -> Option<Vec<CollectivePoint>> {
+        if let Self::Library = self {
+            return busbw_curve(op, CURVE_BYTES, group, topology);
+        }
+        let point = |bytes: f64| {
+            let time = self.time(op, bytes, group, topology)?;
+            let busbw = op.busbw_gb_per_s(bytes, group.ranks, time.seconds);
+            Some(CollectivePoint { bytes, seconds: time.seconds, busbw, algorithm: time.algorithm })
+        };
+        CURVE_BYTES.into_iter().map(point).collect()
+    }
 }
 
 /// Bus bandwidth over message sizes: a point for each of `sizes` (bytes), in their order; none as
@@ -352,6 +439,31 @@ mod tests {
         assert!(ring(768, r#"{"oversubscription": 7}"#) > 5.0 * ring(768, "{}"));
     }
 
+    /// DeepEP's README (v1): 128 tokens of 7,392 bytes over 8 and 64 H800, 77 and 173 µs.
+    #[test]
+    fn engines_and_experts_can_be_asked() {
+        let asked = |nodes: u32| {
+            ask(&format!(
+                r#"{{"op": "alltoall", "bytes": 946176, "gpu": "H800", "nodes": {nodes},
+                    "experts": {{"bytes_per_token": 7392, "experts_per_token": 8, "kernel": "low_latency"}}}}"#
+            ))
+            .unwrap()
+        };
+        assert!((asked(1).seconds * 1e6 / 77.0 - 1.0).abs() < 0.15);
+        assert!((asked(8).seconds * 1e6 / 173.0 - 1.0).abs() < 0.15);
+        let small = |engine: bool| {
+            ask(&format!(
+                r#"{{"op": "all_reduce", "bytes": 65536, "gpu": "H100", "nodes": 1, "engine_kernels": {engine}}}"#
+            ))
+            .unwrap()
+        };
+        assert!(small(true).seconds < 0.5 * small(false).seconds);
+        assert_eq!(small(true).algorithm, Algorithm::Direct);
+        let wrong =
+            ask(r#"{"op": "all_gather", "bytes": 1, "gpu": "H100", "nodes": 1, "engine_kernels": true}"#);
+        assert_eq!(wrong.unwrap_err().field(), "engine_kernels");
+    }
+
     #[test]
     fn conditions_that_make_no_sense_are_refused_by_field() {
         let field = |conditions: &str| {
@@ -403,6 +515,8 @@ mod tests {
                 nodes: 1,
                 gpus_per_node: None,
                 conditions: NetworkConditions::default(),
+                engine_kernels: false,
+                experts: None,
             };
             assert!(collective(catalog, &request).unwrap().seconds > 0.0, "{}", shape.name);
             request.nodes = 2;
