@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rackrate._answer import Answer, Rows, numbers
 
-Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "hierarchical", "pairwise", "direct"]
+Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "fabric_reduction", "parallel_trees", "pairwise", "direct"]
 """How the library moves the bytes."""
 
 
@@ -806,6 +806,29 @@ class CollectivePoint(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Warning(Answer):
+    """Something that the reader of an answer should know.
+
+    Attributes:
+        code: Stable name, such as `past_published_limit` or `price_missing`.
+        about: What it is about: a field's path, a shape, a figure.
+        message: One sentence.
+    """
+
+    code: str
+    about: str
+    message: str
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Warning:
+        return cls(
+            code=given["code"],
+            about=given["about"],
+            message=given["message"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class CollectiveAnswer(Answer):
     """Time and bandwidth of one collective.
 
@@ -820,8 +843,12 @@ class CollectiveAnswer(Answer):
         algorithm: The algorithm with the least time.
         scale_up_bytes: Bytes that one GPU sends over the scale-up link.
         scale_out_bytes: Bytes that one GPU sends into the fabric.
+        compact_seconds: Time with all nodes next to each other, s.
+        scattered_seconds: Time with the nodes anywhere in the fabric, s: with `compact_seconds` the
+            range that placement leaves.
         curve: The same collective from 1 KiB to 16 GiB, each size twice the one before.
         assumed: What was assumed, in words.
+        warnings: Scales past what was published or measured.
     """
 
     op: CollectiveOp
@@ -833,8 +860,11 @@ class CollectiveAnswer(Answer):
     algorithm: Algorithm
     scale_up_bytes: float
     scale_out_bytes: float
+    compact_seconds: float
+    scattered_seconds: float
     curve: Rows[CollectivePoint]
     assumed: tuple[str, ...]
+    warnings: Rows[Warning]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> CollectiveAnswer:
@@ -848,8 +878,97 @@ class CollectiveAnswer(Answer):
             algorithm=given["algorithm"],
             scale_up_bytes=given["scale_up_bytes"],
             scale_out_bytes=given["scale_out_bytes"],
+            compact_seconds=given["compact_seconds"],
+            scattered_seconds=given["scattered_seconds"],
             curve=Rows(CollectivePoint._read(item) for item in given["curve"]),
             assumed=tuple(given["assumed"]),
+            warnings=Rows(Warning._read(item) for item in given["warnings"]),
+        )
+
+ExpertKernel: TypeAlias = Literal["low_latency", "normal"]
+"""Expert-parallel kernels, in the manner of DeepEP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ExpertRouting(Answer):
+    """How the tokens of an expert-parallel exchange spread.
+
+    Attributes:
+        bytes_per_token: Bytes of one token on the wire, scales included.
+        experts_per_token: Routed experts of a token.
+        max_domains: Scale-up domains that a token may visit at most, where the router limits them.
+        kernel: The kernels: low latency for decode, normal for training and prefill.
+    """
+
+    bytes_per_token: float
+    experts_per_token: int
+    max_domains: int | None
+    kernel: ExpertKernel
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ExpertRouting:
+        return cls(
+            bytes_per_token=given["bytes_per_token"],
+            experts_per_token=given["experts_per_token"],
+            max_domains=given["max_domains"],
+            kernel=given["kernel"],
+        )
+
+Launch: TypeAlias = Literal["benchmark", "framework"]
+"""What launches a collective."""
+
+LibraryAge: TypeAlias = Literal["current", "nccl218"]
+"""Age of the collective library."""
+
+Placement: TypeAlias = Literal["compact", "scattered"]
+"""Where a job's nodes lie in the fabric."""
+
+Routing: TypeAlias = Literal["adaptive", "ecmp"]
+"""How a fabric spreads flows over equal paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class NetworkConditions(Answer):
+    """What a job meets on the fabric; what is not given is what the fabric's row in the catalogue says,
+    else a compact job on a non-blocking fabric.
+
+    Attributes:
+        placement: Where the job's nodes lie: next to each other (if not given) or anywhere. Scattered
+            is the pessimistic end as it was measured: 0.63 of the compact bandwidth with adaptive routing
+            and 0.60 without, on 32 to 64 nodes of Azure's H100.
+        scattered_share: Share of the nodes that lie anywhere, 0 to 1, for what lies between; instead
+            of `placement`.
+        routing: How the fabric spreads flows over equal paths; matters where the placement is
+            scattered.
+        oversubscription: Bandwidth into a tier over bandwidth out of it, 1 (non-blocking) to 100.
+        tier_gpus: GPUs below the oversubscribed tier; if not given with `oversubscription`, it lies
+            right above the nodes (or racks).
+        in_switch_reduction: Whether the fabric's switches sum (SHARP; InfiniBand only); not, if not
+            given.
+        launch: What launches the collectives.
+        library: Age of the collective library.
+    """
+
+    placement: Placement | None
+    scattered_share: float | None
+    routing: Routing | None
+    oversubscription: float | None
+    tier_gpus: int | None
+    in_switch_reduction: bool | None
+    launch: Launch
+    library: LibraryAge
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> NetworkConditions:
+        return cls(
+            placement=given["placement"],
+            scattered_share=given["scattered_share"],
+            routing=given["routing"],
+            oversubscription=given["oversubscription"],
+            tier_gpus=given["tier_gpus"],
+            in_switch_reduction=given["in_switch_reduction"],
+            launch=given["launch"],
+            library=given["library"],
         )
 
 CostItem: TypeAlias = Literal["compute", "spare_compute", "storage", "transfer"]
@@ -915,6 +1034,50 @@ Description: TypeAlias = dict[str, Any]
 
 Dimension: TypeAlias = Literal["tensor", "context", "expert", "pipeline", "data"]
 """A parallel dimension."""
+
+LinkUse: TypeAlias = Literal["scale_up", "fabric", "both"]
+"""Links that carry a parallel dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class DimensionLinks(Answer):
+    """A parallel dimension on its links; training counts a step, serving a decode iteration.
+
+    Attributes:
+        dimension: The parallel dimension.
+        links: The links that carry it.
+        op: The collective that it uses most.
+        ranks: Ranks of a group.
+        message_bytes: Size of one message, bytes, as nccl-tests counts.
+        scale_up_bytes: Bytes that one GPU sends over the scale-up link.
+        fabric_bytes: Bytes that one GPU sends into the fabric.
+        busbw_gb_per_s: Achieved bus bandwidth at this message size, GB/s, as nccl-tests defines it.
+        exposed_share: Share of the step or iteration that is waited for it, 0 to 1.
+    """
+
+    dimension: Dimension
+    links: LinkUse
+    op: CollectiveOp
+    ranks: int
+    message_bytes: float
+    scale_up_bytes: float
+    fabric_bytes: float
+    busbw_gb_per_s: float
+    exposed_share: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> DimensionLinks:
+        return cls(
+            dimension=given["dimension"],
+            links=given["links"],
+            op=given["op"],
+            ranks=given["ranks"],
+            message_bytes=given["message_bytes"],
+            scale_up_bytes=given["scale_up_bytes"],
+            fabric_bytes=given["fabric_bytes"],
+            busbw_gb_per_s=given["busbw_gb_per_s"],
+            exposed_share=given["exposed_share"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -1074,6 +1237,62 @@ class GoodputLosses(Answer):
             checkpoint_share=given["checkpoint_share"],
             rework_share=given["rework_share"],
             restart_share=given["restart_share"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Interconnect(Answer):
+    """The interconnect of one option.
+
+    Attributes:
+        fabric: Fabric between nodes, by its name in the catalogue; none without RDMA, or for a bare
+            GPU.
+        kind: Its protocol family; none without a fabric of known rate.
+        scale_up_domain: GPUs that one scale-up link joins.
+        scale_up_gb_per_s_per_gpu: Scale-up bandwidth of a GPU, one direction, GB/s.
+        injection_gb_per_s_per_gpu: Bandwidth of a GPU into the fabric, one direction, GB/s.
+        injection_gb_per_s_per_node: The same of a node, GB/s.
+        bisection_gb_per_s: Bandwidth between one half of the job's GPUs and the other, one direction,
+            GB/s: half of them times what each sends (over the scale-up link where they share a domain),
+            less what a tier is oversubscribed that they outgrow.
+        dimensions: Parallel dimensions that communicate, and the links that they run on.
+        exposed_share: Share of the step (training) or decode iteration (serving) in which
+            communication is waited for, 0 to 1.
+        curve_ranks: GPUs of the all-reduce that `curve_busbw_gb_per_s` shows: all that train, or one
+            replica.
+        curve_bytes: Message sizes of the curve, bytes: 1 KiB to 8 GiB.
+        curve_busbw_gb_per_s: Bus bandwidth of that all-reduce at each size, GB/s, as nccl-tests would
+            show it.
+    """
+
+    fabric: str | None
+    kind: FabricKind | None
+    scale_up_domain: int
+    scale_up_gb_per_s_per_gpu: float
+    injection_gb_per_s_per_gpu: float
+    injection_gb_per_s_per_node: float
+    bisection_gb_per_s: float
+    dimensions: Rows[DimensionLinks]
+    exposed_share: float
+    curve_ranks: int
+    curve_bytes: npt.NDArray[np.float64]
+    curve_busbw_gb_per_s: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Interconnect:
+        return cls(
+            fabric=given["fabric"],
+            kind=given["kind"],
+            scale_up_domain=given["scale_up_domain"],
+            scale_up_gb_per_s_per_gpu=given["scale_up_gb_per_s_per_gpu"],
+            injection_gb_per_s_per_gpu=given["injection_gb_per_s_per_gpu"],
+            injection_gb_per_s_per_node=given["injection_gb_per_s_per_node"],
+            bisection_gb_per_s=given["bisection_gb_per_s"],
+            dimensions=Rows(DimensionLinks._read(item) for item in given["dimensions"]),
+            exposed_share=given["exposed_share"],
+            curve_ranks=given["curve_ranks"],
+            curve_bytes=numbers(given["curve_bytes"], np.float64),
+            curve_busbw_gb_per_s=numbers(given["curve_busbw_gb_per_s"], np.float64),
         )
 
 
@@ -1310,29 +1529,6 @@ class TrainingMemory(Answer):
             total_gib=given["total_gib"],
             available_gib=given["available_gib"],
             fits=given["fits"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Warning(Answer):
-    """Something that the reader of an answer should know.
-
-    Attributes:
-        code: Stable name, such as `past_published_limit` or `price_missing`.
-        about: What it is about: a field's path, a shape, a figure.
-        message: One sentence.
-    """
-
-    code: str
-    about: str
-    message: str
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Warning:
-        return cls(
-            code=given["code"],
-            about=given["about"],
-            message=given["message"],
         )
 
 
@@ -1667,6 +1863,8 @@ class TrainingJob(Answer):
         gpu: A GPU that no cloud here rents: time and memory are given, costs are not unless
             `usd_per_gpu_hour` is.
         usd_per_gpu_hour: Your own price of a GPU-hour, used instead of every listed one.
+        network: Placement, routing and oversubscription that the job meets; what the fabric's row
+            says if not given.
         reliability: Failures, checkpoints and spares.
         dataset_tb: Size of the training data set to store, decimal TB; tokens × 4 bytes if not given.
     """
@@ -1685,6 +1883,7 @@ class TrainingJob(Answer):
     shapes: tuple[str, ...]
     gpu: str | None
     usd_per_gpu_hour: float | None
+    network: NetworkConditions
     reliability: Reliability
     dataset_tb: float | None
 
@@ -1705,6 +1904,7 @@ class TrainingJob(Answer):
             shapes=tuple(given["shapes"]),
             gpu=given["gpu"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
+            network=NetworkConditions._read(given["network"]),
             reliability=Reliability._read(given["reliability"]),
             dataset_tb=given["dataset_tb"],
         )
@@ -1967,6 +2167,7 @@ class ServingOption(Answer):
         provider: Cloud; none for a GPU that no cloud rents.
         shape: Shape, or the GPU's name where no cloud rents it.
         point: One replica at the peak load: latency, throughput, memory.
+        interconnect: What the links do for one replica.
         replicas: Replicas needed at the peak.
         spare_replicas: Spare replicas besides.
         gpus: GPUs rented.
@@ -1985,6 +2186,7 @@ class ServingOption(Answer):
     provider: Provider | None
     shape: str
     point: ServingPoint
+    interconnect: Interconnect
     replicas: int
     spare_replicas: int
     gpus: int
@@ -2003,6 +2205,7 @@ class ServingOption(Answer):
             provider=given["provider"],
             shape=given["shape"],
             point=ServingPoint._read(given["point"]),
+            interconnect=Interconnect._read(given["interconnect"]),
             replicas=given["replicas"],
             spare_replicas=given["spare_replicas"],
             gpus=given["gpus"],
@@ -2108,6 +2311,7 @@ class TrainingOption(Answer):
         nodes: Nodes that train.
         spare_nodes: Nodes kept spare and paid for.
         step: The step: layout, time, memory, traffic.
+        interconnect: What the links do for it.
         goodput: Share of wall-clock time that trains, 0 to 1.
         losses: Where the lost time goes.
         days: Days from start to end.
@@ -2125,6 +2329,7 @@ class TrainingOption(Answer):
     nodes: int
     spare_nodes: int
     step: TrainingStep
+    interconnect: Interconnect
     goodput: float
     losses: GoodputLosses
     days: float
@@ -2144,6 +2349,7 @@ class TrainingOption(Answer):
             nodes=given["nodes"],
             spare_nodes=given["spare_nodes"],
             step=TrainingStep._read(given["step"]),
+            interconnect=Interconnect._read(given["interconnect"]),
             goodput=given["goodput"],
             losses=GoodputLosses._read(given["losses"]),
             days=given["days"],
@@ -2439,7 +2645,7 @@ class ValidationReport(Answer):
 
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node",),
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus",),
@@ -2463,10 +2669,13 @@ __all__ = [
     "CrossCloudPair",
     "Description",
     "Dimension",
+    "DimensionLinks",
     "DimensionTraffic",
     "EnergyFigure",
     "EnergyQuantity",
     "EnergyScope",
+    "ExpertKernel",
+    "ExpertRouting",
     "Fabric",
     "FabricKind",
     "FigureSource",
@@ -2474,18 +2683,24 @@ __all__ = [
     "GoodputLosses",
     "Gpu",
     "GpuArchitecture",
+    "Interconnect",
     "Interval",
     "IterationParts",
     "LatencyTargets",
     "LatentAttention",
+    "Launch",
     "Layout",
     "LayoutSearch",
+    "LibraryAge",
     "LimitClaim",
+    "LinkUse",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
+    "NetworkConditions",
     "Overlay",
     "PipelineSchedule",
+    "Placement",
     "Plan",
     "Precision",
     "Price",
@@ -2495,6 +2710,7 @@ __all__ = [
     "Recompute",
     "Refusal",
     "Reliability",
+    "Routing",
     "Scenario",
     "ServiceTraffic",
     "ServingJob",
