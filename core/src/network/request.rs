@@ -160,7 +160,7 @@ pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<Coll
         scattered_seconds: placed(1.0)?,
         curve: whose.curve(request.op, group, &topology).ok_or_else(refused)?,
         assumed,
-        warnings: warnings(catalog, shape.as_deref(), group, &topology),
+        warnings: warnings(catalog, request, shape.as_deref(), group, &topology),
     })
 }
 
@@ -262,9 +262,20 @@ const LARGEST_MEASURED: u32 = 1_440;
 const LARGEST_SCATTERED: u32 = 512;
 
 /// What a reader should know of the scale.
-fn warnings(catalog: &Catalog, shape: Option<&str>, group: Group, topology: &Topology) -> Vec<Warning> {
+fn warnings(
+    catalog: &Catalog,
+    request: &CollectiveRequest,
+    shape: Option<&str>,
+    group: Group,
+    topology: &Topology,
+) -> Vec<Warning> {
     let mut out = Vec::new();
     let ranks = group.ranks;
+    let named = request.fabric.as_ref().and_then(|name| catalog.fabric("fabric", name).ok());
+    if let Some(fabric) = named.filter(|fabric| ranks > LARGEST_MEASURED && !fabric.max_scale.is_empty()) {
+        let text = format!("{ranks} GPUs; what its source says of its scale: {}", fabric.max_scale);
+        out.push(Warning::new("scale_of_the_fabric", &fabric.name, text));
+    }
     if ranks > LARGEST_MEASURED {
         let text = format!(
             "{ranks} GPUs: the largest collective with a published time has {LARGEST_MEASURED}; the laws are extended"

@@ -313,6 +313,40 @@ mod tests {
         assert!(checked > 3, "{checked}");
     }
 
+    /// One job on an InfiniBand of Azure and a RoCEv2 of OCI: the same figures of both, side by side.
+    #[test]
+    fn two_clouds_stand_side_by_side() {
+        let catalog = Catalog::embedded().unwrap();
+        let mut scenario = built_in_named("llama3-405b-as-published").unwrap();
+        let job = scenario.training.as_mut().unwrap();
+        (job.gpu, job.cloud) = (None, None);
+        job.shapes = vec!["Standard_ND96isr_H100_v5".to_owned(), "BM.GPU.H100.8".to_owned()];
+        let compact = plan(catalog, &scenario).unwrap().training.unwrap();
+        let kinds: Vec<_> = compact.options.iter().filter_map(|option| option.interconnect.kind).collect();
+        assert!(kinds.contains(&FabricKind::InfiniBand) && kinds.contains(&FabricKind::RoceV2), "{kinds:?}");
+        for option in &compact.options {
+            let links = &option.interconnect;
+            assert!((links.injection_gb_per_s_per_node - 400.0).abs() < 1e-9);
+            assert!((links.bisection_gb_per_s - 50.0 * f64::from(option.gpus / 2)).abs() < 1e-6);
+            assert_eq!(links.curve_busbw_gb_per_s.len(), links.curve_bytes.len());
+            assert!(links.curve_busbw_gb_per_s.windows(2).all(|w| w[1] > w[0] && w[1] < 400.0));
+            let bytes = |pick: fn(&DimensionLinks) -> f64| links.dimensions.iter().map(pick).sum::<f64>();
+            assert!((bytes(|d| d.fabric_bytes) / option.step.fabric_bytes - 1.0).abs() < 1e-9);
+            let exposed = bytes(|d| d.exposed_share);
+            assert!((exposed - links.exposed_share).abs() < 1e-9, "{exposed} {}", links.exposed_share);
+            let data = links.dimensions.iter().find(|d| d.dimension == Dimension::Data).unwrap();
+            assert_eq!(data.links, LinkUse::Fabric);
+        }
+        // Scattered nodes cost time, on either cloud.
+        let job = scenario.training.as_mut().unwrap();
+        job.network.placement = Some(crate::network::Placement::Scattered);
+        let scattered = plan(catalog, &scenario).unwrap().training.unwrap();
+        for option in &compact.options {
+            let other = scattered.options.iter().find(|other| other.shape == option.shape).unwrap();
+            assert!(other.step.step_seconds > option.step.step_seconds, "{}", option.shape);
+        }
+    }
+
     #[test]
     fn a_job_is_halved_over_the_narrowest_links() {
         let mut topology = Topology {
