@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use rackrate::catalog::FabricKind;
 use rackrate::network::{
-    Algorithm, CollectiveOp, ExpertExchange, ExpertKernel, Group, ScaleUpKind, Topology, collective_time,
-    engine_all_reduce_time, expert_all_to_all_time,
+    Algorithm, CollectiveOp, Conditions, ExpertExchange, ExpertKernel, Group, Launch, LibraryAge, Routing,
+    ScaleUpKind, Topology, collective_time, engine_all_reduce_time, expert_all_to_all_time,
 };
 
 const OPS: [CollectiveOp; 6] = [
@@ -22,8 +22,30 @@ fn op() -> impl Strategy<Value = CollectiveOp> {
 }
 
 fn group() -> impl Strategy<Value = Group> {
-    (1u32..5000, prop::sample::select(vec![1u32, 2, 4, 8, 16, 64]))
+    // As many small groups as large ones, to the largest system that was announced.
+    let ranks = prop_oneof![1u32..5000, 1u32..800_000];
+    (ranks, prop::sample::select(vec![1u32, 2, 4, 8, 16, 64]))
         .prop_map(|(ranks, stride)| Group { ranks, stride })
+}
+
+fn conditions() -> impl Strategy<Value = Conditions> {
+    (
+        0.0..1.0f64,
+        prop::sample::select(vec![Routing::Adaptive, Routing::Ecmp]),
+        1.0..10.0f64,
+        prop::sample::select(vec![0u32, 256, 3072, 131_072]),
+        any::<bool>(),
+    )
+        .prop_map(|(scattered_share, routing, oversubscription, tier_gpus, in_switch_reduction)| {
+            Conditions {
+                scattered_share,
+                routing,
+                oversubscription,
+                tier_gpus,
+                in_switch_reduction,
+                ..Conditions::default()
+            }
+        })
 }
 
 fn topology() -> impl Strategy<Value = Topology> {
@@ -35,14 +57,18 @@ fn topology() -> impl Strategy<Value = Topology> {
         prop::sample::select(vec![InfiniBand, RoceV2, Efa]),
         20.0..1800.0f64,
         5.0..200.0f64,
+        conditions(),
     )
-        .prop_map(|((gpus_per_node, scale_up_domain), scale_up, scale_out, up, out)| Topology {
-            gpus_per_node,
-            scale_up_domain,
-            scale_up_bytes_per_s: up * 1e9,
-            scale_up,
-            scale_out_bytes_per_s: out * 1e9,
-            scale_out,
+        .prop_map(|((gpus_per_node, scale_up_domain), scale_up, scale_out, up, out, conditions)| {
+            Topology {
+                conditions,
+                gpus_per_node,
+                scale_up_domain,
+                scale_up_bytes_per_s: up * 1e9,
+                scale_up,
+                scale_out_bytes_per_s: out * 1e9,
+                scale_out,
+            }
         })
 }
 
@@ -51,7 +77,7 @@ fn bytes() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn every_group_on_a_fabric_has_a_time(op in op(), bytes in bytes(), group in group(), topology in topology()) {
@@ -87,6 +113,92 @@ proptest! {
         let time = collective_time(op, bytes, group, &topology).unwrap();
         prop_assert!(time.seconds * topology.scale_up_bytes_per_s >= time.scale_up_bytes);
         prop_assert!(time.seconds * topology.scale_out_bytes_per_s >= time.scale_out_bytes);
+    }
+
+    /// More whole domains are never faster, up to the largest system that was announced; and finite there.
+    #[test]
+    fn more_gpus_are_never_faster(
+        op in op(), bytes in bytes(), domains in prop_oneof![1u32..16, 1u32..10_000], factor in 1.0..80.0f64, topology in topology()
+    ) {
+        // Where ports outrun the scale-up link, all-to-all gains by leaving the domain; no system has such.
+        let out = topology.scale_out_bytes_per_s.min(0.5 * topology.scale_up_bytes_per_s);
+        let topology = Topology { scale_out_bytes_per_s: out, ..topology };
+        let domain = topology.scale_up_domain.max(topology.gpus_per_node);
+        let most = 800_000 / domain;
+        let fewer = domains.min(most);
+        let more = ((f64::from(fewer) * factor) as u32).clamp(fewer, most);
+        let over = |domains: u32| {
+            collective_time(op, bytes, Group { ranks: domains * domain, stride: 1 }, &topology).unwrap().seconds
+        };
+        prop_assert!(over(more) >= over(fewer) * (1.0 - 1e-12), "{} over {more}, {} over {fewer}", over(more), over(fewer));
+    }
+
+    /// The same along a dimension that has one rank in each domain.
+    #[test]
+    fn longer_rails_are_never_faster(
+        op in op(), bytes in bytes(), ranks in prop_oneof![1u32..16, 1u32..10_000], factor in 1.0..10.0f64, topology in topology()
+    ) {
+        let stride = topology.scale_up_domain.max(topology.gpus_per_node);
+        let more = (f64::from(ranks) * factor) as u32;
+        let over = |ranks: u32| collective_time(op, bytes, Group { ranks, stride }, &topology).unwrap().seconds;
+        prop_assert!(over(more) >= over(ranks) * (1.0 - 1e-12), "{} over {more}, {} over {ranks}", over(more), over(ranks));
+    }
+
+    /// Scattered placement, static routes and oversubscribed tiers never help; the switches' sums never hurt.
+    #[test]
+    fn a_worse_fabric_is_never_faster(
+        op in op(), bytes in bytes(), group in group(), topology in topology(), more in 0.0..1.0f64, ratio in 1.0..5.0f64
+    ) {
+        let seconds = |conditions: Conditions| {
+            collective_time(op, bytes, group, &Topology { conditions, ..topology }).unwrap().seconds
+        };
+        let given = topology.conditions;
+        let now = seconds(given);
+        let share = given.scattered_share;
+        let worse = [
+            Conditions { scattered_share: share + more * (1.0 - share), ..given },
+            Conditions { oversubscription: given.oversubscription * ratio, ..given },
+            Conditions { routing: Routing::Ecmp, ..given },
+            Conditions { in_switch_reduction: false, ..given },
+            Conditions { library: LibraryAge::Nccl218, ..given },
+            Conditions { launch: Launch::Framework, ..given },
+        ];
+        for other in worse {
+            let then = seconds(other);
+            prop_assert!(then >= now, "{then} under {other:?}, {now} under {given:?}");
+        }
+        let exchange = ExpertExchange {
+            tokens: bytes / 7168.0, bytes_per_token: 7168.0, experts_per_token: 8, max_domains: None,
+            kernel: ExpertKernel::Normal,
+        };
+        let experts = |conditions: Conditions| {
+            expert_all_to_all_time(&exchange, group, &Topology { conditions, ..topology }).unwrap().seconds
+        };
+        prop_assert!(experts(given) >= experts(Conditions::default()));
+    }
+
+    /// Bus bandwidth stays below the links': a domain's ports over several domains (twice that where two share a tree, or
+    /// switches sum), the scale-up link inside one (nearly twice that where its switch sums).
+    #[test]
+    fn no_bus_bandwidth_is_above_the_links(
+        op in op(), bytes in bytes(), group in group(), topology in topology()
+    ) {
+        let group = Group { ranks: group.ranks + 1, ..group };
+        let time = collective_time(op, bytes, group, &topology).unwrap();
+        let busbw = op.busbw_gb_per_s(bytes, group.ranks, time.seconds) * 1e9;
+        let per_domain = f64::from(group.per_domain(&topology).max(topology.gpus_per_node / group.stride));
+        let twice = if op == CollectiveOp::AllReduce { 2.0 } else { 1.0 };
+        let up = twice * topology.scale_up_bytes_per_s;
+        let inside = time.scale_out_bytes == 0.0;
+        let ports = topology.scale_out_bytes_per_s * per_domain.max(1.0);
+        let across = match op {
+            // What stays inside the domain does not burden the ports.
+            CollectiveOp::AllToAll => up.max(ports),
+            // One port, or the scale-up link.
+            CollectiveOp::SendRecv => topology.scale_out_bytes_per_s,
+            _ => twice * ports,
+        };
+        prop_assert!(busbw <= if inside { up } else { across } * (1.0 + 1e-9), "{busbw} of {up} and {across}");
     }
 
     /// A reduction to all is not faster than either half of it.
@@ -131,6 +243,7 @@ proptest! {
 #[test]
 fn nonsense_has_no_time() {
     let topology = Topology {
+        conditions: Conditions::default(),
         gpus_per_node: 8,
         scale_up_domain: 8,
         scale_up_bytes_per_s: 450e9,
@@ -151,6 +264,7 @@ fn nonsense_has_no_time() {
 #[test]
 fn algorithms_are_those_that_the_library_takes() {
     let h100 = Topology {
+        conditions: Conditions::default(),
         gpus_per_node: 8,
         scale_up_domain: 8,
         scale_up_bytes_per_s: 450e9,

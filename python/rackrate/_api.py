@@ -312,8 +312,12 @@ def collective(
     *,
     shape: str | None = None,
     gpu: str | None = None,
+    fabric: str | None = None,
     nodes: int,
     gpus_per_node: int | None = None,
+    conditions: Mapping[str, Any] | None = None,
+    engine_kernels: bool | None = None,
+    experts: Mapping[str, Any] | None = None,
     overlay: OverlayLike | None = None,
 ) -> CollectiveAnswer:
     """Estimate one collective: its time, its bandwidth as nccl-tests counts it, the algorithm that the library takes.
@@ -322,9 +326,13 @@ def collective(
         op: The operation, such as ``all_reduce``.
         bytes: Message size, bytes, as nccl-tests counts it.
         shape: Shape to run on; either this or `gpu`.
-        gpu: GPU to run on, on the fabric of a published system with it.
+        gpu: GPU to run on, on the fabric of a published system with it or on `fabric`.
+        fabric: A fabric by its name in the catalogue; not with `shape`, which has its own.
         nodes: Nodes that take part.
         gpus_per_node: GPUs of each node that take part; all of the shape's if not given, needed with `gpu`.
+        conditions: Placement, routing, oversubscription and software, such as ``{"placement": "scattered"}``.
+        engine_kernels: All-reduce by an inference engine's own kernels.
+        experts: All-to-all as an expert-parallel exchange: `bytes_per_token`, `experts_per_token`, `kernel`.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -335,8 +343,12 @@ def collective(
         bytes=bytes,
         shape=shape,
         gpu=gpu,
+        fabric=fabric,
         nodes=nodes,
         gpus_per_node=gpus_per_node,
+        conditions=conditions,
+        engine_kernels=engine_kernels,
+        experts=experts,
         overlay=overlay,
     )
     return CollectiveAnswer._read(_core.collective(request))

@@ -30,7 +30,7 @@ pub use age::{Age, Day, OLD_AFTER_DAYS};
 pub use facts::{ClusterLimit, EnergyFigure, EnergyQuantity, EnergyScope, LimitClaim};
 pub use gpu::{Gpu, GpuArchitecture};
 pub use laid::Laid;
-pub use links::{ScaleUpKind, Topology};
+pub use links::{Conditions, Launch, LibraryAge, Routing, ScaleUpKind, Topology};
 pub use preset::ModelPreset;
 pub use price::{ALL_REGIONS, Price, Term};
 pub use region::Region;

@@ -1,7 +1,7 @@
 //! The links that a shape's GPUs see, for the network model.
 
-use super::{Catalog, FabricKind, Gpu, Provider, Shape};
-use super::{ScaleUpKind, Topology};
+use super::{Catalog, ClusterLimit, FabricKind, Gpu, LimitClaim, Provider, Shape};
+use super::{Conditions, ScaleUpKind, Topology};
 use crate::error::{Error, check_range};
 
 /// A topology of which only the GPU was known, with what had to be assumed.
@@ -25,8 +25,9 @@ impl Catalog {
     pub fn topology(&self, shape: &Shape) -> Result<Topology, Error> {
         let gpu = self.gpu("shape.gpu", &shape.gpu)?;
         let scale_up = scale_up(gpu, shape.gpus_per_node, shape.scale_up_domain)?;
-        let scale_out = match &shape.fabric {
-            Some(name) => self.fabric("shape.fabric", name)?.kind,
+        let fabric = shape.fabric.as_ref().map(|name| self.fabric("shape.fabric", name)).transpose()?;
+        let scale_out = match fabric {
+            Some(fabric) => fabric.kind,
             // No traffic passes: the kind names what the provider builds its networks from.
             None => match shape.provider {
                 Provider::Azure => FabricKind::InfiniBand,
@@ -41,6 +42,7 @@ impl Catalog {
             scale_up: scale_up.kind,
             scale_out_bytes_per_s: gbit * 1e9 / 8.0,
             scale_out,
+            conditions: fabric.map_or_else(Conditions::default, Conditions::of_fabric),
         })
     }
 
@@ -53,6 +55,16 @@ impl Catalog {
             }
             (None, _) => Some(format!("{} has no RDMA network of known rate", shape.name)),
         }
+    }
+
+    /// The row of the largest cluster of `shape` that anybody published; none where no figure was.
+    pub fn largest_published(&self, shape: &str) -> Option<&ClusterLimit> {
+        let claims = [LimitClaim::Published, LimitClaim::Press, LimitClaim::Recalled];
+        self.limits
+            .iter()
+            .filter(|limit| limit.shape.as_deref() == Some(shape) && claims.contains(&limit.claim))
+            .filter(|limit| limit.max_gpus.is_some())
+            .max_by_key(|limit| limit.max_gpus)
     }
 
     /// The links of `gpu` in nodes of `gpus_per_node`, for GPUs that no cloud of the catalogue rents or where the shape
@@ -97,6 +109,7 @@ impl Catalog {
             scale_out_bytes_per_s: rate.unwrap_or(0.0) * 1e9,
             // Without a fabric no traffic passes and the kind is without effect.
             scale_out: fabric.map_or(FabricKind::InfiniBand, |f| f.kind),
+            conditions: fabric.map_or_else(Conditions::default, Conditions::of_fabric),
         };
         Ok(AssumedTopology { topology, assumed })
     }

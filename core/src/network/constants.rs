@@ -51,10 +51,6 @@ constants! {
         start_s,
         /// One step of a ring or tree over the link, s.
         step_s,
-        /// Start of an all-to-all, s.
-        pair_start_s,
-        /// One more peer of an all-to-all, s.
-        peer_s,
         /// Large-message efficiency of rings and trees.
         ring_efficiency,
         /// Large-message efficiency of an all-to-all.
@@ -85,7 +81,7 @@ constants! {
 constants! {
     /// What belongs to a protocol family of the fabric. Efficiencies are shares of the one-way injection bandwidth.
     ScaleOutConstants {
-        /// Start of a library collective that crosses the fabric, s.
+        /// What crossing the fabric adds to the start of a library collective, s.
         start_s,
         /// One step of a ring or tree over the fabric, s.
         step_s,
@@ -107,6 +103,12 @@ constants! {
 constants! {
     /// What belongs to the software.
     LibraryConstants {
+        /// Start of an all-to-all, in starts of the scale-up link.
+        pair_starts,
+        /// One more peer of an all-to-all, in steps of the scale-up link.
+        peer_steps,
+        /// Efficiency of a tree on the scale-up link, as a share of a ring's.
+        tree_share,
         /// Local copy of a rank's own shard, as a share of its time on the wire, in rings.
         ring_copy,
         /// The same in an all-to-all.
@@ -116,6 +118,27 @@ constants! {
         /// GPUs of one domain whose ports a ring or tree uses at most: the library opens so many channels that leave a
         /// domain, which binds racks and never eight GPUs.
         rails,
+        /// How much longer a collective of NCCL 2.18 or older takes to start, s.
+        old_start_s,
+        /// What RCCL, the library on Infinity Fabric, adds to the start of a collective that crosses a fabric, s.
+        rccl_fabric_start_s,
+        /// A framework's launch of one collective, s.
+        framework_launch_s,
+        /// Added share of wire time for each doubling of the domains past two where they lie scattered, with adaptive
+        /// routing.
+        scatter_adaptive,
+        /// The same with ECMP.
+        scatter_ecmp,
+        /// Doublings past two after which scattered domains add no more: the largest measured group.
+        scatter_doublings,
+        /// Start of a reduction in the fabric's switches, s.
+        fabric_reduction_start_s,
+        /// One more rank of a gather or scatter along trees (PAT), where a domain has one rank, s.
+        pat_rank_s,
+        /// Such steps that one step over the fabric stands for.
+        pat_overlap,
+        /// Large-message efficiency of it, of the fabric's.
+        pat_efficiency,
         /// Start of a low-latency expert exchange inside a domain, s.
         expert_low_latency_start_s,
         /// The same where it crosses the fabric, s.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{local_ranks, scale_up_bandwidth};
+use super::crowding::{Pattern, crowding};
+use super::time::{depth, local_ranks, scale_up_bandwidth};
 use super::{Algorithm, CollectiveOp, CollectiveTime, Constants, Group, Topology, collective_time_with};
 
 /// Time of an all-reduce of `bytes` as an inference engine does it: the fastest of its own kernels and the library.
@@ -71,6 +72,15 @@ pub struct ExpertExchange {
     pub kernel: ExpertKernel,
 }
 
+impl ExpertExchange {
+    /// Expected number of distinct places (domains, or the ranks of one) that a token goes to, of `places` with uniform
+    /// routing: `D(1 − (1 − 1/D)^k)`, at most `max_domains`.
+    pub fn visited(&self, places: u32) -> f64 {
+        let limit = self.max_domains.map_or(f64::INFINITY, f64::from);
+        distinct(f64::from(places.max(1)), f64::from(self.experts_per_token)).min(limit)
+    }
+}
+
 /// Expert-parallel kernels, in the manner of DeepEP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -105,7 +115,7 @@ pub fn expert_all_to_all_time_with(
     group: Group,
     topology: &Topology,
 ) -> Option<CollectiveTime> {
-    let ExpertExchange { tokens, bytes_per_token, experts_per_token, max_domains, kernel } = *exchange;
+    let ExpertExchange { tokens, bytes_per_token, experts_per_token, kernel, .. } = *exchange;
     let bytes = tokens * bytes_per_token;
     if group.ranks == 0 || !(tokens >= 0.0 && bytes_per_token >= 0.0 && bytes.is_finite()) {
         return None;
@@ -121,10 +131,7 @@ pub fn expert_all_to_all_time_with(
     let chosen = f64::from(experts_per_token);
     let (visited_domains, copies) = match kernel {
         ExpertKernel::LowLatency => (chosen, chosen),
-        ExpertKernel::Normal => {
-            let limit = max_domains.map_or(f64::INFINITY, f64::from);
-            (distinct(domains_f, chosen).min(limit), distinct(ranks, chosen))
-        }
+        ExpertKernel::Normal => (exchange.visited(domains), distinct(ranks, chosen)),
     };
     let scale_out_bytes = bytes * visited_domains * (1.0 - 1.0 / domains_f);
     let scale_up_bytes = match kernel {
@@ -139,9 +146,10 @@ pub fn expert_all_to_all_time_with(
         0.0
     };
     let out_wire = if domains > 1 {
-        constants.of_scale_out(topology.scale_out)?;
+        let out = constants.of_scale_out(topology.scale_out)?;
         let bandwidth = Some(topology.scale_out_bytes_per_s).filter(|rate| *rate > 0.0)?;
-        scale_out_bytes / (bandwidth * library.expert_scale_out_efficiency)
+        let crowded = crowding(library, out, group, local, depth(domains), topology, Pattern::All);
+        scale_out_bytes * crowded / (bandwidth * library.expert_scale_out_efficiency)
     } else {
         0.0
     };
@@ -166,19 +174,22 @@ fn distinct(bins: f64, draws: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ScaleUpKind, collective_time};
+    use super::super::{Conditions, ScaleUpKind, collective_time};
     use super::*;
     use crate::catalog::FabricKind;
 
     /// Eight H800 a node: NVLink of 200 GB/s one way, one 400 Gb/s InfiniBand port for each GPU.
-    const H800: Topology = Topology {
-        gpus_per_node: 8,
-        scale_up_domain: 8,
-        scale_up_bytes_per_s: 200e9,
-        scale_up: ScaleUpKind::NvLink4,
-        scale_out_bytes_per_s: 50e9,
-        scale_out: FabricKind::InfiniBand,
-    };
+    fn h800() -> Topology {
+        Topology {
+            gpus_per_node: 8,
+            scale_up_domain: 8,
+            scale_up_bytes_per_s: 200e9,
+            scale_up: ScaleUpKind::NvLink4,
+            scale_out_bytes_per_s: 50e9,
+            scale_out: FabricKind::InfiniBand,
+            conditions: Conditions::default(),
+        }
+    }
 
     #[track_caller]
     fn near(ours: f64, measured: f64, share: f64) {
@@ -204,7 +215,7 @@ mod tests {
                     max_domains: None,
                     kernel: ExpertKernel::LowLatency,
                 };
-                let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &H800).unwrap();
+                let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &h800()).unwrap();
                 near(time.seconds * 1e6, measured, 0.15);
             }
         }
@@ -223,7 +234,7 @@ mod tests {
                 max_domains: Some(4),
                 kernel: ExpertKernel::Normal,
             };
-            let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &H800).unwrap();
+            let time = expert_all_to_all_time(&exchange, Group { ranks, stride: 1 }, &h800()).unwrap();
             let measured = exchange.tokens * exchange.bytes_per_token * copies / (gb_per_s * 1e9);
             near(time.seconds, measured, 0.25);
         }
@@ -234,15 +245,15 @@ mod tests {
         let node = Group { ranks: 8, stride: 1 };
         for exponent in 8..30 {
             let bytes = f64::from(1u32 << exponent);
-            let own = engine_all_reduce_time(bytes, node, &H800).unwrap();
-            let library = collective_time(CollectiveOp::AllReduce, bytes, node, &H800).unwrap();
+            let own = engine_all_reduce_time(bytes, node, &h800()).unwrap();
+            let library = collective_time(CollectiveOp::AllReduce, bytes, node, &h800()).unwrap();
             assert!(own.seconds <= library.seconds);
             assert!(bytes > 1e5 || own.seconds < library.seconds / 2.0, "{bytes}");
         }
         let two_nodes = Group { ranks: 16, stride: 1 };
         assert_eq!(
-            engine_all_reduce_time(1e4, two_nodes, &H800),
-            collective_time(CollectiveOp::AllReduce, 1e4, two_nodes, &H800)
+            engine_all_reduce_time(1e4, two_nodes, &h800()),
+            collective_time(CollectiveOp::AllReduce, 1e4, two_nodes, &h800())
         );
     }
 }

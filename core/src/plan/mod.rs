@@ -1,6 +1,7 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod interconnect;
 mod keep;
 mod provenance;
 mod report;
@@ -12,6 +13,7 @@ mod train;
 mod warnings;
 
 pub use built_in::{built_in, built_in_named};
+pub use interconnect::{DimensionLinks, Interconnect, LinkUse};
 pub use report::{
     FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
 };

@@ -2,7 +2,6 @@
 
 use super::report::{FigureKind, FigureSource, Plan, ServingOption, Split, TrainingOption};
 use super::scenario::Scenario;
-use super::warnings::largest_cluster;
 use crate::catalog::{Age, Catalog, Confidence, Day, Shape, Source, StorageTier};
 use crate::cost::{Cost, CostItem, CostLine, TermCost};
 use crate::error::Error;
@@ -234,7 +233,7 @@ impl<'a> Figures<'a> {
         let fabric = match shape {
             Some(shape) => {
                 self.add(FigureKind::Shape, format!("shape {name}"), &shape.source);
-                if let Some(limit) = largest_cluster(catalog, &shape.name) {
+                if let Some(limit) = catalog.largest_published(&shape.name) {
                     self.add(FigureKind::Limit, format!("largest cluster of {name}"), &limit.source);
                 }
                 &shape.fabric

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::interconnect::Interconnect;
 use super::scenario::Scenario;
 use crate::catalog::{Provider, Source};
 use crate::cost::{Cost, CostLine, Link, StoredData, TermCost};
@@ -64,6 +65,8 @@ pub struct TrainingOption {
     pub spare_nodes: u32,
     /// The step: layout, time, memory, traffic.
     pub step: TrainingStep,
+    /// What the links do for it.
+    pub interconnect: Interconnect,
     /// Share of wall-clock time that trains, 0 to 1.
     pub goodput: f64,
     /// Where the lost time goes.
@@ -114,6 +117,8 @@ pub struct ServingOption {
     pub shape: String,
     /// One replica at the peak load: latency, throughput, memory.
     pub point: ServingPoint,
+    /// What the links do for one replica.
+    pub interconnect: Interconnect,
     /// Replicas needed at the peak.
     pub replicas: u32,
     /// Spare replicas besides.

@@ -6,6 +6,7 @@ use crate::catalog::{Overlay, Provider};
 use crate::cost::{Pricing, StorageChoice, TransferChoice};
 use crate::inference::LatencyTargets;
 use crate::model::{ModelRef, Precision};
+use crate::network::NetworkConditions;
 use crate::training::{Layout, Reliability, Software, Task};
 
 /// A whole question: training, serving, or both.
@@ -95,6 +96,9 @@ pub struct TrainingJob {
     /// Your own price of a GPU-hour, used instead of every listed one.
     #[serde(default)]
     pub usd_per_gpu_hour: Option<f64>,
+    /// Placement, routing and oversubscription that the job meets; what the fabric's row says if not given.
+    #[serde(default)]
+    pub network: NetworkConditions,
     /// Failures, checkpoints and spares.
     #[serde(default)]
     pub reliability: Reliability,

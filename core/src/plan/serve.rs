@@ -1,5 +1,6 @@
 //! Ways to serve: on each shape the best operating point within the targets, and the fleet for the peak.
 
+use super::interconnect::{Interconnect, of_serving};
 use super::report::{Refusal, ServingOption, ServingPlan};
 use super::resolve::{candidates, requests_per_second};
 use super::scenario::ServingJob;
@@ -18,6 +19,7 @@ use crate::training::MOST_GPUS;
 /// Ways to serve, cheapest first.
 pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result<ServingPlan, Error> {
     let (mean, peak) = requests_per_second(&job.traffic)?;
+    let model = catalog.resolve_model("model", &job.model)?;
     let mut plan = ServingPlan {
         mean_requests_per_second: mean,
         peak_requests_per_second: peak,
@@ -66,7 +68,10 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
         let size = Sizing { catalog, request: &request, peak, spare_share: job.spare_share, per_node };
         match size.sized(&found)? {
             Some((point, fleet)) if fleet.gpus <= MOST_GPUS => {
-                let whole = Whole { catalog, job, pricing, shape, mean, name };
+                let name_of = shape.map(|shape| shape.name.as_str());
+                let topology = catalog.target(name_of, job.gpu.as_deref(), None)?.topology;
+                let links = of_serving(shape, &topology, &model, job.precision, &point);
+                let whole = Whole { catalog, job, pricing, shape, mean, name, links };
                 plan.options.push(whole.option(point, fleet, found));
             }
             Some((_, fleet)) => {
@@ -171,11 +176,12 @@ struct Whole<'a> {
     shape: Option<&'a Shape>,
     mean: f64,
     name: String,
+    links: Interconnect,
 }
 
 impl Whole<'_> {
     fn option(self, point: ServingPoint, fleet: Fleet, found: ServingSearch) -> ServingOption {
-        let Self { catalog, job, pricing, shape, mean, name } = self;
+        let Self { catalog, job, pricing, shape, mean, name, links } = self;
         let mut warnings = Vec::new();
         for text in &point.warnings {
             warnings.push(Warning::new(&text.code, &name, text.message.clone()));
@@ -222,6 +228,7 @@ impl Whole<'_> {
             per_million_input_tokens_in_currency: converted(input),
             per_million_output_tokens_in_currency: converted(output),
             per_thousand_requests_in_currency: converted(thousand),
+            interconnect: links,
             frontier: found.frontier,
             warnings,
             cost,

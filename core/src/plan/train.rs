@@ -1,5 +1,6 @@
 //! Ways to train: for each shape the cheapest number of GPUs that keeps the deadline, or the number asked for.
 
+use super::interconnect::of_training;
 use super::keep::{self, Stored};
 use super::report::{Refusal, TrainingOption, TrainingPlan};
 use super::resolve::{candidates, global_batch};
@@ -91,7 +92,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
             // A missing format, network or size of one shape; another may have it.
-            Error::Unsupported { field, .. } if field == "precision" || field == "software.attention" => {
+            Error::Unsupported { field, .. }
+                if ["precision", "software.attention", "network.in_switch_reduction"].contains(&field.as_str()) =>
+            {
                 Self::Shape(error.to_string())
             }
             Error::Conflict { field, .. } if field == "layout" => Self::Shape(error.to_string()),
@@ -142,7 +145,7 @@ impl Whole<'_> {
         let work = Job::new(
             self.model.clone(),
             place.gpu,
-            place.topology,
+            self.topology()?,
             job.sequence_length,
             job.precision,
             job.task,
@@ -153,6 +156,11 @@ impl Whole<'_> {
             (None, Some(days)) => self.within(&work, days),
             (None, None) => Err(Failure::Shape("no number of GPUs and no deadline".to_owned())),
         }
+    }
+
+    /// The place's links under the conditions that the job meets.
+    fn topology(&self) -> Result<Topology, Error> {
+        self.job.network.on(self.place.topology).map_err(|error| error.within("network"))
     }
 
     /// The run on a given number of GPUs.
@@ -334,6 +342,8 @@ impl Whole<'_> {
                 .map(|s| terms(catalog, s, pricing, paid_gpus, trained_hours + spare_hours))
                 .unwrap_or_default(),
             warnings,
+            // The run was priced on these links, so they are no error.
+            interconnect: of_training(place.shape, &self.topology().unwrap_or(place.topology), &run.step),
             step: run.step,
             shape,
         }

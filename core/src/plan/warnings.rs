@@ -2,7 +2,7 @@
 
 use super::report::{Plan, ServingPlan, TrainingPlan};
 use super::scenario::Scenario;
-use crate::catalog::{Catalog, ClusterLimit, LimitClaim};
+use crate::catalog::Catalog;
 use crate::cost::StorageChoice;
 use crate::model::ModelRef;
 use crate::quantity::Warning;
@@ -112,7 +112,7 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
 
 /// A warning if a cluster is larger than anybody has published of the shape.
 pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> {
-    let limit = largest_cluster(catalog, shape)?.max_gpus?;
+    let limit = catalog.largest_published(shape)?.max_gpus?;
     (gpus > limit).then(|| {
         Warning::new(
             "past_published_limit",
@@ -120,18 +120,6 @@ pub fn past_limit(catalog: &Catalog, shape: &str, gpus: u32) -> Option<Warning> 
             format!("{gpus} GPUs: the largest published cluster of this shape has {limit}"),
         )
     })
-}
-
-/// The largest cluster of a shape that was published; none where none was.
-pub fn largest_cluster<'a>(catalog: &'a Catalog, shape: &str) -> Option<&'a ClusterLimit> {
-    catalog
-        .limits
-        .iter()
-        .filter(|limit| limit.shape.as_deref() == Some(shape) && limit.max_gpus.is_some())
-        .filter(|limit| {
-            matches!(limit.claim, LimitClaim::Published | LimitClaim::Press | LimitClaim::Recalled)
-        })
-        .max_by_key(|limit| limit.max_gpus)
 }
 
 impl Plan {

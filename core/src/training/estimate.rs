@@ -277,8 +277,5 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Di
 
 /// Bus bandwidth as nccl-tests defines it, GB/s.
 fn busbw(op: CollectiveOp, bytes: f64, ranks: u32, seconds: f64) -> f64 {
-    if seconds <= 0.0 {
-        return 0.0;
-    }
-    op.bus_factor(ranks) * bytes / seconds / 1e9
+    op.busbw_gb_per_s(bytes, ranks, seconds)
 }

@@ -3,8 +3,9 @@
 use crate::catalog::{Catalog, FabricKind};
 use crate::error::Error;
 use crate::network::{
-    Algorithm, CollectiveOp, CollectiveTime, Constants, Group, Topology, algorithm_time_with,
-    collective_time_with, engine_all_reduce_time_with,
+    Algorithm, CollectiveOp, CollectiveTime, Conditions, Constants, ExpertExchange, ExpertKernel, Group,
+    Launch, LibraryAge, Routing, Topology, algorithm_time_with, collective_time_with,
+    engine_all_reduce_time_with, expert_all_to_all_time_with,
 };
 
 use super::{Line, Table, ValidationReport, ValidationRow, equal_weights, run_of};
@@ -57,7 +58,12 @@ pub(super) fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result
 /// Where it ran: `shape` (an instance shape), or `gpu` and `nic`, which describes a node's scale-out interfaces as
 /// `8x ConnectX-7 400 Gb/s InfiniBand`; empty, `none…` or `NVLink…` inside one scale-up domain. How long: `time_us`,
 /// `algbw_GBps` or `busbw_GBps`. Read too where they are there: `ranks`, `cloud`, `algorithm_protocol` (`Ring…` and
-/// `NVLSTree` bind the library, `custom…` is an engine's kernel), `row_kind` (only `measured` counts).
+/// `NVLSTree` bind the library, `custom…` is an engine's kernel), `row_kind` (only `measured` counts), `placement`
+/// (`compact`, `scattered`), `routing` (`adaptive`, `ecmp`) and `library_version` (NCCL 2.18 and older start slowly;
+/// `torch` and `all_reduce_bench.py` launch from Python). Expert-parallel rows (`ep_dispatch`, `ep_combine`) need `tokens` of
+/// a rank, `bytes_per_token`, `experts_per_token` and in `library_version` whether the kernels are `low-latency`;
+/// `max_domains` where the router limits them. Their `algbw_GBps` counts a token once for every distinct domain (or rank,
+/// inside one) that it goes to, its own included, as DeepEP prints it.
 pub const COLUMNS: [&str; 5] = ["id", "nodes", "gpus_per_node", "collective", "message_bytes"];
 
 /// One measured collective.
@@ -79,6 +85,8 @@ pub struct Measurement {
     pub gpus_per_node: u32,
     /// Seconds.
     pub seconds: f64,
+    /// Placement, routing and software, where the table states them.
+    pub conditions: Conditions,
 }
 
 /// Where a collective ran.
@@ -92,7 +100,7 @@ pub enum Machine {
 }
 
 /// Whose kernel ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kernel {
     /// The collective library, free to choose.
     Library,
@@ -100,6 +108,8 @@ pub enum Kernel {
     Forced(Algorithm),
     /// An inference engine's own all-reduce.
     Engine,
+    /// Expert-parallel dispatch or combine.
+    Expert(ExpertExchange),
 }
 
 impl Measurement {
@@ -115,16 +125,10 @@ impl Measurement {
             return Ok(Err(format!("not a measurement ({kind})")));
         }
         let name = line.need("collective")?;
-        let Some(op) = op_of(name) else {
-            return Ok(Err(format!("no model for \"{name}\" without its tokens and experts")));
-        };
+        let Some(op) = op_of(name) else { return Ok(Err(format!("no model for \"{name}\""))) };
         let ranks = line.count("ranks", 2, 10_000_000)?;
         let nodes = line.count("nodes", 1, 10_000_000)?;
         let per_node = line.count("gpus_per_node", 1, 1024)?;
-        let bytes = line.number("message_bytes", 0.0, 1e18)?;
-        let time_us = line.number("time_us", 0.0, 1e12)?;
-        let algbw = line.number("algbw_GBps", 0.0, 1e9)?;
-        let busbw = line.number("busbw_GBps", 0.0, 1e9)?;
         let (Some(nodes), Some(gpus_per_node)) = (nodes, per_node) else {
             return left_out("nodes not stated");
         };
@@ -133,11 +137,33 @@ impl Measurement {
         if ranks != all {
             return left_out("ranks are not nodes times gpus_per_node");
         }
+        let expert = if name.starts_with("ep_") {
+            match exchange_of(line)? {
+                Some(exchange) => Some(exchange),
+                None => return left_out("tokens and experts not stated"),
+            }
+        } else {
+            None
+        };
+        let (bytes, moved) = match &expert {
+            // A published bandwidth of experts counts the copies.
+            Some(one) => {
+                let bytes = one.tokens * one.bytes_per_token;
+                (Some(bytes), bytes * one.visited(if nodes > 1 { nodes } else { ranks }))
+            }
+            None => {
+                let bytes = line.number("message_bytes", 0.0, 1e18)?;
+                (bytes, bytes.unwrap_or(0.0))
+            }
+        };
         let Some(bytes) = bytes.filter(|b| *b > 0.0) else { return left_out("message size not stated") };
+        let time_us = line.number("time_us", 0.0, 1e12)?;
+        let algbw = line.number("algbw_GBps", 0.0, 1e9)?;
+        let busbw = line.number("busbw_GBps", 0.0, 1e9)?;
         let seconds = match (time_us, algbw, busbw) {
             (Some(us), _, _) if us > 0.0 => us * 1e-6,
-            (_, Some(gb), _) if gb >= COARSE_GB_PER_S => bytes / (gb * 1e9),
-            (_, _, Some(gb)) if gb >= COARSE_GB_PER_S => bytes * op.bus_factor(ranks) / (gb * 1e9),
+            (_, Some(gb), _) if gb >= COARSE_GB_PER_S => moved / (gb * 1e9),
+            (_, _, Some(gb)) if gb >= COARSE_GB_PER_S => moved * op.bus_factor(ranks) / (gb * 1e9),
             (None, None, None) => return left_out("no time and no bandwidth"),
             _ => return left_out("bandwidth rounded too coarsely to give a time"),
         };
@@ -156,11 +182,15 @@ impl Measurement {
             id: line.need("id")?.to_owned(),
             machine,
             op,
-            kernel: kernel_of(line.text("algorithm_protocol").unwrap_or("")),
+            kernel: match expert {
+                Some(exchange) => Kernel::Expert(exchange),
+                None => kernel_of(line.text("algorithm_protocol").unwrap_or("")),
+            },
             bytes,
             ranks,
             gpus_per_node,
             seconds,
+            conditions: conditions_of(line)?,
         }))
     }
 
@@ -180,7 +210,8 @@ impl Measurement {
                         shape.gpus_per_node, self.gpus_per_node
                     ));
                 }
-                let topology = catalog.topology(shape).map_err(|e| e.to_string())?;
+                let mut topology = catalog.topology(shape).map_err(|e| e.to_string())?;
+                topology.conditions = self.conditions;
                 Ok(topology.with_gpus_per_node(self.gpus_per_node))
             }
             Machine::Gpu(name, fabric) => {
@@ -194,6 +225,7 @@ impl Measurement {
                     scale_up: gpu.scale_up_kind().map_err(|e| e.to_string())?,
                     scale_out_bytes_per_s,
                     scale_out,
+                    conditions: self.conditions,
                 })
             }
         }
@@ -208,6 +240,7 @@ impl Measurement {
                 algorithm_time_with(constants, algorithm, self.op, self.bytes, group, topology)
             }
             Kernel::Engine => engine_all_reduce_time_with(constants, self.bytes, group, topology),
+            Kernel::Expert(exchange) => expert_all_to_all_time_with(constants, &exchange, group, topology),
         }
     }
 
@@ -215,6 +248,7 @@ impl Measurement {
     pub fn quantity(&self) -> &'static str {
         match self.kernel {
             Kernel::Engine => "engine_time_s",
+            Kernel::Expert(_) => "expert_time_s",
             _ if self.bytes < MIB => "time_below_1mib_s",
             _ => "time_from_1mib_s",
         }
@@ -246,7 +280,7 @@ fn op_of(name: &str) -> Option<CollectiveOp> {
         "all_reduce" => CollectiveOp::AllReduce,
         "all_gather" => CollectiveOp::AllGather,
         "reduce_scatter" => CollectiveOp::ReduceScatter,
-        "alltoall" | "all_to_all" => CollectiveOp::AllToAll,
+        "alltoall" | "all_to_all" | "ep_dispatch" | "ep_combine" => CollectiveOp::AllToAll,
         "broadcast" => CollectiveOp::Broadcast,
         "sendrecv" | "send_recv" => CollectiveOp::SendRecv,
         _ => return None,
@@ -263,6 +297,60 @@ fn kernel_of(stated: &str) -> Kernel {
     } else {
         Kernel::Library
     }
+}
+
+/// The expert-parallel exchange of a line; none where it lacks a number that it needs.
+fn exchange_of(line: &Line<'_>) -> Result<Option<ExpertExchange>, Error> {
+    let tokens = line.number("tokens", 0.0, 1e9)?;
+    let bytes = line.number("bytes_per_token", 0.0, 1e9)?;
+    let experts = line.count("experts_per_token", 1, 1_000_000)?;
+    let max_domains = line.count("max_domains", 1, 1_000_000)?;
+    let (Some(tokens), Some(bytes_per_token), Some(experts_per_token)) = (tokens, bytes, experts) else {
+        return Ok(None);
+    };
+    let low_latency = line.text("library_version").is_some_and(|version| version.contains("low-latency"));
+    let kernel = if low_latency { ExpertKernel::LowLatency } else { ExpertKernel::Normal };
+    Ok(Some(ExpertExchange { tokens, bytes_per_token, experts_per_token, max_domains, kernel }))
+}
+
+/// What a line says of placement, routing and software.
+fn conditions_of(line: &Line<'_>) -> Result<Conditions, Error> {
+    let mut out = Conditions::default();
+    match line.text("placement") {
+        None | Some("compact") => {}
+        Some("scattered") => out.scattered_share = 1.0,
+        Some(other) => {
+            return Err(Error::unknown_name(
+                &line.path("placement"),
+                "placement",
+                other,
+                ["compact", "scattered"],
+            ));
+        }
+    }
+    match line.text("routing") {
+        None | Some("adaptive") => {}
+        Some("ecmp") => out.routing = Routing::Ecmp,
+        Some(other) => {
+            return Err(Error::unknown_name(&line.path("routing"), "routing", other, ["adaptive", "ecmp"]));
+        }
+    }
+    let version = line.text("library_version").unwrap_or("");
+    if version.contains("all_reduce_bench.py") || version.contains("PyTorch") {
+        out.launch = Launch::Framework;
+    }
+    if is_old(version) {
+        out.library = LibraryAge::Nccl218;
+    }
+    Ok(out)
+}
+
+/// Whether a version is NCCL 2.18 or older, by its number or by the date of its log.
+fn is_old(version: &str) -> bool {
+    let minor = version.split("NCCL 2.").nth(1).map(|rest| {
+        rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok())
+    });
+    matches!(minor, Some(Some(minor)) if minor <= 18) || version.contains("log of 2021 or earlier")
 }
 
 /// Kind of fabric and a GPU's bandwidth into it (bytes per second) from the words of a node's interfaces; none where
