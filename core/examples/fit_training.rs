@@ -16,7 +16,7 @@ use rackrate::training::TrainingConstants;
 use rackrate::validate::{Table, training::Case, weighted_mean, weighted_quantile};
 
 /// Name, first estimate, smallest and largest value, unit, and what the first estimate rests on.
-const PRIORS: [(&str, f64, f64, f64, &str, &str); 19] = [
+const PRIORS: [(&str, f64, f64, f64, &str, &str); 20] = [
     ("tensor_exposed", 0.5, 0.05, 1.0, "share", "half of a collective under the halves of a product"),
     ("expert_exposed", 0.8, 0.05, 1.0, "share", "exchange waits for the router"),
     ("expert_overlapped", 0.3, 0.02, 1.0, "share", "copy kernels take multiprocessors"),
@@ -31,6 +31,14 @@ const PRIORS: [(&str, f64, f64, f64, &str, &str); 19] = [
     ("straggler_per_doubling", 0.005, 0.0, 0.03, "share", "a few per cent over a thousand nodes"),
     ("cast_bytes", 4.0, 1.0, 12.0, "B", "read 16 bits, write 8 bits in two layouts"),
     ("eager_passes", 3.0, 1.0, 6.0, "ratio", "a norm of six operations, an activation of two, casts between"),
+    (
+        "scan_rate",
+        0.57,
+        0.1,
+        1.0,
+        "share",
+        "as FlashAttention-2 against attention made for Hopper (arXiv 2407.08608 section 4.1)",
+    ),
     ("sustained_ampere", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_hopper", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),
     ("sustained_blackwell", 0.97, 0.6, 1.0, "share", "microbenchmarks run cooler than a step"),

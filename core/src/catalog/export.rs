@@ -38,7 +38,19 @@ impl Catalog {
 impl Overlay {
     /// The tables by name; taken apart so that a new one cannot be forgotten.
     fn tables(&self) -> [(&'static str, Option<&Table>); 11] {
-        let Self { gpus, shapes, fabrics, prices, regions, storage, transfers, pairs, limits, energy, models } = self;
+        let Self {
+            gpus,
+            shapes,
+            fabrics,
+            prices,
+            regions,
+            storage,
+            transfers,
+            pairs,
+            limits,
+            energy,
+            models,
+        } = self;
         [
             ("gpus", gpus.as_ref()),
             ("shapes", shapes.as_ref()),

@@ -43,6 +43,9 @@ pub struct TrainingConstants {
     pub cast_bytes: f64,
     /// Times that unfused elementwise work passes memory, against fused.
     pub eager_passes: f64,
+    /// Speed of a state-space scan's kernels relative to attention made for the GPU's generation and to whole bandwidth: they
+    /// are written in Triton, with many small operands.
+    pub scan_rate: f64,
     /// Memory that the driver, the framework and the communication library hold, bytes.
     pub context_bytes: f64,
     /// Allocator slack: share of the activations.
@@ -93,6 +96,7 @@ impl TrainingConstants {
             straggler_per_doubling: value("straggler_per_doubling")?,
             cast_bytes: value("cast_bytes")?,
             eager_passes: value("eager_passes")?,
+            scan_rate: value("scan_rate")?,
             context_bytes: value("context_bytes")?,
             fragmentation: value("fragmentation")?,
             sustained: [
@@ -124,6 +128,7 @@ impl TrainingConstants {
             ("straggler_per_doubling", &mut self.straggler_per_doubling),
             ("cast_bytes", &mut self.cast_bytes),
             ("eager_passes", &mut self.eager_passes),
+            ("scan_rate", &mut self.scan_rate),
             ("context_bytes", &mut self.context_bytes),
             ("fragmentation", &mut self.fragmentation),
             ("sustained_ampere", ampere),

@@ -113,8 +113,7 @@ pub fn data_exchange(
                 exposed += hidden_under(all, job.constants.data_window * backward_window, count);
             }
             1 | 2 => {
-                let scatter =
-                    once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
+                let scatter = once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
                 let gather = once(CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
                 exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
                     + hidden_under(gather, job.constants.data_window * forward_window, count);

@@ -4,6 +4,7 @@
 use super::job::Job;
 use super::layout::Task;
 use super::software::{AttentionKernel, attention_seconds};
+use super::state_space;
 use crate::kernel::AttentionShape;
 use crate::model::{Precision, SmallParameter};
 use crate::network::{
@@ -128,8 +129,11 @@ impl Pass {
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
 
-/// The work of a dense layer; none where a group needs a fabric that is not there.
+/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that is not there.
 pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    if let Some(hybrid) = &job.architecture.state_space {
+        return state_space::mean_layer(job, cut, hybrid);
+    }
     let rank = Rank::new(job, cut);
     let attention = rank.attention_block()?;
     let ffn = rank.dense_block();
@@ -138,6 +142,9 @@ pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
 
 /// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
 pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    if job.architecture.state_space.is_some() {
+        return state_space::expert_layer(job, cut);
+    }
     let rank = Rank::new(job, cut);
     let attention = rank.attention_block()?;
     let (ffn, exchange) = rank.expert_block()?;
@@ -172,17 +179,17 @@ pub fn logits(job: &Job, cut: &LayerCut) -> (Pass, Pass, f64) {
 
 /// Forward seconds, backward seconds, kept activation bytes (none, selective) of half a layer.
 #[derive(Debug, Clone, Copy, Default)]
-struct Block {
-    forward: Pass,
-    backward: Pass,
-    selective: f64,
-    kept: f64,
-    kept_selective: f64,
-    context: Volume,
+pub(super) struct Block {
+    pub forward: Pass,
+    pub backward: Pass,
+    pub selective: f64,
+    pub kept: f64,
+    pub kept_selective: f64,
+    pub context: Volume,
 }
 
 impl Block {
-    fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.forward = self.forward.plus(&other.forward);
         self.backward = self.backward.plus(&other.backward);
         self.selective += other.selective;
@@ -192,37 +199,39 @@ impl Block {
 }
 
 /// What one rank sees of the job.
-struct Rank<'a> {
-    job: &'a Job,
-    cut: &'a LayerCut,
-    tp: f64,
+#[derive(Clone, Copy)]
+pub(super) struct Rank<'a> {
+    pub job: &'a Job,
+    pub cut: &'a LayerCut,
+    pub tp: f64,
     /// Tokens of a micro-batch in this rank's part of the sequence.
-    rows: f64,
+    pub rows: f64,
     /// Tokens whose norms and residuals this rank computes.
-    local_rows: f64,
-    hidden: f64,
+    pub local_rows: f64,
+    /// Width of what layers read and write.
+    pub hidden: f64,
 }
 
 impl<'a> Rank<'a> {
-    fn new(job: &'a Job, cut: &'a LayerCut) -> Self {
+    pub fn new(job: &'a Job, cut: &'a LayerCut) -> Self {
         let rows = f64::from(cut.micro_batch) * job.sequence / f64::from(cut.cp);
         let tp = f64::from(cut.tp);
         let local_rows = if cut.sequence_parallel { rows / tp } else { rows };
         Self { job, cut, tp, rows, local_rows, hidden: f64::from(job.architecture.hidden) }
     }
 
-    fn seconds(&self, kernel: f64) -> f64 {
+    pub fn seconds(&self, kernel: f64) -> f64 {
         kernel / self.job.sustained
     }
 
     /// Elementwise work that moves so many bytes where it is fused.
-    fn elementwise(&self, bytes: f64) -> f64 {
+    pub fn elementwise(&self, bytes: f64) -> f64 {
         let passes = if self.job.software.fused_elementwise { 1.0 } else { self.job.constants.eager_passes };
         self.job.device.memory_bound(bytes * passes)
     }
 
     /// A linear layer with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients, casts.
-    fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
+    pub fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
         self.products(block, groups, (m, n, k));
         self.casts(block, (groups * m * k, groups * m * n));
     }
@@ -257,14 +266,14 @@ impl<'a> Rank<'a> {
     }
 
     /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
-    fn kept_input(&self, elements: f64) -> f64 {
+    pub fn kept_input(&self, elements: f64) -> f64 {
         if self.job.task == Task::Lora {
             return 0.0;
         }
         elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
-    fn norm_and_residual(&self, block: &mut Block) {
+    pub fn norm_and_residual(&self, block: &mut Block) {
         let elements = self.local_rows * self.hidden;
         // Norm reads and writes; the residual sum reads two and writes one. The backward pass moves twice as much.
         let norm = self.elementwise(elements * 2.0 * HALF);
@@ -280,7 +289,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Self-attention: norm, projections, rotary embedding, attention, output projection.
-    fn attention_block(&self) -> Option<Block> {
+    pub fn attention_block(&self) -> Option<Block> {
         let model = &self.job.architecture;
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
@@ -353,9 +362,10 @@ impl<'a> Rank<'a> {
             v_dim,
             causal: true,
         };
-        let layers = f64::from(architecture.layers).max(1.0);
+        let layers = f64::from(architecture.attention_layers()).max(1.0);
         let mut times = attention_seconds(self.job, &shape);
-        let banded = |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
+        let banded =
+            |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
         if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
             let window = f64::from(local.window);
             // A band of `window` keys for each query, less the corner at the start.
@@ -440,7 +450,7 @@ impl<'a> Rank<'a> {
         block.kept_selective += elements * up * HALF;
     }
 
-    fn dense_block(&self) -> Block {
+    pub fn dense_block(&self) -> Block {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         self.feed_forward(&mut block, 1.0, self.rows, f64::from(self.job.architecture.ffn) / self.tp);
@@ -449,7 +459,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Router, dispatch, experts, combine; routing is taken as balanced.
-    fn expert_block(&self) -> Option<(Block, Volume)> {
+    pub fn expert_block(&self) -> Option<(Block, Volume)> {
         let Job { device, topology, architecture, .. } = self.job;
         let moe = architecture.moe?;
         let mut block = Block::default();
@@ -470,15 +480,23 @@ impl<'a> Rank<'a> {
         // Scores and top-k in 32 bits.
         block.forward.memory += device.memory_bound(tokens * experts * 16.0);
         block.backward.memory += device.memory_bound(tokens * experts * 8.0);
+        // Experts work on the residual stream, or on the latent vectors that it is projected to and from.
+        let experts_on = Rank { hidden: architecture.expert_width(), ..*self };
+        if moe.latent > 0 {
+            self.linear(&mut block, 1.0, tokens, experts_on.hidden, self.hidden);
+            self.linear(&mut block, 1.0, tokens, self.hidden, experts_on.hidden);
+            block.kept += self.kept_input(tokens * (self.hidden + experts_on.hidden));
+            block.kept_selective += self.kept_input(tokens * experts_on.hidden);
+        }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
-        let permute = device.memory_bound(copies * self.hidden * 4.0 * HALF);
+        let permute = device.memory_bound(copies * experts_on.hidden * 4.0 * HALF);
         block.forward.memory += permute;
         block.backward.memory += permute;
         block.forward.kernels += 10.0;
         block.backward.kernels += 8.0;
-        self.routed_experts(&mut block, experts / ep, copies * ep / experts, width);
-        block.kept += self.kept_input(copies * self.hidden);
-        block.kept_selective += self.kept_input(copies * self.hidden);
+        experts_on.routed_experts(&mut block, experts / ep, copies * ep / experts, width);
+        block.kept += self.kept_input(copies * experts_on.hidden);
+        block.kept_selective += self.kept_input(copies * experts_on.hidden);
         if moe.shared_ffn > 0 {
             self.feed_forward(&mut block, 1.0, self.rows, f64::from(moe.shared_ffn) / self.tp);
             block.kept += self.kept_input(self.local_rows * self.hidden);
@@ -488,7 +506,7 @@ impl<'a> Rank<'a> {
         }
         let exchange = ExpertExchange {
             tokens,
-            bytes_per_token: self.hidden * HALF,
+            bytes_per_token: experts_on.hidden * HALF,
             experts_per_token: moe.top_k,
             max_domains: None,
             kernel: ExpertKernel::Normal,
@@ -498,11 +516,11 @@ impl<'a> Rank<'a> {
         // Dispatch and combine in each pass.
         block.forward.expert += 2.0 * time.seconds;
         block.backward.expert += 2.0 * time.seconds;
-        Some((block, Volume::of(&time, copies * self.hidden * HALF, 4.0)))
+        Some((block, Volume::of(&time, copies * experts_on.hidden * HALF, 4.0)))
     }
 
     /// Both halves of a layer with the tensor parallel communication between them.
-    fn joined(&self, attention: &Block, ffn: &Block, expert: Volume, gathers: f64) -> Option<LayerWork> {
+    pub fn joined(&self, attention: &Block, ffn: &Block, expert: Volume, gathers: f64) -> Option<LayerWork> {
         let mut forward = attention.forward.plus(&ffn.forward);
         let mut backward = attention.backward.plus(&ffn.backward);
         let mut tensor = Volume::default();

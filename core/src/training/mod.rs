@@ -13,6 +13,7 @@ mod run;
 mod schedule;
 mod search;
 mod software;
+mod state_space;
 mod step;
 
 pub use check::MOST_GPUS;

@@ -112,7 +112,9 @@ pub fn attention_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
     let fused = || (device.attention_prefill(shape), device.attention_backward(shape));
     match job.attention {
         AttentionKernel::Fused => fused(),
-        AttentionKernel::FusedFp8 => (device.attention_prefill_fp8(shape), device.attention_backward_fp8(shape)),
+        AttentionKernel::FusedFp8 => {
+            (device.attention_prefill_fp8(shape), device.attention_backward_fp8(shape))
+        }
         AttentionKernel::Flash2 => {
             let (forward, backward) = fused();
             match job.generation {
