@@ -57,7 +57,8 @@ pub fn prediction_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
 impl Rank<'_> {
     /// Norm, projection, convolution, scan, gated norm, projection back.
     fn state_space_block(&self, s: &StateSpace) -> Block {
-        let Job { device, constants, .. } = self.job;
+        let Job { device, constants, generation, .. } = self.job;
+        let rate = constants.scan_rate(*generation);
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         let (inner, channels) = (s.inner_width() / self.tp, s.conv_channels() / self.tp);
@@ -82,8 +83,8 @@ impl Rank<'_> {
             groups: (f64::from(s.groups) / self.tp).max(1.0),
             chunk: f64::from(s.chunk).min(self.job.sequence),
         };
-        block.forward.attention += self.seconds(device.scan(&shape)) / constants.scan_rate;
-        block.backward.attention += self.seconds(device.scan_backward(&shape)) / constants.scan_rate;
+        block.forward.attention += self.seconds(device.scan(&shape)) / rate;
+        block.backward.attention += self.seconds(device.scan_backward(&shape)) / rate;
         block.forward.kernels += SCAN_KERNELS[0];
         block.backward.kernels += SCAN_KERNELS[1];
 
