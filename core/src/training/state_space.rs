@@ -8,8 +8,10 @@
 
 use super::job::Job;
 use super::layer::{Block, LayerCut, LayerWork, Pass, Rank, Volume};
+use super::layout::Layout;
 use crate::kernel::{SCAN_KERNELS, ScanShape};
 use crate::model::StateSpace;
+use crate::quantity::Warning;
 
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
@@ -52,6 +54,14 @@ pub fn prediction_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
         block.add(&rank.attention_block()?);
     }
     rank.joined(&block, &Block::default(), Volume::default(), GATHERS)
+}
+
+/// The warning that stages are taken to be alike, where a pipeline cuts a hybrid.
+pub fn mean_stages(job: &Job, layout: &Layout) -> Option<Warning> {
+    let alike = layout.pp > 1 && job.architecture.state_space.is_some();
+    let text =
+        "layers of several kinds in an order that is not known here: every stage is taken to hold their mean";
+    alike.then(|| Warning::new("mean_stages", "layout.pp", text.to_owned()))
 }
 
 impl Rank<'_> {
