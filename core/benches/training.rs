@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rackrate::catalog::Catalog;
 use rackrate::model::Precision;
 use rackrate::plan;
-use rackrate::training::{Job, Layout, PipelineSchedule, Recompute, Task, search, step};
+use rackrate::training::{Job, Layout, Task, search, step};
 
 fn job(model: &str, gpu: &str, per_node: u32) -> Job {
     let catalog = Catalog::embedded().unwrap();
@@ -19,21 +19,7 @@ fn job(model: &str, gpu: &str, per_node: u32) -> Job {
 
 fn benches(c: &mut Criterion) {
     let dense = job("llama-3.1-405b", "H100-SXM", 8);
-    let layout = Layout {
-        tp: 8,
-        sequence_parallel: true,
-        pp: 16,
-        vp: 8,
-        schedule: PipelineSchedule::OneForwardOneBackward,
-        dp: None,
-        cp: 1,
-        ep: 1,
-        micro_batch: 1,
-        global_batch: 2048,
-        recompute: Recompute::None,
-        zero: 1,
-        shard_group: None,
-    };
+    let layout = Layout { tp: 8, pp: 16, vp: 8, ..Layout::data_parallel(2048) };
     c.bench_function("training_step", |b| b.iter(|| step(black_box(&dense), &layout, 16_384)));
     c.bench_function("search_layouts, 405B on 16,384 H100", |b| {
         b.iter(|| search(black_box(&dense), 16_384, 2048, 10));

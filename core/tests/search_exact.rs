@@ -3,7 +3,7 @@
 
 use rackrate::catalog::Catalog;
 use rackrate::model::Precision;
-use rackrate::training::{Job, Task, search, step};
+use rackrate::training::{Job, Layout, PipelineSchedule, Task, Wanted, search, search_for, step};
 
 #[test]
 fn the_first_of_many_is_the_best_of_one() {
@@ -26,5 +26,38 @@ fn the_first_of_many_is_the_best_of_one() {
         let seconds: Vec<f64> =
             all.best.iter().map(|layout| step(&job, layout, gpus).unwrap().step_seconds).collect();
         assert!(seconds.is_sorted(), "best first");
+    }
+}
+
+#[test]
+fn the_front_is_that_of_every_layout() {
+    let catalog = Catalog::embedded().unwrap();
+    let gpu = catalog.gpu("gpu", "H100-SXM").unwrap();
+    let topology = catalog.topology_of_gpu(gpu, 8, None).unwrap().topology;
+    let schedules = &[PipelineSchedule::OneForwardOneBackward, PipelineSchedule::ZeroBubble];
+    for (model, gpus, batch) in [("llama-3.1-8b", 8, 8), ("qwen3-30b-a3b", 8, 2)] {
+        let model = catalog.model("model", model).unwrap().architecture.clone();
+        let job = Job::new(model, gpu, topology, 4096, Precision::Bf16, Task::Pretrain).unwrap();
+        let found = |best| {
+            let wanted = Wanted { best, seconds: f64::INFINITY, front: true, schedules };
+            search_for(&job, gpus, batch, &wanted).unwrap()
+        };
+        let (all, one) = (found(1000), found(1));
+        assert!(all.fitting <= 1000, "{} layouts: some were cut off", all.fitting);
+        let cost = |layout: &Layout| {
+            let step = step(&job, layout, gpus).unwrap();
+            (step.step_seconds, step.memory.total_gib)
+        };
+        let costs: Vec<(f64, f64)> = all.best.iter().map(cost).collect();
+        let mut front: Vec<(f64, f64)> = costs
+            .iter()
+            .filter(|(s, m)| !costs.iter().any(|(t, n)| t <= s && n <= m && (t < s || n < m)))
+            .copied()
+            .collect();
+        front.dedup();
+        assert!(front.len() > 1, "a front of one shows nothing");
+        assert_eq!(one.front.iter().map(cost).collect::<Vec<_>>(), front);
+        assert_eq!(all.front, one.front);
+        assert_eq!(one.best.first(), one.front.first());
     }
 }

@@ -34,6 +34,72 @@ fn published_layouts_fit() {
     assert!(share >= 0.95, "only {share} of the layouts that ran are said to fit");
 }
 
+/// Table 5 of Korthikanti 2022 (arXiv 2205.05198): unfused attention, no overlap of tensor parallel exchange; full recompute without
+/// sequence parallelism beside the attention core done again with it.
+#[test]
+fn korthikanti_table_5() {
+    let report = report();
+    let rows: Vec<(f64, f64)> = report
+        .rows
+        .iter()
+        .filter(|row| row.quantity == "step_seconds" && row.id.starts_with("korthikanti-t5"))
+        .map(|row| (row.predicted.unwrap(), row.measured.unwrap()))
+        .collect();
+    assert_eq!(rows.len(), 8);
+    let errors: Vec<f64> = rows.iter().map(|(p, m)| (p / m - 1.0).abs()).collect();
+    let mean = errors.iter().sum::<f64>() / 8.0;
+    let worst = errors.iter().fold(0.0, |a: f64, b| a.max(*b));
+    assert!(mean < 0.0365 && worst < 0.089, "mean {mean}, worst {worst}");
+    for pair in rows.chunks(2) {
+        let [(full, full_measured), (selective, selective_measured)] = pair else {
+            panic!("full, then selective")
+        };
+        let ratio = (full / selective) / (full_measured / selective_measured);
+        assert!((ratio - 1.0).abs() < 0.06, "full over selective is off by {ratio}");
+    }
+}
+
+/// Every row with a full layout of layers that are priced is answered.
+#[test]
+fn full_layouts_are_answered() {
+    let report = report();
+    let steps: Vec<_> = report
+        .rows
+        .iter()
+        .filter(|row| row.quantity == "step_seconds" && row.measured.is_some())
+        .filter(|row| {
+            let why = row.refused.as_deref().unwrap_or("");
+            !why.contains("does not state it") && !why.contains("is not priced yet")
+        })
+        .collect();
+    let refused: Vec<_> = steps.iter().filter_map(|row| row.refused.as_deref()).collect();
+    assert!(refused.len() <= 1, "{refused:?}");
+    assert!(steps.len() >= 600, "only {} rows", steps.len());
+}
+
+/// Layouts of 405B on 256 GB200 whose preset recomputes nothing, and 40 of 70B's layers offloaded on 64: all but full.
+#[test]
+fn published_layouts_fill_the_gpu_and_fit() {
+    let csv = include_str!("../../tests/measured/training.csv");
+    let table = rackrate::validate::Table::read(csv, &["id"]).unwrap();
+    let mut seen = 0;
+    for line in table.lines() {
+        let id = line.need("id").unwrap();
+        let full = ["405b-gb200x256-fp8-pretrain", "llama-3-70b-gb200x64-fp8-pretrain"]
+            .iter()
+            .any(|end| id.ends_with(end));
+        if !full {
+            continue;
+        }
+        let case = rackrate::validate::training::Case::read(Catalog::embedded().unwrap(), &line).unwrap();
+        let memory = case.answer(&case.job).unwrap().memory;
+        let share = memory.total_gib / memory.available_gib;
+        assert!((0.9..=1.0).contains(&share), "{id}: {share} of the memory");
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} rows");
+}
+
 /// Llama 3 405B at 16,384 H100 and 8k tokens: 400 TFLOP/s per GPU and 41 % MFU (arXiv 2407.21783, table 4).
 #[test]
 fn llama_3_405b_on_16384_h100() {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use rackrate::catalog::Catalog;
 use rackrate::model::Precision;
-use rackrate::training::{Job, Layout, PipelineSchedule, Recompute, Reliability, Task, TrainingStep, step};
+use rackrate::training::{Job, Layout, Recompute, Reliability, Task, TrainingStep, step};
 
 fn job(gpu: &str, model: &str, sequence: u32, precision: Precision, change: impl Fn(&mut Job)) -> Job {
     let catalog = Catalog::embedded().unwrap();
@@ -22,18 +22,12 @@ fn layouts() -> impl Strategy<Value = (Layout, u32)> {
             let (tp, pp, dp, cp, micro_batch) = (1 << tp, 1 << pp, 1 << dp, 1 << cp, 1 << micro_batch);
             let layout = Layout {
                 tp,
-                sequence_parallel: true,
                 pp,
-                vp: 1,
-                schedule: PipelineSchedule::OneForwardOneBackward,
-                dp: None,
                 cp,
-                ep: 1,
                 micro_batch,
-                global_batch: dp * micro_batch * (1 << rounds),
                 recompute: [Recompute::None, Recompute::Selective, Recompute::Full][recompute as usize],
                 zero,
-                shard_group: None,
+                ..Layout::data_parallel(dp * micro_batch * (1 << rounds))
             };
             (layout, tp * pp * dp * cp)
         },

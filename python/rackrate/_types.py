@@ -214,6 +214,9 @@ class Architecture(Answer):
             notes=Rows(Warning._read(item) for item in given["notes"]),
         )
 
+AttentionKernel: TypeAlias = Literal["fused", "fused_fp8", "flash2", "flash_triton", "unfused"]
+"""Attention kernels of training."""
+
 LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
 """What kind of claim a cluster size is."""
 
@@ -457,6 +460,8 @@ class Gpu(Answer):
         scale_up_link: Kind of scale-up link, such as `NVLink 4`.
         pcie_gb_per_s: PCI Express bandwidth of one GPU in one direction, GB/s: what cards without a
             scale-up link talk over.
+        c2c_gb_per_s: Coherent link to the host's processor (NVLink-C2C): bandwidth of one GPU in one
+            direction, GB/s; none where the host's memory is reached over PCIe.
         reference_fabric: Fabric assumed where only the GPU is known (no shape): a name of the fabrics
             table; none where no published system with this GPU was read.
         tdp_watts: Board power, W.
@@ -485,6 +490,7 @@ class Gpu(Answer):
     scale_up_domain: int
     scale_up_link: str
     pcie_gb_per_s: float
+    c2c_gb_per_s: float | None
     reference_fabric: str | None
     tdp_watts: float
     aliases: tuple[str, ...]
@@ -514,6 +520,7 @@ class Gpu(Answer):
             scale_up_domain=given["scale_up_domain"],
             scale_up_link=given["scale_up_link"],
             pcie_gb_per_s=given["pcie_gb_per_s"],
+            c2c_gb_per_s=given["c2c_gb_per_s"],
             reference_fabric=given["reference_fabric"],
             tdp_watts=given["tdp_watts"],
             aliases=tuple(given["aliases"]),
@@ -1384,6 +1391,29 @@ class LatencyTargets(Answer):
             tpot_p95_seconds=given["tpot_p95_seconds"],
         )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Offload(Answer):
+    """What a job keeps in the host's memory.
+
+    Attributes:
+        activation_layers: Layers of each pipeline rank whose activations go to the host in the
+            forward pass and come back in the backward pass (Megatron-Core's `cpu_offloading_num_layers`).
+        optimizer: Master weights and moments: they stream through the GPU when the optimiser runs,
+            each way at once (MaxText's `optimizer_memory_host_offload`). An optimiser that runs on the
+            host's cores instead (arXiv 2101.06840) depends on those, which the catalogue does not know.
+    """
+
+    activation_layers: int
+    optimizer: bool
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Offload:
+        return cls(
+            activation_layers=given["activation_layers"],
+            optimizer=given["optimizer"],
+        )
+
 PipelineSchedule: TypeAlias = Literal["one_forward_one_backward", "zero_bubble", "dual_pipe"]
 """Order in which pipeline stages work through micro-batches."""
 
@@ -1392,10 +1422,51 @@ Recompute: TypeAlias = Literal["none", "selective", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class RecomputeParts(Answer):
+    """Parts of every layer that `recompute: selective` does again. In brackets: their names in Megatron-
+    Core's `recompute_modules`.
+
+    Attributes:
+        norms: Norms (`layernorm`).
+        core_attention: Attention between its projections (`core_attn`; arXiv 2205.05198, section 5).
+        latent_projections: Latent attention's queries, keys and values from their latents, rotary
+            embedding included (`mla_up_proj`).
+        activations: Activation functions of dense feed-forward layers and shared experts.
+        expert_activations: Activation functions of routed experts (`moe_act`).
+        feed_forward: Dense feed-forward layers whole (`mlp`).
+        shared_experts: Shared experts whole (`shared_experts`).
+        experts: Routing, exchange and experts whole, shared experts with them (`moe`).
+    """
+
+    norms: bool
+    core_attention: bool
+    latent_projections: bool
+    activations: bool
+    expert_activations: bool
+    feed_forward: bool
+    shared_experts: bool
+    experts: bool
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> RecomputeParts:
+        return cls(
+            norms=given["norms"],
+            core_attention=given["core_attention"],
+            latent_projections=given["latent_projections"],
+            activations=given["activations"],
+            expert_activations=given["expert_activations"],
+            feed_forward=given["feed_forward"],
+            shared_experts=given["shared_experts"],
+            experts=given["experts"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Layout(Answer):
     """Cut of a training job: how many ways along each dimension, and how a rank works through its share.
 
-    `tp × pp × cp × dp` is the number of GPUs; expert-parallel ranks lie inside `dp × cp × tp`.
+    `tp × pp × cp × dp` is the number of GPUs; expert-parallel ranks lie inside `dp × cp × tp`, in groups
+    of `ep × expert_tp`.
 
     Attributes:
         tp: Tensor parallel ranks (arXiv 1909.08053, section 3).
@@ -1407,9 +1478,17 @@ class Layout(Answer):
         dp: Data parallel ranks; if not given, what remains of the GPUs.
         cp: Context parallel ranks (ring attention over the sequence).
         ep: Expert parallel ranks.
+        expert_tp: Ranks that cut each routed expert along its width; if not given, 1 with expert
+            parallel ranks, and `tp` without (Megatron-Core's `expert_tensor_parallel_size`).
         micro_batch: Sequences that a rank works on at a time.
         global_batch: Sequences in an optimiser step, over all ranks.
         recompute: Activations computed again in the backward pass.
+        recompute_layers: Layers of each pipeline rank that `recompute: full` does again; if not
+            given, all. The others keep everything (Megatron-Core's `recompute_num_layers` under its block
+            method).
+        recompute_parts: Parts of every layer that `recompute: selective` does again; if not given,
+            the cheap and large ones.
+        offload: What lies in the host's memory.
         zero: ZeRO stage (arXiv 1910.02054): 0 replicates, 1 shards the optimiser state over dp × cp,
             2 the gradients too, 3 the weights too (FSDP).
         shard_group: GPUs over which ZeRO shards, if fewer than dp × cp (hybrid sharding).
@@ -1423,9 +1502,13 @@ class Layout(Answer):
     dp: int | None
     cp: int
     ep: int
+    expert_tp: int | None
     micro_batch: int
     global_batch: int
     recompute: Recompute
+    recompute_layers: int | None
+    recompute_parts: RecomputeParts | None
+    offload: Offload
     zero: int
     shard_group: int | None
 
@@ -1440,11 +1523,41 @@ class Layout(Answer):
             dp=given["dp"],
             cp=given["cp"],
             ep=given["ep"],
+            expert_tp=given["expert_tp"],
             micro_batch=given["micro_batch"],
             global_batch=given["global_batch"],
             recompute=given["recompute"],
+            recompute_layers=given["recompute_layers"],
+            recompute_parts=None if given["recompute_parts"] is None else RecomputeParts._read(given["recompute_parts"]),
+            offload=Offload._read(given["offload"]),
             zero=given["zero"],
             shard_group=given["shard_group"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class LayoutPoint(Answer):
+    """A layout with what it takes.
+
+    Attributes:
+        layout: The layout, `dp` filled in.
+        step_seconds: Seconds of a step.
+        memory_gib: Memory of the fullest GPU, GiB.
+        bound_by: The part of the step that costs most beyond computing, or `compute`.
+    """
+
+    layout: Layout
+    step_seconds: float
+    memory_gib: float
+    bound_by: str
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> LayoutPoint:
+        return cls(
+            layout=Layout._read(given["layout"]),
+            step_seconds=given["step_seconds"],
+            memory_gib=given["memory_gib"],
+            bound_by=given["bound_by"],
         )
 
 
@@ -1464,6 +1577,7 @@ class StepParts(Answer):
         bubble_seconds: Pipeline bubble: waiting for the first and last micro-batches.
         data_parallel_seconds: Gradient and weight exchange that is waited for.
         optimizer_seconds: Optimiser.
+        offload_seconds: Copies to and from the host's memory that outlast the passes over them.
         overhead_seconds: Launches, host work and waiting for the slowest rank.
     """
 
@@ -1477,6 +1591,7 @@ class StepParts(Answer):
     bubble_seconds: float
     data_parallel_seconds: float
     optimizer_seconds: float
+    offload_seconds: float
     overhead_seconds: float
 
     @classmethod
@@ -1492,6 +1607,7 @@ class StepParts(Answer):
             bubble_seconds=given["bubble_seconds"],
             data_parallel_seconds=given["data_parallel_seconds"],
             optimizer_seconds=given["optimizer_seconds"],
+            offload_seconds=given["offload_seconds"],
             overhead_seconds=given["overhead_seconds"],
         )
 
@@ -1508,6 +1624,7 @@ class TrainingMemory(Answer):
         logits_gib: Logits and loss of the last stage.
         workspace_gib: Communication buffers, workspace, allocator slack and context.
         total_gib: All of it.
+        host_gib: Beside it, in the host's memory for this GPU: what is offloaded.
         available_gib: What the GPU has.
         fits: Whether it fits.
     """
@@ -1519,6 +1636,7 @@ class TrainingMemory(Answer):
     logits_gib: float
     workspace_gib: float
     total_gib: float
+    host_gib: float
     available_gib: float
     fits: bool
 
@@ -1532,6 +1650,7 @@ class TrainingMemory(Answer):
             logits_gib=given["logits_gib"],
             workspace_gib=given["workspace_gib"],
             total_gib=given["total_gib"],
+            host_gib=given["host_gib"],
             available_gib=given["available_gib"],
             fits=given["fits"],
         )
@@ -1615,12 +1734,14 @@ class LayoutSearch(Answer):
         considered: Legal layouts that were looked at.
         fitting: Layouts among them that fit in memory.
         nearest: Where nothing fits: the layout that needs least memory.
+        front: Layouts that fit and that no other beats in both time and memory, fastest first.
     """
 
     best: Rows[TrainingStep]
     considered: int
     fitting: int
     nearest: TrainingStep | None
+    front: Rows[LayoutPoint]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> LayoutSearch:
@@ -1629,6 +1750,7 @@ class LayoutSearch(Answer):
             considered=given["considered"],
             fitting=given["fitting"],
             nearest=None if given["nearest"] is None else TrainingStep._read(given["nearest"]),
+            front=Rows(LayoutPoint._read(item) for item in given["front"]),
         )
 
 ModelRef: TypeAlias = str | dict[str, Any]
@@ -1636,6 +1758,50 @@ ModelRef: TypeAlias = str | dict[str, Any]
 
 Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
 """Number format of the matrix products."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Software(Answer):
+    """Switches of the training software that change how fast the same layout runs.
+
+    The defaults are those of Megatron-Core without a performance recipe; a recipe of 2026 for NVL72 sets
+    all of them.
+
+    Attributes:
+        attention: The attention kernel; if not given, fused in 16 bits, and unfused for models with
+            attention sinks, for which training containers had no fused 16-bit kernel up to mid-2026
+            (Megatron-Bridge's performance notes, release 26.06.01).
+        captured: The whole step is captured in a CUDA graph, experts included: no launch waits for
+            the host, and no count of tokens goes to it. Capturing attention and router alone leaves the
+            experts' launches, and changes no published step that we have seen.
+        expert_overlap: Expert exchange runs under the computation of another micro-batch or its
+            weight gradients (Megatron-Core's `overlap_moe_expert_parallel_comm`); DualPipe does so by
+            itself.
+        fused_experts: Experts' grouped products, activation and casts run in one kernel for all
+            experts of a rank, instead of some for each expert.
+        tensor_overlap: Tensor parallel exchange runs under the matrix products (Transformer Engine's
+            user buffers, asynchronous tensor parallelism in PyTorch).
+        fused_elementwise: Norms, activations, rotary embedding and the loss are fused kernels, by a
+            library's or a compiler's; eager PyTorch writes every operation's result to memory.
+    """
+
+    attention: AttentionKernel | None
+    captured: bool
+    expert_overlap: bool
+    fused_experts: bool
+    tensor_overlap: bool
+    fused_elementwise: bool
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Software:
+        return cls(
+            attention=given["attention"],
+            captured=given["captured"],
+            expert_overlap=given["expert_overlap"],
+            fused_experts=given["fused_experts"],
+            tensor_overlap=given["tensor_overlap"],
+            fused_elementwise=given["fused_elementwise"],
+        )
 
 Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
@@ -1896,6 +2062,7 @@ class TrainingJob(Answer):
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
         task: What is trained.
+        software: What the training software does about kernels and launches.
         deadline_days: Days until it must be done, failures and pauses included; the number of GPUs
             that keeps it with the fewest GPU-hours is sought. Either this or `gpus`.
         gpus: GPUs to use.
@@ -1917,6 +2084,7 @@ class TrainingJob(Answer):
     global_batch: int | None
     precision: Precision
     task: Task
+    software: Software
     deadline_days: float | None
     gpus: int | None
     layout: Layout | None
@@ -1937,6 +2105,7 @@ class TrainingJob(Answer):
             global_batch=given["global_batch"],
             precision=given["precision"],
             task=given["task"],
+            software=Software._read(given["software"]),
             deadline_days=given["deadline_days"],
             gpus=given["gpus"],
             layout=None if given["layout"] is None else Layout._read(given["layout"]),
@@ -2799,17 +2968,18 @@ class ValidationReport(Answer):
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node", "overlay",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "best", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
 __all__ = [
     "Algorithm",
     "Architecture",
+    "AttentionKernel",
     "Catalog",
     "CheckpointBound",
     "CloudStorage",
@@ -2842,12 +3012,14 @@ __all__ = [
     "LatencyTargets",
     "LatentAttention",
     "Layout",
+    "LayoutPoint",
     "LayoutSearch",
     "LimitClaim",
     "Link",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
+    "Offload",
     "Overlay",
     "OwnRate",
     "PipelineSchedule",
@@ -2858,6 +3030,7 @@ __all__ = [
     "Provider",
     "REQUEST_FIELDS",
     "Recompute",
+    "RecomputeParts",
     "Refusal",
     "Region",
     "Reliability",
@@ -2873,6 +3046,7 @@ __all__ = [
     "Shape",
     "SlidingWindow",
     "SmallParameter",
+    "Software",
     "Source",
     "Split",
     "StepParts",

@@ -242,6 +242,7 @@ export const strings = {
     memory_bound_seconds: "Memory-bound work",
     recompute_seconds: "Recompute",
     optimizer_seconds: "Optimiser",
+    offload_seconds: "Copies to and from the host",
     tensor_parallel_seconds: "Tensor parallel",
     context_parallel_seconds: "Context parallel",
     expert_parallel_seconds: "Expert parallel",

@@ -55,6 +55,9 @@ pub struct Gpu {
     pub scale_up_link: String,
     /// PCI Express bandwidth of one GPU in one direction, GB/s: what cards without a scale-up link talk over.
     pub pcie_gb_per_s: f64,
+    /// Coherent link to the host's processor (NVLink-C2C): bandwidth of one GPU in one direction, GB/s; none where the host's
+    /// memory is reached over PCIe.
+    pub c2c_gb_per_s: Option<f64>,
     /// Fabric assumed where only the GPU is known (no shape): a name of the fabrics table; none where no published
     /// system with this GPU was read.
     pub reference_fabric: Option<String>,
@@ -91,6 +94,7 @@ impl Gpu {
         "scale_up_gb_per_s",
         "scale_up_domain",
         "pcie_gb_per_s",
+        "c2c_gb_per_s",
         "tdp_watts",
         "reference_fabric",
         "aliases",
@@ -126,11 +130,17 @@ impl Gpu {
             scale_up_domain: row.count_required("scale_up_domain", 1, 100_000)?,
             scale_up_link: row.required("scale_up_link")?,
             pcie_gb_per_s: row.number_required("pcie_gb_per_s", 0.1, 1e4)?,
+            c2c_gb_per_s: row.number("c2c_gb_per_s", 0.1, 1e4)?,
             reference_fabric: row.optional("reference_fabric")?,
             tdp_watts: row.number_required("tdp_watts", 1.0, 1e5)?,
             aliases: row.names("aliases")?,
             source: row.source(titles)?,
         })
+    }
+
+    /// Bandwidth to the host's memory, GB/s of one direction.
+    pub fn host_gb_per_s(&self) -> f64 {
+        self.c2c_gb_per_s.unwrap_or(self.pcie_gb_per_s)
     }
 
     /// Kind of the scale-up link, read from its name.

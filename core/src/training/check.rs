@@ -1,7 +1,8 @@
 //! Whether a layout is one: everything that must divide does.
 
 use super::job::Job;
-use super::layout::{Layout, PipelineSchedule};
+use super::layout::{Layout, PipelineSchedule, Recompute};
+use super::recompute::RecomputeParts;
 use crate::error::{Error, check_range};
 
 /// Largest job that is priced.
@@ -23,6 +24,8 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
         ("layout.vp", layout.vp),
         ("layout.cp", layout.cp),
         ("layout.ep", layout.ep),
+        ("layout.expert_tp", layout.expert_tp.unwrap_or(1)),
+        ("layout.recompute_layers", layout.recompute_layers.unwrap_or(1)),
         ("layout.micro_batch", layout.micro_batch),
         ("layout.global_batch", layout.global_batch),
         ("layout.dp", layout.dp.unwrap_or(1)),
@@ -32,6 +35,7 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
     }
     check_range("layout.zero", f64::from(layout.zero), 0.0, 3.0)?;
     check_model(job, layout)?;
+    check_recompute(job, layout)?;
 
     let cut = u64::from(layout.tp) * u64::from(layout.pp) * u64::from(layout.cp);
     if u64::from(gpus) % cut != 0 {
@@ -57,6 +61,10 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
     if layout.ep > 1 {
         divides("layout.ep", layout.ep, ranks * u64::from(layout.tp), "dp × cp × tp")?;
     }
+    if let Some(ways) = layout.expert_tp {
+        let left = ranks * u64::from(layout.tp) / u64::from(layout.ep);
+        divides("layout.expert_tp", ways, left, "ranks of dp × cp × tp for each of ep")?;
+    }
     if let Some(group) = layout.shard_group {
         divides("layout.shard_group", group, ranks, "dp × cp")?;
     }
@@ -77,11 +85,11 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
             message: "zero = 0 shards nothing: give zero of 1 to 3, or leave shard_group out".to_owned(),
         });
     }
-    if layout.schedule == PipelineSchedule::DualPipe && (layout.pp == 1 || layout.vp > 1) {
+    if layout.schedule == PipelineSchedule::DualPipe && (!layout.pp.is_multiple_of(2) || layout.vp > 1) {
         return Err(Error::Conflict {
             field: "layout.schedule".to_owned(),
             message: format!(
-                "dual_pipe runs pp stages from both ends, without virtual ones: pp = {} and vp = {} given",
+                "dual_pipe runs an even number of stages from both ends, without virtual ones: pp = {} and vp = {} given",
                 layout.pp, layout.vp
             ),
         });
@@ -103,8 +111,7 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
             ),
         });
     }
-    if layout.schedule == PipelineSchedule::DualPipe && layout.pp > 1 && micro_batches < u64::from(layout.pp)
-    {
+    if layout.schedule == PipelineSchedule::DualPipe && micro_batches < u64::from(layout.pp) {
         return Err(Error::Conflict {
             field: "layout.schedule".to_owned(),
             message: format!(
@@ -114,6 +121,76 @@ pub fn data_parallel(job: &Job, layout: &Layout, gpus: u32) -> Result<u32, Error
         });
     }
     Ok(dp)
+}
+
+/// What is done again and what is offloaded belong to the recompute mode and lie within a stage.
+fn check_recompute(job: &Job, layout: &Layout) -> Result<(), Error> {
+    let conflict = |field: &str, message: String| Err(Error::Conflict { field: field.to_owned(), message });
+    if layout.recompute_layers.is_some() && layout.recompute != Recompute::Full {
+        return conflict(
+            "layout.recompute_layers",
+            "only whole layers are counted: give recompute = full, or leave recompute_layers out".to_owned(),
+        );
+    }
+    if let Some(parts) = layout.recompute_parts {
+        if layout.recompute != Recompute::Selective {
+            return conflict(
+                "layout.recompute_parts",
+                "only selective recompute has parts: give recompute = selective, or leave recompute_parts out"
+                    .to_owned(),
+            );
+        }
+        check_parts(job, parts)?;
+    }
+    let stage = layers_of_a_rank(job, layout);
+    for (field, layers) in [
+        ("layout.recompute_layers", layout.recompute_layers.unwrap_or(0)),
+        ("layout.offload.activation_layers", layout.offload.activation_layers),
+    ] {
+        if layers > stage {
+            return conflict(
+                field,
+                format!("{layers} given, but a pipeline rank has {stage} layers at most; give 1 to {stage}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// At least one part is chosen, and the model has what is chosen.
+fn check_parts(job: &Job, parts: RecomputeParts) -> Result<(), Error> {
+    let model = &job.architecture;
+    let lacks = |name: &str, what: &str| {
+        Err(Error::Conflict {
+            field: format!("layout.recompute_parts.{name}"),
+            message: format!("{} has no {what} to do again: leave it out", model.name),
+        })
+    };
+    if parts.is_empty() {
+        return Err(Error::Conflict {
+            field: "layout.recompute_parts".to_owned(),
+            message: "no part is chosen: set one to true, or give recompute = none".to_owned(),
+        });
+    }
+    if parts.latent_projections && model.mla.is_none() {
+        return lacks("latent_projections", "latent attention");
+    }
+    if parts.feed_forward && job.sizes.dense_layers <= 0.0 {
+        return lacks("feed_forward", "dense feed-forward layers");
+    }
+    if parts.shared_experts && model.moe.is_none_or(|moe| moe.shared_ffn == 0) {
+        return lacks("shared_experts", "shared experts");
+    }
+    if (parts.experts || parts.expert_activations) && model.moe.is_none() {
+        return lacks(if parts.experts { "experts" } else { "expert_activations" }, "experts");
+    }
+    Ok(())
+}
+
+/// Layers of the fullest pipeline rank.
+fn layers_of_a_rank(job: &Job, layout: &Layout) -> u32 {
+    let stages = u64::from(layout.pp) * u64::from(layout.vp);
+    (u64::from(job.architecture.layers).div_ceil(stages.max(1)) as u32).saturating_mul(layout.vp)
 }
 
 /// The sequence is cut into whole parts: two for each context parallel rank (one from each end, so that the causal
@@ -175,8 +252,15 @@ fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {
             field: "layout.ep".to_owned(),
             message: format!("{} has no experts to spread: give ep = 1", model.name),
         }),
-        Some(moe) if layout.ep > 1 => divides("layout.ep", layout.ep, u64::from(moe.experts), "experts"),
-        Some(moe) => divides("layout.tp", layout.tp, u64::from(moe.expert_ffn), "expert width"),
+        None if layout.expert_tp.is_some() => Err(Error::Conflict {
+            field: "layout.expert_tp".to_owned(),
+            message: format!("{} has no experts to cut: leave expert_tp out", model.name),
+        }),
+        Some(moe) => {
+            divides("layout.ep", layout.ep, u64::from(moe.experts), "experts")?;
+            let field = if layout.expert_tp.is_some() { "layout.expert_tp" } else { "layout.tp" };
+            divides(field, layout.expert_ways(), u64::from(moe.expert_ffn), "expert width")
+        }
         None => Ok(()),
     }
 }

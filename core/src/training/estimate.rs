@@ -4,12 +4,12 @@ use super::check::data_parallel;
 use super::exchange::pipeline_message;
 use super::job::Job;
 use super::layer::Volume;
-use super::layout::{Layout, Recompute};
+use super::layout::Layout;
 use super::report::{
-    Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
+    Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
     TrainingStepRequest,
 };
-use super::search::search;
+use super::search::{Wanted, search_for};
 use super::state_space;
 use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
@@ -57,7 +57,19 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         request.task,
     )?
     .with_software(request.software)?;
-    let found = search(&job, request.gpus, request.global_batch, request.best as usize)?;
+    if request.schedules.is_empty() {
+        return Err(Error::MissingField {
+            field: "schedules".to_owned(),
+            expected: "at least one of one_forward_one_backward, zero_bubble and dual_pipe".to_owned(),
+        });
+    }
+    let wanted = Wanted {
+        best: request.best as usize,
+        seconds: f64::INFINITY,
+        front: true,
+        schedules: &request.schedules,
+    };
+    let found = search_for(&job, request.gpus, request.global_batch, &wanted)?;
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));
@@ -68,6 +80,15 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         considered: found.considered,
         fitting: found.fitting,
         nearest: found.nearest.as_ref().map(report).transpose()?,
+        front: found
+            .front
+            .iter()
+            .map(|layout| {
+                let TrainingStep { layout, step_seconds, memory, bound_by, .. } =
+                    step(&job, layout, request.gpus)?;
+                Ok(LayoutPoint { layout, step_seconds, memory_gib: memory.total_gib, bound_by })
+            })
+            .collect::<Result<_, Error>>()?,
     })
 }
 
@@ -112,8 +133,8 @@ fn report(
     let traffic = traffic(job, cut, layers, estimate);
     // From 0: the empty sum of floats is −0.
     let sum = |bytes: fn(&DimensionTraffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
-    // Recompute adds a forward pass, a third of the model FLOP.
-    let recomputed = if layout.recompute == Recompute::Full { 4.0 / 3.0 } else { 1.0 };
+    // Recompute adds of a forward pass, a third of the model FLOP.
+    let recomputed = 1.0 + estimate.recomputed_share / 3.0;
     TrainingStep {
         layout: Layout { dp: Some(cut.dp), ..*layout },
         gpu: job.gpu.clone(),
@@ -159,6 +180,7 @@ fn bound_by(parts: &StepParts) -> &'static str {
         (parts.memory_bound_seconds, "memory bandwidth"),
         (parts.overhead_seconds, "launches and stragglers"),
         (parts.optimizer_seconds, "optimiser"),
+        (parts.offload_seconds, "copies to and from the host"),
     ];
     let (seconds, name) =
         named.into_iter().fold((0.0, "compute"), |best, part| if part.0 > best.0 { part } else { best });
@@ -211,7 +233,7 @@ fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<Di
         per_layer(
             Dimension::Expert,
             CollectiveOp::AllToAll,
-            layer.ep,
+            layer.ep.saturating_mul(layer.expert_tp),
             |w| w.expert,
             parts.expert_parallel_seconds,
         ),

@@ -33,18 +33,26 @@ pub fn pipeline_send(job: &Job, cut: &Cut) -> Option<f64> {
     pipeline_message(job, cut).map(|message| message.map_or(0.0, |(time, _)| time.seconds))
 }
 
-/// One send to the next stage with its size.
+/// One send to the next stage with its size: each tensor parallel rank sends its part. Where the sequence is not cut, the
+/// receiving ranks then gather the parts over the scale-up link (Narayanan 2021, arXiv 2104.04473, section 4.1).
 pub fn pipeline_message(job: &Job, cut: &Cut) -> Option<Option<(CollectiveTime, f64)>> {
     if cut.pp <= 1.0 {
         return Some(None);
     }
     let layer = &cut.layer;
     let rows = f64::from(layer.micro_batch) * job.sequence / f64::from(layer.cp);
-    let ways = if layer.sequence_parallel { f64::from(layer.tp) } else { 1.0 };
-    let bytes = rows * f64::from(job.architecture.hidden) * 2.0 / ways;
+    let whole = rows * f64::from(job.architecture.hidden) * 2.0;
+    let bytes = whole / f64::from(layer.tp);
     // Ranks are numbered tensor, context, data, pipeline, as Megatron-Core does.
     let stride = layer.tp.saturating_mul(layer.cp).saturating_mul(cut.dp);
-    let time = collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    let mut time = collective_time(CollectiveOp::SendRecv, bytes, Group { ranks: 2, stride }, &job.topology)?;
+    if layer.tp > 1 && !layer.sequence_parallel {
+        let group = Group { ranks: layer.tp, stride: 1 };
+        let gather = collective_time(CollectiveOp::AllGather, whole, group, &job.topology)?;
+        time.seconds += gather.seconds;
+        time.scale_up_bytes += gather.scale_up_bytes;
+        time.scale_out_bytes += gather.scale_out_bytes;
+    }
     Some(Some((time, bytes)))
 }
 
@@ -67,11 +75,11 @@ pub fn data_exchange(
 ) -> Option<DataExchange> {
     let layer = &cut.layer;
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
-    let expert_ranks =
-        if layer.ep > 1 { (dense_ranks.saturating_mul(layer.tp) / layer.ep).max(1) } else { dense_ranks };
+    let expert_stride = layer.ep.saturating_mul(layer.expert_tp);
+    let expert_ranks = (dense_ranks.saturating_mul(layer.tp) / expert_stride).max(1);
     let trained = job.task.trained_share();
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
-    let experts = Group { ranks: expert_ranks, stride: if layer.ep > 1 { layer.ep } else { layer.tp } };
+    let experts = Group { ranks: expert_ranks, stride: expert_stride };
     let mut total = DataExchange::default();
     let mut exposed = 0.0;
     // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
@@ -86,7 +94,14 @@ pub fn data_exchange(
     let backward_window = pass.backward * rounds;
     // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
     let shard_ranks = cut.shards;
-    for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
+    // DualPipe's two stages of each rank are two stages' parameters, each with twice the ranks to exchange with.
+    let copies = cut.stage_copies();
+    let dense = Group { ranks: dense.ranks.saturating_mul(copies), ..dense };
+    let experts = Group { ranks: experts.ranks.saturating_mul(copies), ..experts };
+    let stages = f64::from(copies);
+    for (parameters, group) in
+        [(stages * (rank.dense + rank.embedding), dense), (stages * rank.experts, experts)]
+    {
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
         }

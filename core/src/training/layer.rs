@@ -2,7 +2,8 @@
 //! after cutting.
 
 use super::job::Job;
-use super::layout::Task;
+use super::layout::{Recompute, Task};
+use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::software::{AttentionKernel, attention_seconds};
 use super::state_space;
 use crate::kernel::AttentionShape;
@@ -21,6 +22,8 @@ pub struct LayerCut {
     pub cp: u32,
     /// Expert parallel ranks.
     pub ep: u32,
+    /// Ranks that cut each expert.
+    pub expert_tp: u32,
     /// Sequences of a micro-batch.
     pub micro_batch: u32,
     /// Norms and residuals cut along the sequence.
@@ -47,6 +50,8 @@ pub struct Pass {
     pub kernels: f64,
     /// The GPU waits for the host, which launches routed experts for longer than they run.
     pub idle: f64,
+    /// Times that tokens are routed.
+    pub routings: f64,
 }
 
 /// A layer's work and traffic for one micro-batch.
@@ -58,16 +63,26 @@ pub struct LayerWork {
     pub backward: Pass,
     /// Whether tokens are routed to experts.
     pub routed: bool,
-    /// Seconds of the parts that selective recompute does again.
-    pub selective_seconds: f64,
+    /// What doing each piece again costs and frees.
+    pub pieces: [Again; PIECES],
     /// Tensor parallel traffic, both passes.
     pub tensor: Volume,
     /// Context parallel traffic, both passes.
     pub context: Volume,
     /// Expert traffic, both passes.
     pub expert: Volume,
-    /// Activation bytes kept for the backward pass, by recompute mode: none, selective, full.
-    pub activation_bytes: [f64; 3],
+    /// Activation bytes kept for the backward pass if nothing is done again.
+    pub kept_bytes: f64,
+    /// Bytes of the layer's input.
+    pub input_bytes: f64,
+}
+
+impl LayerWork {
+    /// What a recompute mode does again.
+    pub fn again(&self, recompute: Recompute, parts: RecomputeParts) -> Again {
+        let whole = Again { pass: self.forward, freed_bytes: (self.kept_bytes - self.input_bytes).max(0.0) };
+        again(recompute, parts, &self.pieces, &whole)
+    }
 }
 
 /// Traffic of one dimension.
@@ -98,6 +113,16 @@ impl Volume {
             algorithm: time.algorithm,
         }
     }
+
+    /// The same messages with the bytes and seconds of others that go along with them.
+    fn carrying(&self, other: &Self) -> Self {
+        Self {
+            scale_up: self.scale_up + other.scale_up,
+            scale_out: self.scale_out + other.scale_out,
+            message_seconds: self.message_seconds + other.message_seconds * other.messages / self.messages,
+            ..*self
+        }
+    }
 }
 
 impl Pass {
@@ -112,7 +137,9 @@ impl Pass {
         Self { matmul: self.matmul * slower, attention: self.attention * slower, ..*self }
     }
 
-    fn plus(&self, other: &Self) -> Self {
+    /// Both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
         Self {
             matmul: self.matmul + other.matmul,
             attention: self.attention + other.attention,
@@ -122,6 +149,23 @@ impl Pass {
             expert: self.expert + other.expert,
             kernels: self.kernels + other.kernels,
             idle: self.idle + other.idle,
+            routings: self.routings + other.routings,
+        }
+    }
+
+    /// So much of it.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        Self {
+            matmul: self.matmul * by,
+            attention: self.attention * by,
+            memory: self.memory * by,
+            tensor: self.tensor * by,
+            context: self.context * by,
+            expert: self.expert * by,
+            kernels: self.kernels * by,
+            idle: self.idle * by,
+            routings: self.routings * by,
         }
     }
 }
@@ -129,7 +173,8 @@ impl Pass {
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
 
-/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that is not there.
+/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
+/// is not there.
 pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
     if let Some(hybrid) = &job.architecture.state_space {
         return state_space::mean_layer(job, cut, hybrid);
@@ -149,7 +194,7 @@ pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
     let attention = rank.attention_block()?;
     let (ffn, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
-    let gathers = if cut.ep > 1 { 1.0 } else { 2.0 };
+    let gathers = if rank.whole_sequence_experts() { 2.0 } else { 1.0 };
     Some(LayerWork { routed: true, ..rank.joined(&attention, &ffn, exchange, gathers)? })
 }
 
@@ -177,14 +222,13 @@ pub fn logits(job: &Job, cut: &LayerCut) -> (Pass, Pass, f64) {
     (forward, backward, elements * 6.0)
 }
 
-/// Forward seconds, backward seconds, kept activation bytes (none, selective) of half a layer.
+/// Half a layer: both passes, kept activation bytes, and what can be done again by itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Block {
     pub forward: Pass,
     pub backward: Pass,
-    pub selective: f64,
     pub kept: f64,
-    pub kept_selective: f64,
+    pub pieces: [Again; PIECES],
     pub context: Volume,
 }
 
@@ -192,9 +236,20 @@ impl Block {
     pub fn add(&mut self, other: &Self) {
         self.forward = self.forward.plus(&other.forward);
         self.backward = self.backward.plus(&other.backward);
-        self.selective += other.selective;
         self.kept += other.kept;
-        self.kept_selective += other.kept_selective;
+        for (piece, more) in self.pieces.iter_mut().zip(&other.pieces) {
+            *piece = piece.plus(more);
+        }
+    }
+
+    /// Doing `pass` again frees `freed_bytes`.
+    fn piece(&mut self, piece: Piece, pass: Pass, freed_bytes: f64) {
+        self.pieces[piece as usize] = self.pieces[piece as usize].plus(&Again { pass, freed_bytes });
+    }
+
+    /// Doing all of another block again frees all that it keeps.
+    fn whole(&mut self, piece: Piece, of: &Self) {
+        self.piece(piece, of.forward, of.kept);
     }
 }
 
@@ -282,10 +337,16 @@ impl<'a> Rank<'a> {
         block.backward.memory += 2.0 * norm + residual;
         block.forward.kernels += 2.0;
         block.backward.kernels += 2.0;
-        block.selective += norm;
         // The norm's input is kept; its output is the linear layer's input, kept there unless done again.
         block.kept += elements * HALF;
-        block.kept_selective += elements * HALF;
+        block.piece(Piece::Norms, Pass { memory: norm, kernels: 1.0, ..Pass::default() }, 0.0);
+    }
+
+    /// The norm's output, kept as the input of the linear layers that follow.
+    pub fn norm_output(&self, block: &mut Block) {
+        let bytes = self.kept_input(self.local_rows * self.hidden);
+        block.kept += bytes;
+        block.piece(Piece::Norms, Pass::default(), bytes);
     }
 
     /// Self-attention: norm, projections, rotary embedding, attention, output projection.
@@ -303,25 +364,26 @@ impl<'a> Rank<'a> {
             kv_heads = heads;
             rotated = heads * rope + rope;
             // The down-projections are not cut by tensor parallel ranks, but their rows are.
+            let mut up = Block::default();
             if q_rank > 0.0 {
                 self.linear(&mut block, 1.0, self.local_rows, q_rank, self.hidden);
-                self.linear(&mut block, 1.0, self.rows, heads * qk_dim, q_rank);
+                self.linear(&mut up, 1.0, self.rows, heads * qk_dim, q_rank);
             } else {
-                self.linear(&mut block, 1.0, self.rows, heads * qk_dim, self.hidden);
+                self.linear(&mut up, 1.0, self.rows, heads * qk_dim, self.hidden);
             }
             self.linear(&mut block, 1.0, self.local_rows, kv_rank + rope, self.hidden);
-            self.linear(&mut block, 1.0, self.rows, heads * (nope + v_dim), kv_rank);
-            let latent = self.local_rows * (self.hidden + q_rank + kv_rank + rope);
-            block.kept += self.kept_input(latent);
-            block.kept_selective += self.kept_input(latent - self.local_rows * self.hidden);
+            self.linear(&mut up, 1.0, self.rows, heads * (nope + v_dim), kv_rank);
+            block.add(&up);
+            block.piece(Piece::LatentProjections, up.forward, 0.0);
+            block.kept += self.kept_input(self.local_rows * (q_rank + kv_rank + rope));
         } else {
             qk_dim = f64::from(model.head_dim);
             v_dim = qk_dim;
             kv_heads = f64::from(model.kv_heads) / self.tp;
             rotated = (heads + kv_heads) * qk_dim;
             self.linear(&mut block, 1.0, self.rows, (heads + 2.0 * kv_heads) * qk_dim, self.hidden);
-            block.kept += self.kept_input(self.local_rows * self.hidden);
         }
+        self.norm_output(&mut block);
         let rotary = self.elementwise(self.rows * rotated * 2.0 * HALF);
         block.forward.memory += rotary;
         block.backward.memory += rotary;
@@ -338,29 +400,44 @@ impl<'a> Rank<'a> {
         self.attention(&mut block, heads, kv_heads, qk_dim, v_dim)?;
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
-        // Flash attention keeps its inputs and output; latent attention's are made again from the latents.
-        block.kept += queries_keys_values * HALF
-            + self.kept_input(output)
-            + output * HALF * f64::from(u8::from(self.job.casts()));
-        block.kept_selective +=
-            if model.mla.is_some() { 0.0 } else { queries_keys_values * HALF } + self.kept_input(output);
+        // Fused attention keeps its inputs and output, in its own number format.
+        let bytes = if self.job.attention == AttentionKernel::FusedFp8 { 1.0 } else { HALF };
+        block.kept += queries_keys_values * bytes + self.kept_input(output);
+        if model.mla.is_some() {
+            let pass = Pass { memory: rotary, kernels: 2.0, ..Pass::default() };
+            block.piece(Piece::LatentProjections, pass, queries_keys_values * bytes);
+        }
+        // Attention's own copy of its output, where the projection keeps it in 8 bits.
+        let own = if self.job.casts() { output * bytes } else { 0.0 };
+        let scores = self.scores_bytes(heads);
+        block.kept += own + scores;
+        let Pass { attention, context, .. } = block.forward;
+        let core = Pass { attention, context, kernels: 1.0, ..Pass::default() };
+        block.piece(Piece::CoreAttention, core, own + scores);
         self.linear(&mut block, 1.0, self.rows, self.hidden, heads * v_dim);
         Some(block)
+    }
+
+    /// Bytes of the probabilities that unfused attention keeps for its backward pass.
+    fn scores_bytes(&self, heads: f64) -> f64 {
+        if self.job.keeps_scores() { self.rows * self.job.sequence * heads * HALF } else { 0.0 }
     }
 
     fn attention(&self, block: &mut Block, heads: f64, kv_heads: f64, qk_dim: f64, v_dim: f64) -> Option<()> {
         let Job { architecture, sequence, topology, .. } = self.job;
         let cp = f64::from(self.cut.cp);
+        // Cut over context parallel ranks in zigzag, every rank has the same share of the causal triangle: half of all keys for
+        // each of its queries, at both ends of the sequence. Unfused attention computes every score.
+        let zigzag = cp > 1.0 && self.job.attention != AttentionKernel::Unfused;
         let shape = AttentionShape {
             batch: f64::from(self.cut.micro_batch),
-            // Zigzag cutting gives every rank the same share of the causal triangle.
             queries: *sequence / cp,
-            keys: *sequence,
+            keys: if zigzag { 0.5 * *sequence } else { *sequence },
             heads,
             kv_heads: kv_heads.max(1.0),
             qk_dim,
             v_dim,
-            causal: true,
+            causal: !zigzag,
         };
         let layers = f64::from(architecture.attention_layers()).max(1.0);
         let mut times = attention_seconds(self.job, &shape);
@@ -394,9 +471,8 @@ impl<'a> Rank<'a> {
         Some(())
     }
 
-    /// Feed-forward layer of one width on `rows` tokens in each of `groups` experts.
-    fn feed_forward(&self, block: &mut Block, groups: f64, rows: f64, width: f64) {
-        let device = &self.job.device;
+    /// Feed-forward layer of one width on `rows` tokens in each of `groups` experts; its activation function is `piece`.
+    fn feed_forward(&self, block: &mut Block, piece: Piece, groups: f64, rows: f64, width: f64) {
         let (up, factor) = if self.job.architecture.gated { (2.0, 3.0) } else { (1.0, 2.0) };
         self.linear(block, groups, rows, up * width, self.hidden);
         self.linear(block, groups, rows, self.hidden, width);
@@ -406,12 +482,12 @@ impl<'a> Rank<'a> {
         block.backward.memory += self.elementwise(elements * (factor + up) * HALF);
         block.forward.kernels += 1.0;
         block.backward.kernels += 1.0;
-        block.selective += activation;
         // Kept: what enters the activation function, and what leaves it unless done again. The block recipe keeps the
         // former in 8 bits too (arXiv 2412.19437, section 3.3.3).
         let kept = if self.job.precision == Precision::Fp8Blockwise { 1.0 } else { HALF };
-        block.kept += elements * up * kept + self.kept_input(elements);
-        block.kept_selective += elements * up * kept;
+        let output = self.kept_input(elements);
+        block.kept += elements * up * kept + output;
+        block.piece(piece, Pass { memory: activation, kernels: 1.0, ..Pass::default() }, output);
     }
 
     /// The routed experts of a rank: `rows` tokens in each of `local` experts.
@@ -424,7 +500,7 @@ impl<'a> Rank<'a> {
         if software.fused_experts {
             self.fused_feed_forward(&mut own, local, rows, width);
         } else {
-            self.feed_forward(&mut own, local, rows, width);
+            self.feed_forward(&mut own, Piece::ExpertActivation, local, rows, width);
         }
         if !software.fused_experts && !software.captured {
             // For each of the two linear layers a product forward and two backward, and in 8 or 4 bits for each operand
@@ -446,77 +522,123 @@ impl<'a> Rank<'a> {
         self.products(block, groups, (rows, self.hidden, width));
         self.casts(block, (groups * rows * self.hidden, groups * rows * self.hidden));
         let elements = groups * rows * width;
-        block.kept += elements * up * HALF + self.kept_input(elements);
-        block.kept_selective += elements * up * HALF;
+        let output = self.kept_input(elements);
+        block.kept += elements * up * HALF + output;
+        // Done again by itself, the activation function is a kernel of its own.
+        let factor = up + 1.0;
+        let activation = self.elementwise(elements * factor * HALF);
+        block.piece(
+            Piece::ExpertActivation,
+            Pass { memory: activation, kernels: 1.0, ..Pass::default() },
+            output,
+        );
     }
 
     pub fn dense_block(&self) -> Block {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
-        self.feed_forward(&mut block, 1.0, self.rows, f64::from(self.job.architecture.ffn) / self.tp);
-        block.kept += self.kept_input(self.local_rows * self.hidden);
+        self.norm_output(&mut block);
+        let width = f64::from(self.job.architecture.ffn) / self.tp;
+        let mut layer = Block::default();
+        self.feed_forward(&mut layer, Piece::DenseActivation, 1.0, self.rows, width);
+        block.add(&layer);
+        block.whole(Piece::DenseWhole, &layer);
         block
     }
 
     /// Router, dispatch, experts, combine; routing is taken as balanced.
     pub fn expert_block(&self) -> Option<(Block, Volume)> {
-        let Job { device, topology, architecture, .. } = self.job;
+        let Job { device, architecture, .. } = self.job;
         let moe = architecture.moe?;
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         let (experts, top_k, ep) = (f64::from(moe.experts), f64::from(moe.top_k), f64::from(self.cut.ep));
 
-        // Tokens of this rank, its own copies of them, and where the experts sit: whole experts on ep ranks, or all of
-        // them on each rank, cut by tensor parallel ranks like a dense layer.
-        let (tokens, width) = if self.cut.ep > 1 {
-            (self.local_rows, f64::from(moe.expert_ffn))
+        // Tokens of this rank, its own copies of them, and where the experts sit: on ep × expert_tp ranks, or all of them
+        // on each rank, cut by tensor parallel ranks like a dense layer.
+        let (tokens, cuts) = if self.whole_sequence_experts() {
+            (self.rows, 1.0)
         } else {
-            (self.rows, f64::from(moe.expert_ffn) / self.tp)
+            (self.local_rows, f64::from(self.cut.expert_tp))
         };
+        let width = f64::from(moe.expert_ffn) / f64::from(self.cut.expert_tp);
         let copies = tokens * top_k;
+        let mut routed = Block::default();
         let router = self.seconds(device.gemm(tokens, experts, self.hidden, Precision::Bf16));
-        block.forward.matmul += router;
-        block.backward.matmul += 2.0 * router;
+        routed.forward.matmul += router;
+        routed.backward.matmul += 2.0 * router;
         // Scores and top-k in 32 bits.
-        block.forward.memory += device.memory_bound(tokens * experts * 16.0);
-        block.backward.memory += device.memory_bound(tokens * experts * 8.0);
+        routed.forward.memory += device.memory_bound(tokens * experts * 16.0);
+        routed.backward.memory += device.memory_bound(tokens * experts * 8.0);
         // Experts work on the residual stream, or on the latent vectors that it is projected to and from.
         let experts_on = Rank { hidden: architecture.expert_width(), ..*self };
         if moe.latent > 0 {
-            self.linear(&mut block, 1.0, tokens, experts_on.hidden, self.hidden);
-            self.linear(&mut block, 1.0, tokens, self.hidden, experts_on.hidden);
-            block.kept += self.kept_input(tokens * (self.hidden + experts_on.hidden));
-            block.kept_selective += self.kept_input(tokens * experts_on.hidden);
+            self.linear(&mut routed, 1.0, tokens, experts_on.hidden, self.hidden);
+            self.linear(&mut routed, 1.0, tokens, self.hidden, experts_on.hidden);
+            routed.kept += self.kept_input(tokens * experts_on.hidden);
         }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
-        let permute = device.memory_bound(copies * experts_on.hidden * 4.0 * HALF);
-        block.forward.memory += permute;
-        block.backward.memory += permute;
-        block.forward.kernels += 10.0;
-        block.backward.kernels += 8.0;
-        experts_on.routed_experts(&mut block, experts / ep, copies * ep / experts, width);
-        block.kept += self.kept_input(copies * experts_on.hidden);
-        block.kept_selective += self.kept_input(copies * experts_on.hidden);
+        let permute = device.memory_bound(copies * cuts * experts_on.hidden * 4.0 * HALF);
+        routed.forward.memory += permute;
+        routed.backward.memory += permute;
+        routed.forward.kernels += 10.0;
+        routed.backward.kernels += 8.0;
+        (routed.forward.routings, routed.backward.routings) = (1.0, 1.0);
+        experts_on.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
+        routed.kept += self.kept_input(copies * cuts * experts_on.hidden);
+        let exchange = experts_on.expert_exchange(&mut routed, tokens, moe.top_k)?;
+        block.add(&routed);
+        block.whole(Piece::ExpertsWhole, &routed);
         if moe.shared_ffn > 0 {
-            self.feed_forward(&mut block, 1.0, self.rows, f64::from(moe.shared_ffn) / self.tp);
-            block.kept += self.kept_input(self.local_rows * self.hidden);
+            let mut shared = Block::default();
+            let width = f64::from(moe.shared_ffn) / self.tp;
+            self.feed_forward(&mut shared, Piece::SharedActivation, 1.0, self.rows, width);
+            block.add(&shared);
+            block.whole(Piece::SharedWhole, &shared);
         }
-        if self.cut.ep == 1 {
-            return Some((block, Volume::default()));
+        if moe.shared_ffn > 0 || moe.latent > 0 {
+            self.norm_output(&mut block);
         }
-        let exchange = ExpertExchange {
-            tokens,
-            bytes_per_token: experts_on.hidden * HALF,
-            experts_per_token: moe.top_k,
-            max_domains: None,
-            kernel: ExpertKernel::Normal,
-        };
-        let group = Group { ranks: self.cut.ep, stride: 1 };
-        let time = expert_all_to_all_time(&exchange, group, topology)?;
-        // Dispatch and combine in each pass.
-        block.forward.expert += 2.0 * time.seconds;
-        block.backward.expert += 2.0 * time.seconds;
-        Some((block, Volume::of(&time, copies * experts_on.hidden * HALF, 4.0)))
+        Some((block, exchange))
+    }
+
+    /// Whether every rank has all experts, cut along their width like a dense layer, for all tokens of its tensor parallel
+    /// group.
+    pub fn whole_sequence_experts(&self) -> bool {
+        self.cut.ep == 1 && self.cut.expert_tp == self.cut.tp
+    }
+
+    /// Dispatch and combine in each pass; where ranks cut each expert, each of them gathers what all of them were sent and
+    /// their partial results are summed (Megatron-Core's token dispatcher).
+    fn expert_exchange(&self, block: &mut Block, tokens: f64, top_k: u32) -> Option<Volume> {
+        let topology = &self.job.topology;
+        let bytes = tokens * f64::from(top_k) * self.hidden * HALF;
+        let mut seconds = 0.0;
+        let mut volume = Volume::default();
+        if self.cut.ep > 1 {
+            let exchange = ExpertExchange {
+                tokens,
+                bytes_per_token: self.hidden * HALF,
+                experts_per_token: top_k,
+                max_domains: None,
+                kernel: ExpertKernel::Normal,
+            };
+            let group = Group { ranks: self.cut.ep, stride: self.cut.expert_tp };
+            let time = expert_all_to_all_time(&exchange, group, topology)?;
+            seconds += time.seconds;
+            volume = Volume::of(&time, bytes, 4.0);
+        }
+        if self.cut.expert_tp > 1 && !self.whole_sequence_experts() {
+            let ways = f64::from(self.cut.expert_tp);
+            let group = Group { ranks: self.cut.expert_tp, stride: 1 };
+            let time = collective_time(CollectiveOp::AllGather, bytes * ways, group, topology)?;
+            seconds += time.seconds;
+            let gather = Volume::of(&time, bytes * ways, 4.0);
+            volume = if volume.messages > 0.0 { volume.carrying(&gather) } else { gather };
+        }
+        block.forward.expert += 2.0 * seconds;
+        block.backward.expert += 2.0 * seconds;
+        Some(volume)
     }
 
     /// Both halves of a layer with the tensor parallel communication between them.
@@ -540,20 +662,23 @@ impl<'a> Rank<'a> {
             backward.kernels += count;
             tensor = Volume::of(&time, bytes, 2.0 * count);
         }
-        let input = self.local_rows * self.hidden * HALF;
+        let mut pieces = attention.pieces;
+        for (piece, more) in pieces.iter_mut().zip(&ffn.pieces) {
+            *piece = piece.plus(more);
+        }
+        // A feed-forward layer that gathers the sequence gathers it again.
+        let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
+        pieces[whole as usize].pass.tensor = forward.tensor * (gathers - 1.0).max(0.0) / gathers.max(1.0);
         Some(LayerWork {
             forward,
             backward,
             routed: false,
-            selective_seconds: attention.selective + ffn.selective,
+            pieces,
             tensor,
             context: attention.context,
             expert,
-            activation_bytes: [
-                attention.kept + ffn.kept,
-                attention.kept_selective + ffn.kept_selective,
-                input,
-            ],
+            kept_bytes: attention.kept + ffn.kept,
+            input_bytes: self.local_rows * self.hidden * HALF,
         })
     }
 }

@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::offload::Offload;
+use super::recompute::RecomputeParts;
+
 /// Cut of a training job: how many ways along each dimension, and how a rank works through its share.
 ///
-/// `tp × pp × cp × dp` is the number of GPUs; expert-parallel ranks lie inside `dp × cp × tp`.
+/// `tp × pp × cp × dp` is the number of GPUs; expert-parallel ranks lie inside `dp × cp × tp`, in groups of
+/// `ep × expert_tp`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
@@ -34,6 +38,10 @@ pub struct Layout {
     /// Expert parallel ranks.
     #[serde(default = "one")]
     pub ep: u32,
+    /// Ranks that cut each routed expert along its width; if not given, 1 with expert parallel ranks, and `tp` without
+    /// (Megatron-Core's `expert_tensor_parallel_size`).
+    #[serde(default)]
+    pub expert_tp: Option<u32>,
     /// Sequences that a rank works on at a time.
     #[serde(default = "one")]
     pub micro_batch: u32,
@@ -42,6 +50,16 @@ pub struct Layout {
     /// Activations computed again in the backward pass.
     #[serde(default)]
     pub recompute: Recompute,
+    /// Layers of each pipeline rank that `recompute: full` does again; if not given, all. The others keep everything
+    /// (Megatron-Core's `recompute_num_layers` under its block method).
+    #[serde(default)]
+    pub recompute_layers: Option<u32>,
+    /// Parts of every layer that `recompute: selective` does again; if not given, the cheap and large ones.
+    #[serde(default)]
+    pub recompute_parts: Option<RecomputeParts>,
+    /// What lies in the host's memory.
+    #[serde(default)]
+    pub offload: Offload,
     /// ZeRO stage (arXiv 1910.02054): 0 replicates, 1 shards the optimiser state over dp × cp, 2 the gradients too,
     /// 3 the weights too (FSDP).
     #[serde(default = "one_u8")]
@@ -49,6 +67,36 @@ pub struct Layout {
     /// GPUs over which ZeRO shards, if fewer than dp × cp (hybrid sharding).
     #[serde(default)]
     pub shard_group: Option<u32>,
+}
+
+impl Layout {
+    /// Data parallel only, with everything else at its default, for a step of so many sequences.
+    pub fn data_parallel(global_batch: u32) -> Self {
+        Self {
+            tp: 1,
+            sequence_parallel: true,
+            pp: 1,
+            vp: 1,
+            schedule: PipelineSchedule::default(),
+            dp: None,
+            cp: 1,
+            ep: 1,
+            expert_tp: None,
+            micro_batch: 1,
+            global_batch,
+            recompute: Recompute::default(),
+            recompute_layers: None,
+            recompute_parts: None,
+            offload: Offload::default(),
+            zero: 1,
+            shard_group: None,
+        }
+    }
+
+    /// Ranks that cut each routed expert.
+    pub fn expert_ways(&self) -> u32 {
+        self.expert_tp.unwrap_or(if self.ep > 1 { 1 } else { self.tp })
+    }
 }
 
 fn one() -> u32 {
@@ -87,10 +135,9 @@ pub enum Recompute {
     /// Everything is kept.
     #[default]
     None,
-    /// The cheap and large parts: norms, activation functions, and what attention keeps beyond its inputs
-    /// (arXiv 2205.05198, section 5).
+    /// Parts of each layer (arXiv 2205.05198, section 5): those of `recompute_parts`.
     Selective,
-    /// Only each layer's input is kept.
+    /// Whole layers, of which only the input is kept.
     Full,
 }
 

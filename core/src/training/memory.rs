@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::layer::LayerWork;
-use super::layout::{PipelineSchedule, Recompute, Task};
+use super::layout::Task;
 use super::report::TrainingMemory;
 use super::step::Cut;
 use crate::quantity::GIB;
@@ -19,18 +19,24 @@ pub struct RankParameters {
 }
 
 impl RankParameters {
-    /// Of the fullest stage: the most layers, and the larger of embedding and output projection (both without pipeline).
+    /// Of the stage that holds the most.
     pub fn of(job: &Job, cut: &Cut) -> Self {
+        stages(job, cut)
+            .iter()
+            .map(|stage| Self::at(job, cut, stage))
+            .fold(Self::NONE, |most, rank| if rank.total() > most.total() { rank } else { most })
+    }
+
+    const NONE: Self = Self { dense: 0.0, experts: 0.0, embedding: 0.0 };
+
+    fn at(job: &Job, cut: &Cut, stage: &Stage) -> Self {
         let sizes = &job.sizes;
-        let share = cut.stage_layers / sizes.layers().max(1.0);
+        let share = stage.layers / sizes.layers().max(1.0);
         let tp = f64::from(cut.layer.tp);
-        let expert_ways = if cut.layer.ep > 1 { f64::from(cut.layer.ep) } else { tp };
-        let embedding =
-            if cut.pp > 1.0 { sizes.embedding.max(sizes.output) } else { sizes.embedding + sizes.output };
         Self {
             dense: sizes.dense_parameters() * share / tp,
-            experts: sizes.expert_parameters() * share / expert_ways,
-            embedding: embedding / tp,
+            experts: sizes.expert_parameters() * share / cut.expert_ways,
+            embedding: stage.embedding / tp,
         }
     }
 
@@ -40,17 +46,78 @@ impl RankParameters {
     }
 }
 
+/// A pipeline rank that may be the fullest.
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    layers: f64,
+    in_flight: f64,
+    /// Parameters of embedding and output projection.
+    embedding: f64,
+    /// Whether the loss is computed here.
+    output: bool,
+}
+
+/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second.
+fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
+    let sizes = &job.sizes;
+    let held = |behind| cut.pipeline.in_flight(behind);
+    if cut.pp <= 1.0 {
+        let embedding = sizes.embedding + sizes.output;
+        return [Stage { layers: cut.stage_layers, in_flight: held(0.0), embedding, output: true }; 3];
+    }
+    // A tied output projection is held by the last rank too.
+    let output = if sizes.output > 0.0 { sizes.output } else { sizes.embedding };
+    let first =
+        Stage { layers: cut.first_layers, in_flight: held(0.0), embedding: sizes.embedding, output: false };
+    let second = Stage { layers: cut.stage_layers, in_flight: held(1.0), embedding: 0.0, output: false };
+    let last =
+        Stage { layers: cut.last_layers, in_flight: held(cut.pp - 1.0), embedding: output, output: true };
+    [first, if cut.pp > 2.0 { second } else { first }, last]
+}
+
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
 /// 1910.02054, section 3.1): 16-bit weights and gradients (as the performance recipes of Megatron-Bridge, FSDP and
 /// MaxText keep them; a recipe that sums them in 32 bits needs twice that), 32-bit master weights and two moments.
 const WEIGHT: f64 = 2.0;
 /// Bytes of a gradient, also on the wire.
 pub const GRADIENT: f64 = 2.0;
-const OPTIMIZER: f64 = 12.0;
+/// Bytes of master weight and moments.
+pub const OPTIMIZER: f64 = 12.0;
+
+/// Activation bytes of one layer for one micro-batch.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptPerLayer {
+    /// In a layer that does nothing again.
+    whole: f64,
+    /// Of them, not kept in a layer that does.
+    freed: f64,
+}
+
+impl KeptPerLayer {
+    /// Of all layers of a stage.
+    fn of_stage(&self, cut: &Cut, layers: f64) -> f64 {
+        layers * self.whole - cut.redone_layers(layers) * self.freed
+    }
+
+    /// Of one layer of the fullest stage, on average.
+    pub fn on_average(&self, cut: &Cut) -> f64 {
+        self.of_stage(cut, cut.stage_layers) / cut.stage_layers.max(1.0)
+    }
+}
+
+/// What a layer keeps, dense and expert layers in the model's proportion.
+pub fn kept_per_layer(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWork) -> KeptPerLayer {
+    let share = job.sizes.moe_layers / job.sizes.layers().max(1.0);
+    let mean = |of: &dyn Fn(&LayerWork) -> f64| (1.0 - share) * of(dense) + share * of(expert);
+    KeptPerLayer {
+        whole: mean(&|work| work.kept_bytes),
+        freed: mean(&|work| work.again(cut.recompute, cut.recompute_parts).freed_bytes),
+    }
+}
 
 /// Memory of the fullest rank.
 ///
-/// `dense` and `expert` are the layers' work; stages hold `cut.in_flight` micro-batches, in the first stage.
+/// `dense` and `expert` are the layers' work; a stage holds as many micro-batches as its place in the schedule says.
 pub fn memory(
     job: &Job,
     cut: &Cut,
@@ -58,49 +125,45 @@ pub fn memory(
     expert: &LayerWork,
     logits_bytes: f64,
 ) -> TrainingMemory {
-    let rank = RankParameters::of(job, cut);
+    let kept = kept_per_layer(job, cut, dense, expert);
+    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, &kept, logits_bytes)).fold(
+        TrainingMemory::default(),
+        |most, stage| if stage.total_gib > most.total_gib { stage } else { most },
+    )
+}
+
+fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
+    let rank = RankParameters::at(job, cut, stage);
     let parameters = rank.dense + rank.embedding;
     let (shards, expert_shards) = (cut.shards, cut.expert_shards);
     let trained = job.task.trained_share();
-    let split = |stage: u8, bytes: f64| -> f64 {
-        let ways = |n: f64| if cut.zero >= stage { n } else { 1.0 };
+    let split = |zero: u8, bytes: f64| -> f64 {
+        let ways = |n: f64| if cut.zero >= zero { n } else { 1.0 };
         bytes * (parameters / ways(shards) + rank.experts / ways(expert_shards))
     };
     // Under ZeRO 3 the layer at work is gathered whole, with the next one on its way.
-    let layer = (rank.dense + rank.experts) / cut.stage_layers.max(1.0);
+    let layer = (rank.dense + rank.experts) / stage.layers.max(1.0);
     let gathered = if cut.zero >= 3 { 2.0 * layer * WEIGHT } else { 0.0 };
     // Frozen weights need no 16-bit copy beside the one that products read.
     let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
-    // DualPipe runs the pipeline from both ends: each rank holds two stages (arXiv 2412.19437, table 2).
-    let copies = if cut.pipeline.schedule == PipelineSchedule::DualPipe && cut.pp > 1.0 { 2.0 } else { 1.0 };
+    let copies = f64::from(cut.stage_copies());
     let weights = copies * split(3, weight) + gathered;
     let gradients =
         copies * trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
-    let optimizer = trained * split(1, OPTIMIZER);
+    let state = trained * split(1, OPTIMIZER);
+    let optimizer = cut.offload.optimizer_on_gpu(state, stage.layers);
 
-    let mode = match cut.recompute {
-        Recompute::None => 0,
-        Recompute::Selective => 1,
-        Recompute::Full => 2,
-    };
-    let sizes = &job.sizes;
-    let expert_share = sizes.moe_layers / sizes.layers().max(1.0);
-    let kept = |mode: usize| {
-        (1.0 - expert_share) * dense.activation_bytes[mode] + expert_share * expert.activation_bytes[mode]
-    };
-    // While a layer is done again, all of its activations stand for a moment.
-    let redone = if mode > 0 { kept(0) } else { 0.0 };
-    let activations = cut.stage_layers * cut.in_flight * kept(mode) + redone;
-    // The last stage has one micro-batch in flight and the logits; the first has the most micro-batches.
-    let last = cut.stage_layers * kept(mode) * if cut.pp > 1.0 { cut.last_in_flight } else { cut.in_flight }
-        + redone;
-    let (activations, logits) = if cut.pp > 1.0 && activations > last + logits_bytes {
-        (activations, 0.0)
-    } else {
-        (last, logits_bytes)
-    };
+    let made = kept.of_stage(cut, stage.layers) * stage.in_flight;
+    let stands = cut.offload.share_on_gpu(stage.layers, stage.in_flight);
+    // The first layer of the backward pass does its parts again while all others are still kept; with some layers kept
+    // whole, those go first.
+    let again = cut.redone_layers(stage.layers);
+    let redone = if again > 0.0 && again >= stage.layers { kept.freed } else { 0.0 };
+    let activations = made * stands + redone;
+    let logits = if stage.output { logits_bytes } else { 0.0 };
     let workspace = job.constants.context_bytes + job.constants.fragmentation * activations;
     let total = weights + gradients + optimizer + activations + logits + workspace;
+    let host = if cut.offload.optimizer { state } else { 0.0 } + made * cut.offload.share_away(stage.layers);
     TrainingMemory {
         weights_gib: weights / GIB,
         gradients_gib: gradients / GIB,
@@ -109,6 +172,7 @@ pub fn memory(
         logits_gib: logits / GIB,
         workspace_gib: workspace / GIB,
         total_gib: total / GIB,
+        host_gib: host / GIB,
         available_gib: job.memory_bytes / GIB,
         fits: total <= job.memory_bytes,
     }

@@ -8,6 +8,8 @@ mod job;
 mod layer;
 mod layout;
 mod memory;
+mod offload;
+mod recompute;
 mod report;
 mod run;
 mod schedule;
@@ -22,10 +24,12 @@ pub use constants::TrainingConstants;
 pub use estimate::{search_layouts, step, training_step};
 pub use job::{Job, Sizes, model_flop_per_token};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
+pub use offload::Offload;
+pub use recompute::RecomputeParts;
 pub use report::{
-    Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory, TrainingStep,
-    TrainingStepRequest,
+    Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory,
+    TrainingStep, TrainingStepRequest,
 };
 pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, Reliability};
-pub use search::{Found, search, search_within};
+pub use search::{Found, Wanted, search, search_for, search_within};
 pub use software::{AttentionKernel, Software};

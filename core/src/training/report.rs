@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Layout, Task};
+use super::layout::{Layout, PipelineSchedule, Task};
 use super::software::Software;
 use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
@@ -75,6 +75,9 @@ pub struct LayoutSearchRequest {
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,
+    /// Pipeline schedules to look at: one forward, one backward (interleaved too) unless others are named.
+    #[serde(default = "usual_schedules")]
+    pub schedules: Vec<PipelineSchedule>,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -82,6 +85,10 @@ pub struct LayoutSearchRequest {
 
 fn ten() -> u32 {
     10
+}
+
+fn usual_schedules() -> Vec<PipelineSchedule> {
+    vec![PipelineSchedule::OneForwardOneBackward]
 }
 
 /// The best layouts of a search, fastest first.
@@ -97,6 +104,23 @@ pub struct LayoutSearch {
     pub fitting: u64,
     /// Where nothing fits: the layout that needs least memory.
     pub nearest: Option<TrainingStep>,
+    /// Layouts that fit and that no other beats in both time and memory, fastest first.
+    pub front: Vec<LayoutPoint>,
+}
+
+/// A layout with what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct LayoutPoint {
+    /// The layout, `dp` filled in.
+    pub layout: Layout,
+    /// Seconds of a step.
+    pub step_seconds: f64,
+    /// Memory of the fullest GPU, GiB.
+    pub memory_gib: f64,
+    /// The part of the step that costs most beyond computing, or `compute`.
+    pub bound_by: String,
 }
 
 /// Time, memory and traffic of one optimiser step.
@@ -167,6 +191,8 @@ pub struct StepParts {
     pub data_parallel_seconds: f64,
     /// Optimiser.
     pub optimizer_seconds: f64,
+    /// Copies to and from the host's memory that outlast the passes over them.
+    pub offload_seconds: f64,
     /// Launches, host work and waiting for the slowest rank.
     pub overhead_seconds: f64,
 }
@@ -190,6 +216,8 @@ pub struct TrainingMemory {
     pub workspace_gib: f64,
     /// All of it.
     pub total_gib: f64,
+    /// Beside it, in the host's memory for this GPU: what is offloaded.
+    pub host_gib: f64,
     /// What the GPU has.
     pub available_gib: f64,
     /// Whether it fits.

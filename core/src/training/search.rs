@@ -19,6 +19,21 @@ pub struct Found {
     pub fitting: u64,
     /// The layout that needs least memory, if none fits.
     pub nearest: Option<Layout>,
+    /// Layouts that fit and that no other beats in both time and memory, fastest first; empty unless asked for.
+    pub front: Vec<Layout>,
+}
+
+/// What a search looks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Layouts to keep.
+    pub best: usize,
+    /// Steps longer than this do not count.
+    pub seconds: f64,
+    /// Whether the front of time against memory is sought too: less can be skipped then.
+    pub front: bool,
+    /// Pipeline schedules to look at.
+    pub schedules: &'a [PipelineSchedule],
 }
 
 /// Looks at every layout of powers of two (and of what divides the model where that is not a power of two): tp within a
@@ -42,14 +57,28 @@ pub fn search_within(
     best: usize,
     seconds: f64,
 ) -> Result<Found, Error> {
+    let schedules = &[PipelineSchedule::OneForwardOneBackward];
+    search_for(job, gpus, global_batch, &Wanted { best, seconds, front: false, schedules })
+}
+
+/// [`search`] for what is wanted.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_for(job: &Job, gpus: u32, global_batch: u32, wanted: &Wanted<'_>) -> Result<Found, Error> {
     check_range("gpus", f64::from(gpus), 1.0, f64::from(MOST_GPUS))?;
     check_range("global_batch", f64::from(global_batch), 1.0, 16_777_216.0)?;
-    check_range("best", best as f64, 1.0, 1000.0)?;
+    check_range("best", wanted.best as f64, 1.0, 1000.0)?;
     // Some group joins every two GPUs of a job, so one that leaves its domain needs a fabric.
     if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
         return Ok(Found::default());
     }
-    let mut ranked = Ranked { keep: best, limit: seconds, ..Ranked::default() };
+    let mut ranked = Ranked {
+        keep: wanted.best,
+        limit: wanted.seconds,
+        front: wanted.front.then(Vec::new),
+        ..Ranked::default()
+    };
     for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
         for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
             for ep in expert_ways(job, gpus) {
@@ -58,7 +87,15 @@ pub fn search_within(
                         job,
                         gpus,
                         global_batch,
-                        LayerCut { tp, cp, ep, micro_batch, sequence_parallel: tp > 1 },
+                        LayerCut {
+                            tp,
+                            cp,
+                            ep,
+                            expert_tp: if ep > 1 { 1 } else { tp },
+                            micro_batch,
+                            sequence_parallel: tp > 1,
+                        },
+                        wanted.schedules,
                         &mut ranked,
                     );
                 }
@@ -70,25 +107,25 @@ pub fn search_within(
         considered: ranked.considered,
         fitting: ranked.fitting,
         nearest: if ranked.fitting == 0 { ranked.leanest.map(|(_, layout)| layout) } else { None },
+        front: ranked.front.unwrap_or_default().into_iter().map(|point| point.layout).collect(),
     })
 }
 
 /// All layouts that share one layer cut.
-fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &mut Ranked) {
+fn layer_cut(
+    job: &Job,
+    gpus: u32,
+    global_batch: u32,
+    layer: LayerCut,
+    schedules: &[PipelineSchedule],
+    ranked: &mut Ranked,
+) {
     let base = Layout {
         tp: layer.tp,
-        sequence_parallel: true,
-        pp: 1,
-        vp: 1,
-        schedule: PipelineSchedule::OneForwardOneBackward,
-        dp: None,
         cp: layer.cp,
         ep: layer.ep,
         micro_batch: layer.micro_batch,
-        global_batch,
-        recompute: Recompute::None,
-        zero: 1,
-        shard_group: None,
+        ..Layout::data_parallel(global_batch)
     };
     let mut layers = None;
     let ranks = gpus / (layer.tp * layer.cp);
@@ -100,44 +137,55 @@ fn layer_cut(job: &Job, gpus: u32, global_batch: u32, layer: LayerCut, ranked: &
         }
         let rounds = (u64::from(global_batch) / samples).is_multiple_of(u64::from(pp));
         for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
-            let layout = Layout { pp, vp, ..base };
-            let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
-            let layers = match &layers {
-                Some(known) => known,
-                None => match Layers::new(job, &layer) {
-                    Some(made) => layers.insert(made),
-                    None => return,
-                },
-            };
-            let floor = seconds_at_least(&Cut::new(job, &layout, dp), layers);
-            if ranked.limit.is_finite() && ranked.beaten(floor) {
+            for &schedule in schedules {
+                // Without a pipeline every schedule is the same.
+                if pp == 1 && schedules.first() != Some(&schedule) {
+                    continue;
+                }
+                let layout = Layout { pp, vp, schedule, ..base };
+                let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
+                let layers = match &layers {
+                    Some(known) => known,
+                    None => match Layers::new(job, &layer) {
+                        Some(made) => layers.insert(made),
+                        None => return,
+                    },
+                };
+                stage_cut(job, &layout, dp, layers, ranked);
+            }
+        }
+    }
+}
+
+/// All layouts that share their stages: recompute and ZeRO stage.
+fn stage_cut(job: &Job, layout: &Layout, dp: u32, layers: &Layers, ranked: &mut Ranked) {
+    let floor = seconds_at_least(&Cut::new(job, layout, dp), layers);
+    if ranked.limit.is_finite() && ranked.beaten(floor) {
+        return;
+    }
+    for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
+        let mut fitted = false;
+        for zero in zero_stages(layout.pp) {
+            let layout = Layout { recompute, zero, ..*layout };
+            let cut = Cut::new(job, &layout, dp);
+            let memory = memory(job, &cut, &layers.dense, &layers.expert, layers.logits_bytes);
+            ranked.considered += 1;
+            if !memory.fits {
+                ranked.lean(&layout, memory.total_gib);
                 continue;
             }
-            for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
-                let mut fitted = false;
-                for zero in zero_stages(pp) {
-                    let layout = Layout { recompute, zero, ..layout };
-                    let cut = Cut::new(job, &layout, dp);
-                    let memory = memory(job, &cut, &layers.dense, &layers.expert, layers.logits_bytes);
-                    ranked.considered += 1;
-                    if !memory.fits {
-                        ranked.lean(&layout, memory.total_gib);
-                        continue;
-                    }
-                    ranked.fitting += 1;
-                    fitted |= zero == 1;
-                    if ranked.beaten(floor) {
-                        continue;
-                    }
-                    if let Some(found) = estimate(job, &cut, layers) {
-                        ranked.offer(&layout, found.seconds);
-                    }
-                }
-                // More recompute only adds time to a layout that fits with less.
-                if fitted {
-                    break;
-                }
+            ranked.fitting += 1;
+            fitted |= zero == 1;
+            if ranked.beaten(floor) && ranked.dominated(floor, memory.total_gib) {
+                continue;
             }
+            if let Some(found) = estimate(job, &cut, layers) {
+                ranked.offer(&layout, found.seconds, memory.total_gib);
+            }
+        }
+        // More recompute only adds time to a layout that fits with less; but it saves memory.
+        if fitted && ranked.front.is_none() {
+            break;
         }
     }
 }
@@ -153,12 +201,21 @@ fn seconds_at_least(cut: &Cut, layers: &Layers) -> f64 {
     cut.pipeline.micro_batches * cut.stage_layers * least
 }
 
+/// A layout of the front.
+struct FrontPoint {
+    seconds: f64,
+    gib: f64,
+    layout: Layout,
+}
+
 #[derive(Default)]
 struct Ranked {
     keep: usize,
     /// Steps longer than this do not count.
     limit: f64,
     best: Vec<(f64, Layout)>,
+    /// Undominated layouts, fastest first, so that each needs less memory than the one before; none if not sought.
+    front: Option<Vec<FrontPoint>>,
     leanest: Option<(f64, Layout)>,
     considered: u64,
     fitting: u64,
@@ -179,7 +236,22 @@ impl Ranked {
                 && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds)
     }
 
-    fn offer(&mut self, layout: &Layout, seconds: f64) {
+    /// Whether a layout that takes at least so many seconds and so much memory cannot be on the front.
+    fn dominated(&self, seconds: f64, gib: f64) -> bool {
+        let Some(front) = &self.front else { return true };
+        let faster = front.partition_point(|point| point.seconds <= seconds);
+        // The last of those as fast needs least memory of them.
+        seconds > self.limit || faster.checked_sub(1).and_then(|i| front.get(i)).is_some_and(|p| p.gib <= gib)
+    }
+
+    fn offer(&mut self, layout: &Layout, seconds: f64, gib: f64) {
+        if !self.dominated(seconds, gib)
+            && let Some(front) = &mut self.front
+        {
+            front.retain(|point| point.seconds < seconds || point.gib < gib);
+            let at = front.partition_point(|point| point.seconds < seconds);
+            front.insert(at, FrontPoint { seconds, gib, layout: *layout });
+        }
         if self.beaten(seconds) {
             return;
         }

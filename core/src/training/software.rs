@@ -64,6 +64,8 @@ pub enum AttentionKernel {
     FusedFp8,
     /// FlashAttention-2: on Hopper it uses the previous generation's instructions (arXiv 2407.08608, section 1).
     Flash2,
+    /// FlashAttention's port to Triton of 2022 and 2023, of the same generation of instructions (arXiv 2307.08691, section 4.1).
+    FlashTriton,
     /// Scores are written to memory.
     Unfused,
 }
@@ -71,6 +73,10 @@ pub enum AttentionKernel {
 /// How much faster attention made for Hopper is than FlashAttention-2: 1.5 to 2.0 times forward and 1.5 to 1.75 times
 /// backward (arXiv 2407.08608, section 4.1); the middle of each.
 const FLASH2_SLOWER: [f64; 2] = [1.75, 1.625];
+
+/// How much faster FlashAttention-2 is than the port to Triton: 1.3 to 2.5 times, both passes together (arXiv 2307.08691,
+/// section 4.1); of them the low end, which published steps of long sequences on A100 agree with (llm-foundry).
+const TRITON_SLOWER: f64 = 1.3;
 
 /// Bytes per score that the softmax of unfused attention moves beside the products around it, 16 bits each: forward it
 /// reads scores and writes probabilities; backward it reads those and their gradients and writes the scores' gradients.
@@ -93,13 +99,14 @@ impl Software {
             Some(AttentionKernel::FusedFp8) if job.device.peak.fp8 <= 0.0 => {
                 refused("fused_fp8", "this GPU has no 8-bit matrix units")
             }
-            Some(AttentionKernel::Flash2)
+            Some(kernel @ (AttentionKernel::Flash2 | AttentionKernel::FlashTriton))
                 if !matches!(
                     job.generation,
                     GpuArchitecture::Ampere | GpuArchitecture::Ada | GpuArchitecture::Hopper
                 ) =>
             {
-                refused("flash2", "its rate is published for Ampere, Ada and Hopper only; try fused")
+                let given = if kernel == AttentionKernel::Flash2 { "flash2" } else { "flash_triton" };
+                refused(given, "its rate is published for Ampere, Ada and Hopper only; try fused")
             }
             _ => Ok(()),
         }
@@ -115,14 +122,20 @@ pub fn attention_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
         AttentionKernel::FusedFp8 => {
             (device.attention_prefill_fp8(shape), device.attention_backward_fp8(shape))
         }
-        AttentionKernel::Flash2 => {
-            let (forward, backward) = fused();
-            match job.generation {
-                GpuArchitecture::Hopper => (forward * FLASH2_SLOWER[0], backward * FLASH2_SLOWER[1]),
-                _ => (forward, backward),
-            }
+        AttentionKernel::Flash2 => flash2_seconds(job.generation, fused()),
+        AttentionKernel::FlashTriton => {
+            let (forward, backward) = flash2_seconds(job.generation, fused());
+            (forward * TRITON_SLOWER, backward * TRITON_SLOWER)
         }
         AttentionKernel::Unfused => unfused_seconds(job, shape),
+    }
+}
+
+/// FlashAttention-2, which does not use Hopper's instructions, where the generation's own kernel takes so long.
+fn flash2_seconds(generation: GpuArchitecture, (forward, backward): (f64, f64)) -> (f64, f64) {
+    match generation {
+        GpuArchitecture::Hopper => (forward * FLASH2_SLOWER[0], backward * FLASH2_SLOWER[1]),
+        _ => (forward, backward),
     }
 }
 

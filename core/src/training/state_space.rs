@@ -7,8 +7,9 @@
 //! mean of its layers: their order is not known here.
 
 use super::job::Job;
-use super::layer::{Block, LayerCut, LayerWork, Pass, Rank, Volume};
+use super::layer::{Block, LayerCut, LayerWork, Rank, Volume};
 use super::layout::Layout;
+use super::recompute::Piece;
 use crate::kernel::{SCAN_KERNELS, ScanShape};
 use crate::model::StateSpace;
 use crate::quantity::Warning;
@@ -32,7 +33,10 @@ pub fn mean_layer(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<Laye
     if sizes.dense_ffn_layers > 0.0 {
         add(rank.dense_block(), sizes.dense_ffn_layers);
     }
-    rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)
+    let mut work = rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)?;
+    work.pieces[Piece::DenseWhole as usize].pass.tensor =
+        work.forward.tensor * sizes.dense_ffn_layers / sizes.dense_layers;
+    Some(work)
 }
 
 /// A hybrid's layer with experts; none where the model has none or a group needs a fabric that is not there.
@@ -41,8 +45,10 @@ pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
     let (block, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only shared experts gather them.
     let shared = job.architecture.moe.is_some_and(|moe| moe.shared_ffn > 0);
-    let gathers = if cut.ep > 1 && !shared { 0.0 } else { GATHERS };
-    Some(LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange, gathers)? })
+    let gathers = if !rank.whole_sequence_experts() && !shared { 0.0 } else { GATHERS };
+    let mut work = LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange, gathers)? };
+    work.pieces[Piece::ExpertsWhole as usize].pass.tensor = work.forward.tensor;
+    Some(work)
 }
 
 /// What multi-token prediction runs beside one layer of the main stack's last kind and the output projection: the
@@ -101,9 +107,8 @@ impl Rank<'_> {
         self.linear(&mut block, 1.0, self.rows, self.hidden, inner);
         // Kept: inputs of both projections, what the first one makes (convolution and states are made again), and the
         // scan's output.
-        let kept = self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
-        block.kept += kept + self.kept_input(self.local_rows * self.hidden);
-        block.kept_selective += kept;
+        block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
+        self.norm_output(&mut block);
         block
     }
 
@@ -121,25 +126,9 @@ impl Block {
         Self {
             forward: self.forward.scaled(by),
             backward: self.backward.scaled(by),
-            selective: self.selective * by,
             kept: self.kept * by,
-            kept_selective: self.kept_selective * by,
+            pieces: self.pieces.map(|piece| piece.scaled(by)),
             context: self.context,
-        }
-    }
-}
-
-impl Pass {
-    fn scaled(&self, by: f64) -> Self {
-        Self {
-            matmul: self.matmul * by,
-            attention: self.attention * by,
-            memory: self.memory * by,
-            tensor: self.tensor * by,
-            context: self.context * by,
-            expert: self.expert * by,
-            kernels: self.kernels * by,
-            idle: self.idle * by,
         }
     }
 }

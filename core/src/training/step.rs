@@ -4,7 +4,9 @@ use super::exchange::{DataExchange, data_exchange};
 use super::job::Job;
 use super::layer::{LayerCut, LayerWork, Pass, dense_layer, expert_layer, logits};
 use super::layout::{Layout, PipelineSchedule, Recompute, Task};
-use super::memory::{RankParameters, memory};
+use super::memory::{OPTIMIZER, RankParameters, kept_per_layer, memory};
+use super::offload::{Offload, beyond};
+use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
 use super::state_space::prediction_layer;
@@ -22,20 +24,26 @@ pub struct Cut {
     pub pipeline: Pipeline,
     /// Layers on the fullest stage.
     pub stage_layers: f64,
+    /// Layers on the first stage, which also has the embedding.
+    pub first_layers: f64,
     /// Layers on the last stage, which also has the output projection.
     pub last_layers: f64,
-    /// Micro-batches held by the first stage.
-    pub in_flight: f64,
-    /// Micro-batches held by the last stage.
-    pub last_in_flight: f64,
     /// ZeRO stage.
     pub zero: u8,
     /// Ranks over which ZeRO shards what tensor parallel ranks share.
     pub shards: f64,
     /// Ranks over which ZeRO shards experts.
     pub expert_shards: f64,
+    /// Ranks that hold parts of a layer's routed experts.
+    pub expert_ways: f64,
     /// Recomputed activations.
     pub recompute: Recompute,
+    /// Of a stage's layers, those done again whole at most.
+    pub recompute_layers: f64,
+    /// Parts of each layer done again under selective recompute.
+    pub recompute_parts: RecomputeParts,
+    /// What lies in the host's memory.
+    pub offload: Offload,
     /// GPUs in all.
     pub gpus: f64,
 }
@@ -53,14 +61,14 @@ impl Cut {
         let shards = layout.shard_group.map_or(ranks, f64::from).min(ranks);
         let micro_batches = f64::from(layout.global_batch) / (f64::from(dp) * f64::from(layout.micro_batch));
         let pipeline = Pipeline { stages: pp, virtual_stages: vp, micro_batches, schedule: layout.schedule };
-        let ep = f64::from(layout.ep);
-        let expert_shards =
-            if layout.ep > 1 { (shards * f64::from(layout.tp) / ep).max(1.0) } else { shards };
+        let expert_ways = f64::from(layout.ep) * f64::from(layout.expert_ways());
+        let expert_shards = (shards * f64::from(layout.tp) / expert_ways).max(1.0);
         Self {
             layer: LayerCut {
                 tp: layout.tp,
                 cp: layout.cp,
                 ep: layout.ep,
+                expert_tp: layout.expert_ways(),
                 micro_batch: layout.micro_batch,
                 sequence_parallel: layout.sequence_parallel && layout.tp > 1,
             },
@@ -68,15 +76,40 @@ impl Cut {
             dp,
             pipeline,
             stage_layers,
+            first_layers: (stage_layers - (spare / 2.0).floor()).max(0.0),
             last_layers,
-            in_flight: pipeline.in_flight(),
-            last_in_flight: if vp > 1.0 { (pp / vp).max(1.0).min(micro_batches) } else { 1.0 },
             zero: layout.zero,
             shards,
             expert_shards,
+            expert_ways,
             recompute: layout.recompute,
+            recompute_layers: layout.recompute_layers.map_or(f64::INFINITY, f64::from),
+            recompute_parts: layout
+                .recompute_parts
+                .unwrap_or_else(|| RecomputeParts::usual(job.keeps_scores())),
+            offload: layout.offload,
             gpus: f64::from(layout.tp) * pp * ranks,
         }
+    }
+
+    /// Pipeline stages of which each rank holds the weights: two under DualPipe, which runs the pipeline from both ends
+    /// (arXiv 2412.19437, table 2).
+    pub fn stage_copies(&self) -> u32 {
+        if self.pipeline.schedule == PipelineSchedule::DualPipe && self.pp > 1.0 { 2 } else { 1 }
+    }
+
+    /// Layers of a stage with so many that do something again.
+    pub fn redone_layers(&self, layers: f64) -> f64 {
+        match self.recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => layers,
+            Recompute::Full => layers.min(self.recompute_layers),
+        }
+    }
+
+    /// Of all layers of a stage, the share that does something again.
+    fn redone_share(&self, layers: f64) -> f64 {
+        if layers > 0.0 { self.redone_layers(layers) / layers } else { 0.0 }
     }
 }
 
@@ -137,17 +170,21 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     } else {
         sizes.dense_layers / sizes.layers().max(1.0)
     };
-    let dense = LayerSeconds::of(job, cut, &layers.dense);
-    let expert = LayerSeconds::of(job, cut, &layers.expert);
-    let middle = dense
-        .scaled(cut.stage_layers * dense_share)
-        .plus(&expert.scaled(cut.stage_layers * (1.0 - dense_share)));
-    let prediction = LayerSeconds::of(job, cut, &layers.prediction)
+    let at = |stage_layers: f64| {
+        let share = cut.redone_share(stage_layers);
+        (LayerSeconds::of(job, cut, &layers.dense, share), LayerSeconds::of(job, cut, &layers.expert, share))
+    };
+    let (dense, expert) = at(cut.stage_layers);
+    let stage = |layers: f64, (dense, expert): (LayerSeconds, LayerSeconds)| {
+        dense.scaled(layers * dense_share).plus(&expert.scaled(layers * (1.0 - dense_share)))
+    };
+    let middle = stage(cut.stage_layers, (dense, expert));
+    let prediction = LayerSeconds::of(job, cut, &layers.prediction, cut.redone_share(cut.stage_layers))
         .plus(if sizes.moe_layers > 0.0 { &expert } else { &dense })
         .plus(&LayerSeconds::output(job, &layers.logits));
     let extra =
         LayerSeconds::output(job, &layers.logits).plus(&prediction.scaled(job.architecture.mtp_runs()));
-    let last = middle.scaled(cut.last_layers / cut.stage_layers.max(1.0)).plus(&extra);
+    let last = stage(cut.last_layers, at(cut.last_layers)).plus(&extra);
     let busiest = if cut.pp > 1.0 && middle.total() > last.total() { middle } else { last };
 
     let m = cut.pipeline.micro_batches;
@@ -161,6 +198,12 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     let rank = RankParameters::of(job, cut);
     let data = data_exchange(job, cut, &rank, &busiest.stage_time(), m)?;
     let optimizer = optimizer_seconds(job, cut, &rank);
+    let offload = offload_seconds(job, cut, layers, &busiest.stage_time())
+        + if cut.offload.optimizer {
+            beyond(OPTIMIZER * trained_shard(job, cut, &rank), job.host_bytes_per_s, optimizer)
+        } else {
+            0.0
+        };
 
     let nodes = (cut.gpus / f64::from(job.topology.gpus_per_node.max(1))).max(1.0);
     let mut parts = StepParts {
@@ -174,6 +217,7 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
         bubble_seconds: bubble,
         data_parallel_seconds: data.exposed_seconds,
         optimizer_seconds: optimizer,
+        offload_seconds: offload,
         overhead_seconds: work.gaps + constants.step_overhead_seconds,
     };
     let busy = parts.sum();
@@ -182,7 +226,7 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
         seconds: parts.sum(),
         parts,
         memory,
-        recomputed_share: if cut.recompute == Recompute::Full { 1.0 } else { 0.0 },
+        recomputed_share: recomputed_share(cut, layers, (sizes.dense_layers, sizes.moe_layers)),
         data,
         pipeline_send_seconds: send_seconds,
     })
@@ -208,7 +252,8 @@ struct LayerSeconds {
 }
 
 impl LayerSeconds {
-    fn of(job: &Job, cut: &Cut, work: &LayerWork) -> Self {
+    /// One layer, of which `redone_share` does again what the recompute mode says.
+    fn of(job: &Job, cut: &Cut, work: &LayerWork, redone_share: f64) -> Self {
         let c = &job.constants;
         let (f, b) = (&work.forward, &work.backward);
         // One micro-batch's exchange runs under another's computation. DualPipe hides it whole and sets multiprocessors
@@ -222,30 +267,24 @@ impl LayerSeconds {
         let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
         let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
-        let (redo, redo_kernels) = match cut.recompute {
-            Recompute::None => (0.0, 0.0),
-            Recompute::Selective => (work.selective_seconds, 4.0),
-            Recompute::Full => (f.compute(), f.kernels),
-        };
-        let (redo_tensor, redo_expert, redo_context) = if cut.recompute == Recompute::Full {
-            (f.tensor * tensor_exposed, f.expert * expert_exposed, f.context)
-        } else {
-            (0.0, 0.0, 0.0)
-        };
+        let Again { pass: redo, .. } = work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);
+        let redo = redo.on(job.device.sm_count, aside);
         let gap = if captured { c.captured_gap_seconds } else { c.kernel_gap_seconds };
-        let routed = if work.routed && !captured { c.routing_seconds } else { 0.0 };
-        let passes = if cut.recompute == Recompute::Full { 3.0 } else { 2.0 };
+        let routed = if captured { 0.0 } else { c.routing_seconds };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
-        let idle = if cut.recompute == Recompute::Full { 2.0 * f.idle } else { f.idle } + b.idle;
         Self {
             compute: f.matmul + f.attention + b.matmul + b.attention,
             memory: f.memory + b.memory,
-            recompute: redo,
-            tensor: (f.tensor + b.tensor) * tensor_exposed + redo_tensor,
-            context: f.context + b.context + redo_context,
-            expert: (f.expert + b.expert) * expert_exposed + redo_expert,
-            gaps: gap * (f.kernels + b.kernels + redo_kernels) + passes * routed + idle,
-            forward: f.compute() + forward_waits + gap * f.kernels + routed + f.idle,
+            recompute: redo.compute(),
+            tensor: (f.tensor + b.tensor + redo.tensor) * tensor_exposed,
+            context: f.context + b.context + redo.context,
+            expert: (f.expert + b.expert + redo.expert) * expert_exposed,
+            gaps: gap * (f.kernels + b.kernels + redo.kernels)
+                + routed * (f.routings + b.routings + redo.routings)
+                + f.idle
+                + b.idle
+                + redo.idle,
+            forward: f.compute() + forward_waits + gap * f.kernels + routed * f.routings + f.idle,
             weight_gradient,
         }
     }
@@ -303,14 +342,42 @@ impl LayerSeconds {
     }
 }
 
+/// Seconds by which copies of activations to the host outlast the forward passes, and copies back the backward passes.
+fn offload_seconds(job: &Job, cut: &Cut, layers: &Layers, pass: &StageTime) -> f64 {
+    let away = f64::from(cut.offload.activation_layers).min(cut.stage_layers);
+    if away <= 0.0 {
+        return 0.0;
+    }
+    let bytes = away * kept_per_layer(job, cut, &layers.dense, &layers.expert).on_average(cut);
+    let one = |seconds| beyond(bytes, job.host_bytes_per_s, seconds);
+    cut.pipeline.micro_batches * (one(pass.forward) + one(pass.backward))
+}
+
+/// Products and attention done again, as a share of the layers' forward pass.
+fn recomputed_share(cut: &Cut, layers: &Layers, (dense, expert): (f64, f64)) -> f64 {
+    let products = |pass: &Pass| pass.matmul + pass.attention;
+    let again = |work: &LayerWork| products(&work.again(cut.recompute, cut.recompute_parts).pass);
+    let forward = dense * products(&layers.dense.forward) + expert * products(&layers.expert.forward);
+    if forward <= 0.0 {
+        return 0.0;
+    }
+    cut.redone_share(cut.stage_layers) * (dense * again(&layers.dense) + expert * again(&layers.expert))
+        / forward
+}
+
+/// Trained parameters whose optimiser state a rank holds.
+fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
+    let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
+    job.task.trained_share()
+        * ((rank.dense + rank.embedding) / ways(cut.shards) + rank.experts / ways(cut.expert_shards))
+}
+
 /// Adam on the rank's shard: 32-bit gradient, master weight and two moments read, the last three and the 16-bit weight
 /// written: 30 bytes a parameter; and all gradients read once for their norm.
 fn optimizer_seconds(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
-    let trained = job.task.trained_share();
-    let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
-    let shard = (rank.dense + rank.embedding) / ways(cut.shards) + rank.experts / ways(cut.expert_shards);
-    let gradients = if cut.zero >= 2 { shard } else { rank.total() };
-    job.device.memory_bound(trained * (30.0 * shard + 4.0 * gradients))
+    let shard = trained_shard(job, cut, rank);
+    let gradients = if cut.zero >= 2 { shard } else { job.task.trained_share() * rank.total() };
+    job.device.memory_bound(30.0 * shard + 4.0 * gradients)
 }
 
 impl StepParts {
@@ -322,6 +389,7 @@ impl StepParts {
             + self.communication()
             + self.bubble_seconds
             + self.optimizer_seconds
+            + self.offload_seconds
             + self.overhead_seconds
     }
 

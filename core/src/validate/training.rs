@@ -5,7 +5,8 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
 use crate::training::{
-    AttentionKernel, Job, Layout, PipelineSchedule, Recompute, Software, Task, TrainingStep, step,
+    AttentionKernel, Job, Layout, Offload, PipelineSchedule, Recompute, RecomputeParts, Software, Task,
+    TrainingStep, step,
 };
 
 /// Columns that a table of training steps must have.
@@ -95,22 +96,35 @@ pub struct Case {
 impl Case {
     /// The step under `job`: the case's own, or the same under other constants.
     ///
-    /// A source that does not print its recompute is read as using the least with which the layout fits.
+    /// A source that does not print its recompute is read as using the least with which the layout fits: nothing, the usual
+    /// parts of each layer, or so many whole layers.
     ///
     /// # Errors
     /// As [`step`].
     pub fn answer(&self, job: &Job) -> Result<TrainingStep, Error> {
-        let under = |recompute| step(job, &Layout { recompute, ..self.layout }, self.gpus);
+        let under = |recompute, recompute_layers| {
+            step(job, &Layout { recompute, recompute_layers, ..self.layout }, self.gpus)
+        };
         if let Some(stated) = self.recompute {
-            return under(stated);
+            return under(stated, self.layout.recompute_layers);
         }
         for recompute in [Recompute::None, Recompute::Selective] {
-            let found = under(recompute)?;
+            let found = under(recompute, None)?;
             if found.memory.fits {
                 return Ok(found);
             }
         }
-        under(Recompute::Full)
+        // Memory falls with every layer more: the fewest lie between one too few and one that is enough.
+        let stages = (self.layout.pp * self.layout.vp).max(1);
+        let (mut few, mut enough) = (0, job.architecture.layers.div_ceil(stages) * self.layout.vp);
+        while enough - few > 1 {
+            let middle = u32::midpoint(few, enough);
+            match under(Recompute::Full, Some(middle)) {
+                Ok(found) if found.memory.fits => enough = middle,
+                _ => few = middle,
+            }
+        }
+        under(Recompute::Full, Some(enough))
     }
 
     /// The question in one line.
@@ -126,9 +140,6 @@ impl Case {
         let per_node = count("gpus_per_node")?.unwrap_or(8);
         let topology = catalog.topology_of_gpu(gpu, per_node, None)?.topology;
         let architecture = architecture(catalog, line)?;
-        if let Some(offload) = line.text("offload") {
-            return Err(refused("offload", &format!("{offload}: offload is not priced yet")));
-        }
         let job = Job::new(
             architecture,
             gpu,
@@ -154,24 +165,67 @@ impl Case {
             dp,
             cp,
             ep: count("ep")?.unwrap_or(1),
+            expert_tp: count("expert_tp")?,
             micro_batch: stated("micro_batch")?,
             global_batch: stated("global_batch")?,
             recompute: Recompute::None,
+            recompute_layers: count("recompute_layers")?,
+            recompute_parts: recompute_parts(line)?,
+            offload: offload(line)?,
             zero: zero_stage(sharding),
             shard_group: shard_group(sharding).filter(|group| dp.is_some_and(|dp| dp * cp > *group)),
         };
-        let recompute = match line.text("recompute") {
-            None => None,
-            Some("none") => Some(Recompute::None),
-            // JAX: everything but the query, key and value projections is done again.
-            Some("selective") if line.text("recompute_detail") == Some("remat policy save_qkv_proj") => {
-                Some(Recompute::Full)
-            }
-            Some("selective") => Some(Recompute::Selective),
-            Some("full") => Some(Recompute::Full),
-            Some(other) => return Err(refused("recompute", &format!("{other} is not priced yet"))),
-        };
+        let recompute = recompute(line)?;
         Ok(Self { job, layout, recompute, gpus: stated("gpus")? })
+    }
+}
+
+/// The recompute mode, where the source prints it.
+fn recompute(line: &Line<'_>) -> Result<Option<Recompute>, Error> {
+    Ok(match line.text("recompute") {
+        None => None,
+        Some("none") => Some(Recompute::None),
+        // JAX: everything but the query, key and value projections is done again.
+        Some("selective") if line.text("recompute_detail") == Some("remat policy save_qkv_proj") => {
+            Some(Recompute::Full)
+        }
+        Some("selective") => Some(Recompute::Selective),
+        Some("full") => Some(Recompute::Full),
+        Some(other) => {
+            let reason =
+                format!("{other} is none of none, selective and full; how many layers: recompute_layers");
+            return Err(refused("recompute", &reason));
+        }
+    })
+}
+
+/// The parts done again, by Megatron-Core's names of `recompute_modules`, joined by `+`.
+fn recompute_parts(line: &Line<'_>) -> Result<Option<RecomputeParts>, Error> {
+    let Some(names) = line.text("recompute_parts") else { return Ok(None) };
+    let mut parts = RecomputeParts::default();
+    for name in names.split('+') {
+        *match name.trim() {
+            "layernorm" => &mut parts.norms,
+            "core_attn" => &mut parts.core_attention,
+            "mla_up_proj" => &mut parts.latent_projections,
+            "moe_act" => &mut parts.expert_activations,
+            "mlp" => &mut parts.feed_forward,
+            "shared_experts" => &mut parts.shared_experts,
+            "moe" => &mut parts.experts,
+            other => return Err(refused("recompute_parts", &format!("{other} is not known"))),
+        } = true;
+    }
+    Ok(Some(parts))
+}
+
+/// What a row keeps in the host's memory: layers of activations.
+fn offload(line: &Line<'_>) -> Result<Offload, Error> {
+    let activation_layers = line.count("offload_layers", 1, 1 << 16)?.unwrap_or(0);
+    match line.text("offload") {
+        Some(words) if activation_layers == 0 => {
+            Err(refused("offload", &format!("{words}: offload_layers does not say how many layers")))
+        }
+        _ => Ok(Offload { activation_layers, optimizer: false }),
     }
 }
 
@@ -184,6 +238,7 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
             Some("fused") => Some(AttentionKernel::Fused),
             Some("fused_fp8") => Some(AttentionKernel::FusedFp8),
             Some("flash2") => Some(AttentionKernel::Flash2),
+            Some("flash_triton") => Some(AttentionKernel::FlashTriton),
             Some("unfused") => Some(AttentionKernel::Unfused),
             Some(other) => return Err(refused("attention", &format!("{other} is not known"))),
         },

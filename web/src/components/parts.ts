@@ -16,6 +16,7 @@ const STEP: Record<keyof StepParts, [tone: string, striped: boolean]> = {
   memory_bound_seconds: ["work-2", false],
   recompute_seconds: ["work-3", false],
   optimizer_seconds: ["work-4", false],
+  offload_seconds: ["net-5", false],
   tensor_parallel_seconds: ["net-1", true],
   context_parallel_seconds: ["net-2", true],
   expert_parallel_seconds: ["net-3", true],
