@@ -6,7 +6,9 @@ use super::Source;
 use super::table::Row;
 use crate::error::Error;
 use crate::input::{Value, read};
-use crate::model::{Architecture, LatentAttention, MixtureOfExperts, SlidingWindow, SmallParameter};
+use crate::model::{
+    Architecture, LatentAttention, MixtureOfExperts, SlidingWindow, SmallParameter, StateSpace,
+};
 
 /// A model known by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,17 @@ impl ModelPreset {
         "expert_ffn",
         "shared_ffn",
         "moe_dense_layers",
+        "expert_latent",
+        "ssm_layers",
+        "attention_layers",
+        "ssm_heads",
+        "ssm_head_dim",
+        "ssm_state",
+        "ssm_groups",
+        "ssm_conv",
+        "ssm_chunk",
         "mtp_layers",
+        "mtp_passes",
         "unsupported",
         "parameters_b",
         "active_parameters_b",
@@ -85,6 +97,20 @@ impl ModelPreset {
                 expert_ffn: whole("expert_ffn")?,
                 shared_ffn: or_zero("shared_ffn")?,
                 dense_layers: or_zero("moe_dense_layers")?,
+                latent: or_zero("expert_latent")?,
+            }),
+        };
+        let state_space = match row.optional::<u32>("ssm_layers")? {
+            None => None,
+            Some(layers) => Some(StateSpace {
+                layers,
+                attention_layers: whole("attention_layers")?,
+                heads: whole("ssm_heads")?,
+                head_dim: whole("ssm_head_dim")?,
+                state: whole("ssm_state")?,
+                groups: whole("ssm_groups")?,
+                conv_width: whole("ssm_conv")?,
+                chunk: whole("ssm_chunk")?,
             }),
         };
         let architecture = Architecture {
@@ -105,7 +131,9 @@ impl ModelPreset {
             mla,
             sliding_window,
             moe,
+            state_space,
             mtp_layers: or_zero("mtp_layers")?,
+            mtp_passes: or_zero("mtp_passes")?,
             unsupported: row.optional("unsupported")?,
             published_parameters: published("parameters_b")?,
             published_active_parameters: published("active_parameters_b")?,

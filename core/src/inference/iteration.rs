@@ -88,6 +88,15 @@ impl<'a> ServingModel<'a> {
                 reason: reason.clone(),
             });
         }
+        if arch.state_space.is_some() {
+            return Err(Error::Unsupported {
+                field: "model".to_owned(),
+                given: arch.name.clone(),
+                reason: "serving with state-space layers, whose states are cached instead of keys and values, is not \
+                         priced yet"
+                    .to_owned(),
+            });
+        }
         let device = Device::new(gpu)?;
         device.peak_flop_per_s("precision", precision)?;
         Ok(Self {

@@ -25,7 +25,7 @@ pub struct AttentionShape {
 }
 
 /// Query rows of one tile in flash attention (arXiv 2307.08691, section 3.3; the same order on every generation).
-const TILE_ROWS: f64 = 128.0;
+pub(super) const TILE_ROWS: f64 = 128.0;
 
 impl AttentionShape {
     /// Query-key pairs that are computed: with a causal mask, the triangle and the rest of the tiles on its edge.

@@ -10,6 +10,8 @@
 //! - **Attention over sequences**: mathematics at a share of the peak that grows with the head's width (exponentials
 //!   cost the same for every width: arXiv 2407.08608, section 3.1), whole tiles on the causal diagonal, one read of
 //!   Q, K, V and one write of the result.
+//! - **Scan** of state-space layers ([`scan`](Device::scan)): products inside of chunks at attention's rate, states between
+//!   them through memory.
 //! - **Attention of one token**: the KV cache once through memory, with a start-up that grows until the GPU is full.
 //! - **Experts**: two grouped products of the active experts at a measured surcharge, the rows' way through memory, and
 //!   the fixed time of sorting and combining. Unequal routing is the caller's: give the rows of the busiest GPU.
@@ -24,11 +26,13 @@ mod attention;
 mod constants;
 mod gemm;
 mod moe;
+mod scan;
 
 pub use attention::AttentionShape;
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Family, KernelConstants, MatrixConstants};
 pub use moe::ExpertShape;
+pub use scan::{SCAN_KERNELS, ScanShape};
 
 use crate::catalog::Gpu;
 use crate::error::Error;

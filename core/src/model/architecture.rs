@@ -56,9 +56,16 @@ pub struct Architecture {
     /// Mixture of experts, if used.
     #[serde(default)]
     pub moe: Option<MixtureOfExperts>,
+    /// State-space layers, if used; each layer is then one of them, or attention, or feed-forward, not a pair of two.
+    #[serde(default)]
+    pub state_space: Option<StateSpace>,
     /// Multi-token-prediction layers beyond the main stack.
     #[serde(default)]
     pub mtp_layers: u32,
+    /// Times that a training step runs multi-token prediction where several predictions share the same layers (Nemotron 3
+    /// Super trains two with one layer); 0 where each has its own.
+    #[serde(default)]
+    pub mtp_passes: u32,
     /// A feature that this version cannot price; estimators refuse the model with these words.
     #[serde(default)]
     pub unsupported: Option<String>,
@@ -160,4 +167,36 @@ pub struct MixtureOfExperts {
     /// Layers that are dense instead (the first ones, or interleaved).
     #[serde(default)]
     pub dense_layers: u32,
+    /// Width that routed experts work in, projected to and from the residual stream around all of a token's experts (latent
+    /// experts, Nemotron 3 Super); 0 where they work on the residual stream itself. Shared experts always do.
+    #[serde(default)]
+    pub latent: u32,
+}
+
+/// State-space layers of a hybrid model (Mamba-2, arXiv 2405.21060, section 7).
+///
+/// The inner width is `heads × head_dim`. A layer projects the residual stream to twice that (input and gate), `groups`
+/// pairs of `state` numbers (B and C) and one step size a head, convolves all but gate and step size over `conv_width`
+/// tokens, runs the recurrence, gates and normalises, and projects back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct StateSpace {
+    /// Layers that are state-space layers.
+    pub layers: u32,
+    /// Layers that are attention; what remains of the model's layers is feed-forward.
+    pub attention_layers: u32,
+    /// Heads.
+    pub heads: u32,
+    /// Width of a head.
+    pub head_dim: u32,
+    /// Numbers that a head remembers for each number of its width.
+    pub state: u32,
+    /// Groups of heads that share B and C.
+    pub groups: u32,
+    /// Tokens that the causal convolution spans.
+    pub conv_width: u32,
+    /// Tokens of a chunk: the recurrence runs as matrix products inside of chunks and from chunk to chunk.
+    pub chunk: u32,
 }

@@ -28,12 +28,12 @@ impl Architecture {
 
     /// Layers whose feed-forward part is a mixture of experts.
     pub fn moe_layers(&self) -> u32 {
-        self.moe.map_or(0, |moe| self.layers.saturating_sub(moe.dense_layers))
+        self.moe.map_or(0, |moe| self.feed_forward_layers().saturating_sub(moe.dense_layers))
     }
 
     /// Layers whose feed-forward part is dense.
     pub fn dense_layers(&self) -> u32 {
-        self.layers.saturating_sub(self.moe_layers())
+        self.feed_forward_layers().saturating_sub(self.moe_layers())
     }
 
     /// Parameters of the attention of one layer: query, key, value and output projections, with biases and sinks if any.
@@ -74,7 +74,7 @@ impl Architecture {
 
     /// Parameters of one routed expert; 0 without a mixture of experts.
     pub fn expert_parameters(&self) -> f64 {
-        self.moe.map_or(0.0, |moe| self.ffn_parameters(moe.expert_ffn))
+        self.moe.map_or(0.0, |moe| self.ffn_parameters_between(self.expert_width(), moe.expert_ffn))
     }
 
     /// Parameters of a layer's shared experts together, with their gate if any; 0 without any.
@@ -92,13 +92,13 @@ impl Architecture {
         self.moe.map_or(0.0, |moe| (f64::from(self.hidden) + bias) * f64::from(moe.experts))
     }
 
-    /// Parameters of one layer's normalisations: two as wide as the residual stream unless
-    /// [`Architecture::small_parameters`] says otherwise, those of queries and keys, and those of compressed queries,
+    /// Parameters of the normalisations of one layer with attention: two as wide as the residual stream unless
+    /// [`Architecture::small_parameters`] says otherwise, one in a hybrid with state-space layers, those of queries and keys, and those of compressed queries,
     /// keys and values (arXiv 2405.04434, appendix B: RMSNorm behind the compressed vectors).
     pub fn norm_parameters(&self) -> f64 {
         let norms = if self.has(SmallParameter::SandwichNorms) {
             4.0
-        } else if self.has(SmallParameter::SharedNorm) {
+        } else if self.has(SmallParameter::SharedNorm) || self.state_space.is_some() {
             1.0
         } else {
             2.0
@@ -138,12 +138,16 @@ impl Architecture {
     }
 
     /// Parameters of all multi-token-prediction layers (DeepSeek-V3, arXiv 2412.19437, section 2.2): each one layer of
-    /// the main stack's last kind, the projection of two hidden states to one, their normalisations and a last one;
+    /// the main stack's last kind (of a hybrid, an attention and a feed-forward layer), the projection of two hidden states to one, their normalisations and a last one;
     /// embedding and output are shared with the main model. Published totals leave them out.
     pub fn mtp_parameters(&self) -> f64 {
         let hidden = f64::from(self.hidden);
-        let ffn =
+        let mut ffn =
             if self.moe.is_some() { self.moe_layer_ffn_parameters() } else { self.dense_ffn_parameters() };
+        if self.state_space.is_some() {
+            // Attention and feed-forward layer have a normalisation each.
+            ffn += self.one_norm_parameters();
+        }
         f64::from(self.mtp_layers)
             * (self.attention_parameters()
                 + self.norm_parameters()
@@ -155,9 +159,10 @@ impl Architecture {
     /// Parameters of the model, embeddings included, multi-token-prediction layers ([`Self::mtp_parameters`]) not:
     /// as model cards count.
     pub fn parameters(&self) -> f64 {
-        f64::from(self.layers) * (self.attention_parameters() + self.norm_parameters())
+        f64::from(self.attention_layers()) * (self.attention_parameters() + self.norm_parameters())
             + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
             + f64::from(self.moe_layers()) * self.moe_layer_ffn_parameters()
+            + self.hybrid_parameters()
             + self.embedding_parameters()
             + self.output_parameters()
             + self.outer_norm_parameters()
@@ -184,16 +189,17 @@ impl Architecture {
                 f64::from(moe.top_k) * self.expert_parameters()
                     + self.shared_expert_parameters()
                     + self.router_parameters()
+                    + self.latent_projection_parameters()
             }
             None => 0.0,
         };
         let mtp_ffn = if self.moe.is_some() { moe_ffn } else { self.dense_ffn_parameters() };
-        f64::from(self.layers) * self.attention_parameters()
+        f64::from(self.attention_layers()) * self.attention_parameters()
             + f64::from(self.dense_layers()) * self.dense_ffn_parameters()
             + f64::from(self.moe_layers()) * moe_ffn
+            + f64::from(self.state_space_layers()) * self.state_space_matrix_parameters()
             + head
-            + f64::from(self.mtp_layers)
-                * (self.attention_parameters() + mtp_ffn + 2.0 * hidden * hidden + head)
+            + self.mtp_runs() * (self.attention_parameters() + mtp_ffn + 2.0 * hidden * hidden + head)
     }
 
     /// FLOP of one token's attention over the sequence (scores and weighted values of all layers), forward pass, mean
@@ -211,7 +217,7 @@ impl Architecture {
             }
             None => 2.0 * self.query_width(),
         };
-        let mtp = f64::from(self.mtp_layers);
+        let mtp = self.mtp_runs();
         let (full, local, window) = self.full_and_local_layers();
         let seen_full = sequence_length / 2.0;
         let seen_local = if window < sequence_length {
@@ -223,18 +229,21 @@ impl Architecture {
     }
 
     /// Model FLOP of one trained token, forward and backward, without recompute: 6 per matrix parameter it meets
-    /// ([`Self::matrix_parameters_per_token`]) and three times [`Self::attention_flop_per_token`].
+    /// ([`Self::matrix_parameters_per_token`]) and three times [`Self::attention_flop_per_token`] and
+    /// [`Self::scan_flop_per_token`].
     ///
     /// The convention of PaLM, arXiv 2204.02311, appendix B (6N + 12·L·H·Q·T), except that attention is counted causally
     /// (half), as current frameworks do, and that N leaves out the input embedding and counts active experts only.
     pub fn training_flop_per_token(&self, sequence_length: f64) -> f64 {
-        6.0 * self.matrix_parameters_per_token() + 3.0 * self.attention_flop_per_token(sequence_length)
+        6.0 * self.matrix_parameters_per_token()
+            + 3.0 * self.attention_flop_per_token(sequence_length)
+            + 3.0 * self.scan_flop_per_token(sequence_length)
     }
 
-    /// Elements that one token adds to the KV cache of the whole model: keys and values of every layer, or the latent and
-    /// the rotary key of latent attention. Windowed layers drop theirs later: [`Self::kv_cache_elements`].
+    /// Elements that one token adds to the KV cache of the whole model: keys and values of every layer with attention, or
+    /// the latent and the rotary key of latent attention. Windowed layers drop theirs later: [`Self::kv_cache_elements`].
     pub fn kv_cache_elements_per_token(&self) -> f64 {
-        f64::from(self.layers) * self.kv_cache_elements_per_token_and_layer()
+        f64::from(self.attention_layers()) * self.kv_cache_elements_per_token_and_layer()
     }
 
     /// Elements of the KV cache of one sequence of `context` tokens, whole model; windowed layers keep their window.
@@ -268,9 +277,14 @@ impl Architecture {
         range("vocab", self.vocab, 2, 100_000_000)?;
         range("embedding_width", self.embedding_width, 0, 1_000_000)?;
         range("learned_positions", self.learned_positions, 0, 1_000_000_000)?;
-        range("mtp_layers", self.mtp_layers, 0, 100)?;
+        // Passes without a layer would run nothing.
+        range("mtp_layers", self.mtp_layers, u32::from(self.mtp_passes > 0), 100)?;
+        if self.mtp_passes > 0 {
+            range("mtp_passes", self.mtp_passes, self.mtp_layers, 100)?;
+        }
+        self.check_state_space(field)?;
         // Width 0 says that no layer is dense.
-        let least_ffn = if self.moe.is_some() && self.dense_layers() == 0 { 0 } else { 1 };
+        let least_ffn = if self.dense_layers() == 0 { 0 } else { 1 };
         range("ffn", self.ffn, least_ffn, 100_000_000)?;
         match self.mla {
             Some(mla) => {
@@ -298,7 +312,7 @@ impl Architecture {
         self.check_small_parameters(&at("small_parameters"))?;
         if let Some(sliding) = self.sliding_window {
             range("sliding_window.window", sliding.window, 1, u32::MAX)?;
-            range("sliding_window.full_layers", sliding.full_layers, 0, self.layers)?;
+            range("sliding_window.full_layers", sliding.full_layers, 0, self.attention_layers())?;
         }
         if let Some(moe) = self.moe {
             range("moe.experts", moe.experts, 1, 100_000)?;
@@ -306,7 +320,8 @@ impl Architecture {
             range("moe.expert_ffn", moe.expert_ffn, 1, 100_000_000)?;
             range("moe.shared_ffn", moe.shared_ffn, 0, 100_000_000)?;
             // With every layer dense there would be no mixture of experts to speak of.
-            range("moe.dense_layers", moe.dense_layers, 0, self.layers - 1)?;
+            range("moe.dense_layers", moe.dense_layers, 0, self.feed_forward_layers().saturating_sub(1))?;
+            range("moe.latent", moe.latent, 0, 1_000_000)?;
         }
         for (name, published) in [
             ("published_parameters", self.published_parameters),
@@ -339,7 +354,12 @@ impl Architecture {
     }
 
     fn ffn_parameters(&self, width: u32) -> f64 {
-        let (hidden, width) = (f64::from(self.hidden), f64::from(width));
+        self.ffn_parameters_between(f64::from(self.hidden), width)
+    }
+
+    /// A feed-forward layer of some width on vectors as wide as `hidden`.
+    fn ffn_parameters_between(&self, hidden: f64, width: u32) -> f64 {
+        let width = f64::from(width);
         let matrices = if self.gated { 3.0 } else { 2.0 };
         let has_biases = self.biases || self.has(SmallParameter::FfnBiases);
         let biases = if has_biases { (matrices - 1.0) * width + hidden } else { 0.0 };
@@ -347,7 +367,7 @@ impl Architecture {
     }
 
     /// One normalisation as wide as the residual stream.
-    fn one_norm_parameters(&self) -> f64 {
+    pub(super) fn one_norm_parameters(&self) -> f64 {
         let hidden = f64::from(self.hidden);
         if self.has(SmallParameter::NormsWithoutScale) {
             0.0
@@ -365,16 +385,20 @@ impl Architecture {
 
     fn moe_layer_ffn_parameters(&self) -> f64 {
         let experts = self.moe.map_or(0.0, |moe| f64::from(moe.experts));
-        experts * self.expert_parameters() + self.shared_expert_parameters() + self.router_parameters()
+        experts * self.expert_parameters()
+            + self.shared_expert_parameters()
+            + self.router_parameters()
+            + self.latent_projection_parameters()
     }
 
     /// Layers with full attention, layers with a window, and the window.
     fn full_and_local_layers(&self) -> (f64, f64, f64) {
+        let layers = self.attention_layers();
         match self.sliding_window {
-            None => (f64::from(self.layers), 0.0, 0.0),
+            None => (f64::from(layers), 0.0, 0.0),
             Some(s) => {
-                let full = s.full_layers.min(self.layers);
-                (f64::from(full), f64::from(self.layers - full), f64::from(s.window))
+                let full = s.full_layers.min(layers);
+                (f64::from(full), f64::from(layers - full), f64::from(s.window))
             }
         }
     }

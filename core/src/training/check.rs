@@ -225,6 +225,18 @@ fn check_model(job: &Job, layout: &Layout) -> Result<(), Error> {
     if model.ffn > 0 {
         divides("layout.tp", layout.tp, u64::from(model.ffn), "feed-forward width")?;
     }
+    if let Some(s) = model.state_space {
+        divides("layout.tp", layout.tp, u64::from(s.groups), "groups of state-space heads")?;
+        if layout.cp > 1 {
+            return Err(Error::Unsupported {
+                field: "layout.cp".to_owned(),
+                given: layout.cp.to_string(),
+                reason: "state-space layers pass their states along the sequence, which is not priced over context \
+                         parallel ranks; give cp = 1"
+                    .to_owned(),
+            });
+        }
+    }
     let stages = u64::from(layout.pp) * u64::from(layout.vp);
     // Embedding and output projection may take the place of a layer each.
     if stages > u64::from(model.layers) + 2 {

@@ -43,6 +43,9 @@ pub struct TrainingConstants {
     pub cast_bytes: f64,
     /// Times that unfused elementwise work passes memory, against fused.
     pub eager_passes: f64,
+    /// Speed of a state-space scan's kernels, which Triton compiles, relative to what matrix units and memory allow: up to
+    /// Hopper, and from Blackwell on.
+    pub scan_rate: [f64; 2],
     /// Memory that the driver, the framework and the communication library hold, bytes.
     pub context_bytes: f64,
     /// Allocator slack: share of the activations.
@@ -93,6 +96,7 @@ impl TrainingConstants {
             straggler_per_doubling: value("straggler_per_doubling")?,
             cast_bytes: value("cast_bytes")?,
             eager_passes: value("eager_passes")?,
+            scan_rate: [value("scan_rate_hopper")?, value("scan_rate_blackwell")?],
             context_bytes: value("context_bytes")?,
             fragmentation: value("fragmentation")?,
             sustained: [
@@ -109,6 +113,7 @@ impl TrainingConstants {
     /// The constants by name, for fitting.
     pub fn named(&mut self) -> Vec<(&'static str, &mut f64)> {
         let [ampere, hopper, blackwell, ultra, cdna3, cdna4] = &mut self.sustained;
+        let [scan_hopper, scan_blackwell] = &mut self.scan_rate;
         vec![
             ("tensor_exposed", &mut self.tensor_exposed),
             ("expert_exposed", &mut self.expert_exposed),
@@ -124,6 +129,8 @@ impl TrainingConstants {
             ("straggler_per_doubling", &mut self.straggler_per_doubling),
             ("cast_bytes", &mut self.cast_bytes),
             ("eager_passes", &mut self.eager_passes),
+            ("scan_rate_hopper", scan_hopper),
+            ("scan_rate_blackwell", scan_blackwell),
             ("context_bytes", &mut self.context_bytes),
             ("fragmentation", &mut self.fragmentation),
             ("sustained_ampere", ampere),
@@ -133,6 +140,13 @@ impl TrainingConstants {
             ("sustained_cdna3", cdna3),
             ("sustained_cdna4", cdna4),
         ]
+    }
+
+    /// Relative speed of a scan's kernels on a generation; other vendors' parts go with Hopper.
+    pub fn scan_rate(&self, architecture: GpuArchitecture) -> f64 {
+        use GpuArchitecture as A;
+        let [hopper, blackwell] = self.scan_rate;
+        if matches!(architecture, A::Blackwell | A::BlackwellUltra) { blackwell } else { hopper }
     }
 
     /// Share of the kernels' speed that a generation sustains; older and consumer parts go with Ampere.

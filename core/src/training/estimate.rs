@@ -10,6 +10,7 @@ use super::report::{
     TrainingStepRequest,
 };
 use super::search::{Searcher, Wanted};
+use super::state_space;
 use super::step::{Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
@@ -155,7 +156,13 @@ fn report(
         bound_by: bound_by(&estimate.parts).to_owned(),
         parts: estimate.parts,
         memory: estimate.memory,
-        warnings: job.unmeasured.iter().chain(&job.architecture.notes).cloned().collect(),
+        warnings: job
+            .unmeasured
+            .iter()
+            .chain(&job.architecture.notes)
+            .cloned()
+            .chain(state_space::mean_stages(job, layout))
+            .collect(),
         traffic,
     }
 }

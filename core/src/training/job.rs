@@ -58,16 +58,24 @@ pub struct Job {
 /// Parameters by the part of the model that holds them, and FLOP per token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
-    /// Dense layers.
+    /// Layers without experts.
     pub dense_layers: f64,
     /// Layers with experts.
     pub moe_layers: f64,
+    /// Layers with attention; fewer than there are in a hybrid only.
+    pub attention_layers: f64,
+    /// Layers with a dense feed-forward part.
+    pub dense_ffn_layers: f64,
+    /// State-space layers.
+    pub state_space_layers: f64,
     /// Attention parameters of a layer, norms included.
     pub attention: f64,
     /// Feed-forward parameters of a dense layer.
     pub dense_ffn: f64,
-    /// Parameters of a layer with experts that every rank holds: router and shared experts.
+    /// Parameters of a layer with experts that every rank holds: router, shared experts and latent projections.
     pub moe_shared: f64,
+    /// Parameters of a state-space layer.
+    pub state_space: f64,
     /// Parameters of the routed experts of a layer.
     pub experts: f64,
     /// Input embedding.
@@ -216,13 +224,23 @@ pub fn model_flop_per_token(model: &Architecture, sequence: f64, task: Task) -> 
 
 impl Sizes {
     fn of(model: &Architecture, sequence: f64) -> Self {
-        let norms = 2.0 * f64::from(model.hidden);
+        // Layers of a hybrid are no pairs: each kind has one normalisation of its own.
+        let hybrid = model.state_space.is_some();
+        let norm = f64::from(model.hidden);
+        let own_norm = if hybrid { norm } else { 0.0 };
         Self {
-            dense_layers: f64::from(model.dense_layers()),
+            dense_layers: f64::from(model.layers.saturating_sub(model.moe_layers())),
             moe_layers: f64::from(model.moe_layers()),
-            attention: model.attention_parameters() + norms,
-            dense_ffn: model.dense_ffn_parameters(),
-            moe_shared: model.router_parameters() + model.shared_expert_parameters(),
+            attention_layers: f64::from(model.attention_layers()),
+            dense_ffn_layers: f64::from(model.dense_layers()),
+            state_space_layers: f64::from(model.state_space_layers()),
+            attention: model.attention_parameters() + if hybrid { norm } else { 2.0 * norm },
+            dense_ffn: model.dense_ffn_parameters() + own_norm,
+            moe_shared: model.router_parameters()
+                + model.shared_expert_parameters()
+                + model.latent_projection_parameters()
+                + own_norm,
+            state_space: model.state_space_parameters() + own_norm,
             experts: model.moe.map_or(0.0, |moe| f64::from(moe.experts)) * model.expert_parameters(),
             embedding: model.embedding_parameters(),
             output: model.output_parameters(),
@@ -232,9 +250,10 @@ impl Sizes {
 
     /// Parameters of all layers that tensor parallel ranks cut.
     pub fn dense_parameters(&self) -> f64 {
-        (self.dense_layers + self.moe_layers) * self.attention
-            + self.dense_layers * self.dense_ffn
+        self.attention_layers * self.attention
+            + self.dense_ffn_layers * self.dense_ffn
             + self.moe_layers * self.moe_shared
+            + self.state_space_layers * self.state_space
     }
 
     /// Parameters of all routed experts.

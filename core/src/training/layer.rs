@@ -5,6 +5,7 @@ use super::job::Job;
 use super::layout::{Recompute, Task};
 use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::software::{AttentionKernel, attention_seconds};
+use super::state_space;
 use crate::kernel::AttentionShape;
 use crate::model::{Precision, SmallParameter};
 use crate::network::{
@@ -172,8 +173,12 @@ impl Pass {
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
 
-/// The work of a dense layer; none where a group needs a fabric that is not there.
+/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
+/// is not there.
 pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    if let Some(hybrid) = &job.architecture.state_space {
+        return state_space::mean_layer(job, cut, hybrid);
+    }
     let rank = Rank::new(job, cut);
     let attention = rank.attention_block()?;
     let ffn = rank.dense_block();
@@ -182,6 +187,9 @@ pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
 
 /// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
 pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    if job.architecture.state_space.is_some() {
+        return state_space::expert_layer(job, cut);
+    }
     let rank = Rank::new(job, cut);
     let attention = rank.attention_block()?;
     let (ffn, exchange) = rank.expert_block()?;
@@ -216,16 +224,16 @@ pub fn logits(job: &Job, cut: &LayerCut) -> (Pass, Pass, f64) {
 
 /// Half a layer: both passes, kept activation bytes, and what can be done again by itself.
 #[derive(Debug, Clone, Copy, Default)]
-struct Block {
-    forward: Pass,
-    backward: Pass,
-    kept: f64,
-    pieces: [Again; PIECES],
-    context: Volume,
+pub(super) struct Block {
+    pub forward: Pass,
+    pub backward: Pass,
+    pub kept: f64,
+    pub pieces: [Again; PIECES],
+    pub context: Volume,
 }
 
 impl Block {
-    fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.forward = self.forward.plus(&other.forward);
         self.backward = self.backward.plus(&other.backward);
         self.kept += other.kept;
@@ -246,37 +254,39 @@ impl Block {
 }
 
 /// What one rank sees of the job.
-struct Rank<'a> {
-    job: &'a Job,
-    cut: &'a LayerCut,
-    tp: f64,
+#[derive(Clone, Copy)]
+pub(super) struct Rank<'a> {
+    pub job: &'a Job,
+    pub cut: &'a LayerCut,
+    pub tp: f64,
     /// Tokens of a micro-batch in this rank's part of the sequence.
-    rows: f64,
+    pub rows: f64,
     /// Tokens whose norms and residuals this rank computes.
-    local_rows: f64,
-    hidden: f64,
+    pub local_rows: f64,
+    /// Width of what layers read and write.
+    pub hidden: f64,
 }
 
 impl<'a> Rank<'a> {
-    fn new(job: &'a Job, cut: &'a LayerCut) -> Self {
+    pub fn new(job: &'a Job, cut: &'a LayerCut) -> Self {
         let rows = f64::from(cut.micro_batch) * job.sequence / f64::from(cut.cp);
         let tp = f64::from(cut.tp);
         let local_rows = if cut.sequence_parallel { rows / tp } else { rows };
         Self { job, cut, tp, rows, local_rows, hidden: f64::from(job.architecture.hidden) }
     }
 
-    fn seconds(&self, kernel: f64) -> f64 {
+    pub fn seconds(&self, kernel: f64) -> f64 {
         kernel / self.job.sustained
     }
 
     /// Elementwise work that moves so many bytes where it is fused.
-    fn elementwise(&self, bytes: f64) -> f64 {
+    pub fn elementwise(&self, bytes: f64) -> f64 {
         let passes = if self.job.software.fused_elementwise { 1.0 } else { self.job.constants.eager_passes };
         self.job.device.memory_bound(bytes * passes)
     }
 
     /// A linear layer with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients, casts.
-    fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
+    pub fn linear(&self, block: &mut Block, groups: f64, m: f64, n: f64, k: f64) {
         self.products(block, groups, (m, n, k));
         self.casts(block, (groups * m * k, groups * m * n));
     }
@@ -311,14 +321,14 @@ impl<'a> Rank<'a> {
     }
 
     /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
-    fn kept_input(&self, elements: f64) -> f64 {
+    pub fn kept_input(&self, elements: f64) -> f64 {
         if self.job.task == Task::Lora {
             return 0.0;
         }
         elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
-    fn norm_and_residual(&self, block: &mut Block) {
+    pub fn norm_and_residual(&self, block: &mut Block) {
         let elements = self.local_rows * self.hidden;
         // Norm reads and writes; the residual sum reads two and writes one. The backward pass moves twice as much.
         let norm = self.elementwise(elements * 2.0 * HALF);
@@ -333,14 +343,14 @@ impl<'a> Rank<'a> {
     }
 
     /// The norm's output, kept as the input of the linear layers that follow.
-    fn norm_output(&self, block: &mut Block) {
+    pub fn norm_output(&self, block: &mut Block) {
         let bytes = self.kept_input(self.local_rows * self.hidden);
         block.kept += bytes;
         block.piece(Piece::Norms, Pass::default(), bytes);
     }
 
     /// Self-attention: norm, projections, rotary embedding, attention, output projection.
-    fn attention_block(&self) -> Option<Block> {
+    pub fn attention_block(&self) -> Option<Block> {
         let model = &self.job.architecture;
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
@@ -429,7 +439,7 @@ impl<'a> Rank<'a> {
             v_dim,
             causal: !zigzag,
         };
-        let layers = f64::from(architecture.layers).max(1.0);
+        let layers = f64::from(architecture.attention_layers()).max(1.0);
         let mut times = attention_seconds(self.job, &shape);
         let banded =
             |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
@@ -524,7 +534,7 @@ impl<'a> Rank<'a> {
         );
     }
 
-    fn dense_block(&self) -> Block {
+    pub fn dense_block(&self) -> Block {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         self.norm_output(&mut block);
@@ -537,7 +547,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Router, dispatch, experts, combine; routing is taken as balanced.
-    fn expert_block(&self) -> Option<(Block, Volume)> {
+    pub fn expert_block(&self) -> Option<(Block, Volume)> {
         let Job { device, architecture, .. } = self.job;
         let moe = architecture.moe?;
         let mut block = Block::default();
@@ -560,16 +570,23 @@ impl<'a> Rank<'a> {
         // Scores and top-k in 32 bits.
         routed.forward.memory += device.memory_bound(tokens * experts * 16.0);
         routed.backward.memory += device.memory_bound(tokens * experts * 8.0);
+        // Experts work on the residual stream, or on the latent vectors that it is projected to and from.
+        let experts_on = Rank { hidden: architecture.expert_width(), ..*self };
+        if moe.latent > 0 {
+            self.linear(&mut routed, 1.0, tokens, experts_on.hidden, self.hidden);
+            self.linear(&mut routed, 1.0, tokens, self.hidden, experts_on.hidden);
+            routed.kept += self.kept_input(tokens * experts_on.hidden);
+        }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
-        let permute = device.memory_bound(copies * cuts * self.hidden * 4.0 * HALF);
+        let permute = device.memory_bound(copies * cuts * experts_on.hidden * 4.0 * HALF);
         routed.forward.memory += permute;
         routed.backward.memory += permute;
         routed.forward.kernels += 10.0;
         routed.backward.kernels += 8.0;
         (routed.forward.routings, routed.backward.routings) = (1.0, 1.0);
-        self.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
-        routed.kept += self.kept_input(copies * cuts * self.hidden);
-        let exchange = self.expert_exchange(&mut routed, tokens, moe.top_k)?;
+        experts_on.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
+        routed.kept += self.kept_input(copies * cuts * experts_on.hidden);
+        let exchange = experts_on.expert_exchange(&mut routed, tokens, moe.top_k)?;
         block.add(&routed);
         block.whole(Piece::ExpertsWhole, &routed);
         if moe.shared_ffn > 0 {
@@ -578,6 +595,8 @@ impl<'a> Rank<'a> {
             self.feed_forward(&mut shared, Piece::SharedActivation, 1.0, self.rows, width);
             block.add(&shared);
             block.whole(Piece::SharedWhole, &shared);
+        }
+        if moe.shared_ffn > 0 || moe.latent > 0 {
             self.norm_output(&mut block);
         }
         Some((block, exchange))
@@ -585,7 +604,7 @@ impl<'a> Rank<'a> {
 
     /// Whether every rank has all experts, cut along their width like a dense layer, for all tokens of its tensor parallel
     /// group.
-    fn whole_sequence_experts(&self) -> bool {
+    pub fn whole_sequence_experts(&self) -> bool {
         self.cut.ep == 1 && self.cut.expert_tp == self.cut.tp
     }
 
@@ -623,7 +642,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Both halves of a layer with the tensor parallel communication between them.
-    fn joined(&self, attention: &Block, ffn: &Block, expert: Volume, gathers: f64) -> Option<LayerWork> {
+    pub fn joined(&self, attention: &Block, ffn: &Block, expert: Volume, gathers: f64) -> Option<LayerWork> {
         let mut forward = attention.forward.plus(&ffn.forward);
         let mut backward = attention.backward.plus(&ffn.backward);
         let mut tensor = Volume::default();
@@ -649,7 +668,7 @@ impl<'a> Rank<'a> {
         }
         // A feed-forward layer that gathers the sequence gathers it again.
         let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
-        pieces[whole as usize].pass.tensor = forward.tensor * (gathers - 1.0) / gathers;
+        pieces[whole as usize].pass.tensor = forward.tensor * (gathers - 1.0).max(0.0) / gathers.max(1.0);
         Some(LayerWork {
             forward,
             backward,

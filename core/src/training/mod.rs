@@ -15,6 +15,7 @@ mod run;
 mod schedule;
 mod search;
 mod software;
+mod state_space;
 mod step;
 
 pub use check::MOST_GPUS;

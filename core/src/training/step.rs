@@ -9,6 +9,7 @@ use super::offload::{Offload, beyond};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
+use super::state_space::prediction_layer;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,6 +120,8 @@ pub struct Layers {
     pub dense: LayerWork,
     /// A layer with experts.
     pub expert: LayerWork,
+    /// What multi-token prediction runs beside such a layer.
+    pub prediction: LayerWork,
     /// Output projection and loss: forward, backward.
     pub logits: (Pass, Pass),
     /// Bytes of the logits.
@@ -130,8 +133,10 @@ impl Layers {
     pub fn new(job: &Job, cut: &LayerCut) -> Option<Self> {
         let dense = if job.sizes.dense_layers > 0.0 { dense_layer(job, cut)? } else { LayerWork::default() };
         let expert = if job.sizes.moe_layers > 0.0 { expert_layer(job, cut)? } else { LayerWork::default() };
+        let prediction =
+            if job.architecture.mtp_layers > 0 { prediction_layer(job, cut)? } else { LayerWork::default() };
         let (forward, backward, logits_bytes) = logits(job, cut);
-        Some(Self { dense, expert, logits: (forward, backward), logits_bytes })
+        Some(Self { dense, expert, prediction, logits: (forward, backward), logits_bytes })
     }
 }
 
@@ -157,8 +162,10 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     let memory = memory(job, cut, &layers.dense, &layers.expert, layers.logits_bytes);
     let sizes = &job.sizes;
     let constants = &job.constants;
-    // A stage's layers: with a pipeline, the fullest stage has no dense layers where the model has expert layers.
-    let dense_share = if cut.pp > 1.0 && sizes.moe_layers > 0.0 {
+    // A stage's layers: with a pipeline, the fullest stage has no dense layers where the model has expert layers, unless
+    // layers of all kinds alternate.
+    let alternate = job.architecture.state_space.is_some();
+    let dense_share = if cut.pp > 1.0 && sizes.moe_layers > 0.0 && !alternate {
         0.0
     } else {
         sizes.dense_layers / sizes.layers().max(1.0)
@@ -172,10 +179,11 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
         dense.scaled(layers * dense_share).plus(&expert.scaled(layers * (1.0 - dense_share)))
     };
     let middle = stage(cut.stage_layers, (dense, expert));
-    let extra = LayerSeconds::output(job, &layers.logits).plus(
-        &(if sizes.moe_layers > 0.0 { &expert } else { &dense })
-            .scaled(f64::from(job.architecture.mtp_layers)),
-    );
+    let prediction = LayerSeconds::of(job, cut, &layers.prediction, cut.redone_share(cut.stage_layers))
+        .plus(if sizes.moe_layers > 0.0 { &expert } else { &dense })
+        .plus(&LayerSeconds::output(job, &layers.logits));
+    let extra =
+        LayerSeconds::output(job, &layers.logits).plus(&prediction.scaled(job.architecture.mtp_runs()));
     let last = stage(cut.last_layers, at(cut.last_layers)).plus(&extra);
     let busiest = if cut.pp > 1.0 && middle.total() > last.total() { middle } else { last };
 

@@ -26,6 +26,7 @@ fn uniform_experts(c: &Config<'_>, width: u32) -> Result<MixtureOfExperts, Error
         expert_ffn: width,
         shared_ffn: 0,
         dense_layers: 0,
+        latent: 0,
     })
 }
 
@@ -121,6 +122,7 @@ fn qwen_experts(c: &Config<'_>, layers: u32) -> Result<MixtureOfExperts, Error> 
         expert_ffn: c.count("moe_intermediate_size")?,
         shared_ffn: 0,
         dense_layers: (0..layers.min(MOST_LAYERS)).filter(is_dense).fold(0, |n, _| n + 1),
+        latent: 0,
     })
 }
 
@@ -217,6 +219,7 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
         expert_ffn,
         shared_ffn: shared.saturating_mul(expert_ffn),
         dense_layers: dense_layers(c)?,
+        latent: 0,
     }))
 }
 
@@ -256,6 +259,7 @@ pub(super) fn llama4(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
         expert_ffn,
         shared_ffn: expert_ffn,
         dense_layers: a.layers.saturating_sub(moe_layers),
+        latent: 0,
     });
     a.ffn = c.count("intermediate_size_mlp")?;
     if let Some(window) = c.optional("attention_chunk_size")? {
@@ -290,6 +294,7 @@ pub(super) fn ernie_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Erro
         expert_ffn,
         shared_ffn: width(c.count("moe_num_shared_experts")?, expert_ffn),
         dense_layers: a.layers - moe_layers,
+        latent: 0,
     });
     c.add(&mut a, "moe_use_aux_free", true, &[Small::RouterBiases])?;
     a.mtp_layers = c.optional("num_nextn_predict_layers")?.unwrap_or(0);
@@ -319,6 +324,7 @@ pub(super) fn hunyuan_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Er
         expert_ffn,
         shared_ffn: shared.saturating_mul(a.ffn),
         dense_layers: 0,
+        latent: 0,
     });
     Ok(a)
 }
@@ -334,6 +340,7 @@ pub(super) fn dbrx(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
             expert_ffn: ffn.count("ffn_hidden_size")?,
             shared_ffn: 0,
             dense_layers: 0,
+            latent: 0,
         })
     })?;
     Ok(Architecture {

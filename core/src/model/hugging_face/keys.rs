@@ -276,9 +276,10 @@ fn is_refused(key: &str) -> bool {
     REFUSED.iter().any(|(name, _)| *name == key)
 }
 
-/// Refuses features that change what a layer computes and that no estimator here knows.
-pub(super) fn refuse_unpriced_features(config: &Value) -> Result<(), Error> {
-    for (key, what) in REFUSED {
+/// Refuses features that change what a layer computes and that no estimator here knows, but for those that the family
+/// reads.
+pub(super) fn refuse_unpriced_features(config: &Value, priced: &[&str]) -> Result<(), Error> {
+    for (key, what) in REFUSED.iter().filter(|(key, _)| !priced.contains(key)) {
         if let Some(value) = config.get(key).filter(|value| is_on(value)) {
             return Err(unsupported(key, &value.describe(), what));
         }

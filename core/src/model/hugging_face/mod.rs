@@ -9,6 +9,7 @@
 mod config;
 mod dense;
 mod experts;
+mod hybrid;
 mod keys;
 mod older;
 
@@ -43,7 +44,7 @@ pub fn from_hugging_face(config: &Value) -> Result<Architecture, Error> {
         Some(Value::Text(name)) if !name.is_empty() => name,
         _ => &family_name,
     };
-    let mut architecture = keys::refuse_unpriced_features(text)
+    let mut architecture = keys::refuse_unpriced_features(text, family.prices)
         .and_then(|()| (family.read)(&config_of_text, stated_name))
         .map_err(|e| e.within(path))?;
     architecture.notes.extend(left_out(config, path));
@@ -77,13 +78,15 @@ struct Family {
     read: fn(&Config<'_>, &str) -> Result<Architecture, Error>,
     /// Sizes that released configs leave to the family's class.
     defaults: &'static [(&'static str, u32)],
+    /// Keys that it reads although they switch on what others are refused for.
+    prices: &'static [&'static str],
 }
 
 const fn family_of(
     names: &'static [&'static str],
     read: fn(&Config<'_>, &str) -> Result<Architecture, Error>,
 ) -> Family {
-    Family { names, read, defaults: &[] }
+    Family { names, read, defaults: &[], prices: &[] }
 }
 
 const FAMILIES: &[Family] = &[
@@ -95,7 +98,7 @@ const FAMILIES: &[Family] = &[
     family_of(&["mimo"], dense::mimo),
     family_of(&["gemma"], dense::gemma),
     family_of(&["gemma2"], dense::gemma2),
-    Family { names: &["gemma3_text", "gemma3"], read: dense::gemma3, defaults: GEMMA3_DEFAULTS },
+    Family { names: &["gemma3_text", "gemma3"], read: dense::gemma3, defaults: GEMMA3_DEFAULTS, prices: &[] },
     family_of(&["olmo"], dense::olmo),
     family_of(&["olmo2", "olmo3"], dense::olmo2),
     family_of(&["internlm", "internlm2"], dense::internlm),
@@ -130,6 +133,12 @@ const FAMILIES: &[Family] = &[
     family_of(&["ernie4_5_moe"], experts::ernie_moe),
     family_of(&["hunyuan_v1_moe"], experts::hunyuan_moe),
     family_of(&["dbrx"], experts::dbrx),
+    Family {
+        names: &["nemotron_h"],
+        read: hybrid::nemotron_h,
+        defaults: &[],
+        prices: hybrid::NEMOTRON_H_KEYS,
+    },
     family_of(&["falcon", "RefinedWeb", "RefinedWebModel"], older::falcon),
     family_of(&["gpt_neox"], older::gpt_neox),
     family_of(&["gptj"], older::gptj),
@@ -156,7 +165,6 @@ const REFUSED_FAMILIES: &[(&[&str], &str)] = &[
             "zamba",
             "zamba2",
             "bamba",
-            "nemotron_h",
             "falcon_h1",
             "granitemoehybrid",
             "lfm2",

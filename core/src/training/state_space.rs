@@ -1,0 +1,134 @@
+//! Layers of hybrids, each of which is one of attention, state space, dense feed-forward or experts, with one
+//! normalisation and one sum with the residual stream.
+//!
+//! A state-space layer (Mamba-2, arXiv 2405.21060): two projections as matrix products, convolution and gated norm bound by
+//! memory, the scan in chunks ([`crate::kernel::ScanShape`]). Tensor parallel ranks cut heads and groups (section 8.1 there),
+//! sequence parallel ones the rest, as in other layers. Where a pipeline cuts a hybrid, every stage is taken to hold the
+//! mean of its layers: their order is not known here.
+
+use super::job::Job;
+use super::layer::{Block, LayerCut, LayerWork, Rank, Volume};
+use super::layout::Layout;
+use super::recompute::Piece;
+use crate::kernel::{SCAN_KERNELS, ScanShape};
+use crate::model::StateSpace;
+use crate::quantity::Warning;
+
+/// Bytes of a 16-bit number.
+const HALF: f64 = 2.0;
+
+/// Tensor parallel exchanges of one layer that is not a pair: an all-gather before it and a reduce-scatter behind it.
+const GATHERS: f64 = 1.0;
+
+/// The mean of a hybrid's layers without experts; none where a group needs a fabric that is not there.
+pub fn mean_layer(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<LayerWork> {
+    let rank = Rank::new(job, cut);
+    let sizes = &job.sizes;
+    let mut mean = Block::default();
+    let mut add = |block: Block, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
+    add(rank.state_space_block(hybrid), f64::from(hybrid.layers));
+    if hybrid.attention_layers > 0 {
+        add(rank.attention_block()?, f64::from(hybrid.attention_layers));
+    }
+    if sizes.dense_ffn_layers > 0.0 {
+        add(rank.dense_block(), sizes.dense_ffn_layers);
+    }
+    let mut work = rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)?;
+    work.pieces[Piece::DenseWhole as usize].pass.tensor =
+        work.forward.tensor * sizes.dense_ffn_layers / sizes.dense_layers;
+    Some(work)
+}
+
+/// A hybrid's layer with experts; none where the model has none or a group needs a fabric that is not there.
+pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    let rank = Rank::new(job, cut);
+    let (block, exchange) = rank.expert_block()?;
+    // With whole experts on each rank, tokens stay cut along the sequence: only shared experts gather them.
+    let shared = job.architecture.moe.is_some_and(|moe| moe.shared_ffn > 0);
+    let gathers = if !rank.whole_sequence_experts() && !shared { 0.0 } else { GATHERS };
+    let mut work = LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange, gathers)? };
+    work.pieces[Piece::ExpertsWhole as usize].pass.tensor = work.forward.tensor;
+    Some(work)
+}
+
+/// What multi-token prediction runs beside one layer of the main stack's last kind and the output projection: the
+/// projection of two hidden states to one (arXiv 2412.19437, section 2.2), and of a hybrid the layer with attention.
+pub fn prediction_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+    let rank = Rank::new(job, cut);
+    let mut block = rank.projection_of_two();
+    if job.architecture.state_space.is_some() {
+        block.add(&rank.attention_block()?);
+    }
+    rank.joined(&block, &Block::default(), Volume::default(), GATHERS)
+}
+
+/// The warning that stages are taken to be alike, where a pipeline cuts a hybrid.
+pub fn mean_stages(job: &Job, layout: &Layout) -> Option<Warning> {
+    let alike = layout.pp > 1 && job.architecture.state_space.is_some();
+    let text =
+        "layers of several kinds in an order that is not known here: every stage is taken to hold their mean";
+    alike.then(|| Warning::new("mean_stages", "layout.pp", text.to_owned()))
+}
+
+impl Rank<'_> {
+    /// Norm, projection, convolution, scan, gated norm, projection back.
+    fn state_space_block(&self, s: &StateSpace) -> Block {
+        let Job { device, constants, generation, .. } = self.job;
+        let rate = constants.scan_rate(*generation);
+        let mut block = Block::default();
+        self.norm_and_residual(&mut block);
+        let (inner, channels) = (s.inner_width() / self.tp, s.conv_channels() / self.tp);
+        let projected = s.projected_width() / self.tp;
+        self.linear(&mut block, 1.0, self.rows, projected, self.hidden);
+
+        // The convolution reads and writes; backward it runs again, reads a gradient beside and writes one.
+        let convolution = self.elementwise(self.rows * channels * 2.0 * HALF);
+        block.forward.memory += convolution;
+        block.backward.memory += convolution + self.elementwise(self.rows * channels * 3.0 * HALF);
+        // Gate and norm read output and gate and write; backward they read a gradient beside and write two.
+        block.forward.memory += self.elementwise(self.rows * inner * 3.0 * HALF);
+        block.backward.memory += self.elementwise(self.rows * inner * 5.0 * HALF);
+        block.forward.kernels += 2.0;
+        block.backward.kernels += 3.0;
+
+        let shape = ScanShape {
+            tokens: self.rows,
+            heads: f64::from(s.heads) / self.tp,
+            head_dim: f64::from(s.head_dim),
+            state: f64::from(s.state),
+            groups: (f64::from(s.groups) / self.tp).max(1.0),
+            chunk: f64::from(s.chunk).min(self.job.sequence),
+        };
+        block.forward.attention += self.seconds(device.scan(&shape)) / rate;
+        block.backward.attention += self.seconds(device.scan_backward(&shape)) / rate;
+        block.forward.kernels += SCAN_KERNELS[0];
+        block.backward.kernels += SCAN_KERNELS[1];
+
+        self.linear(&mut block, 1.0, self.rows, self.hidden, inner);
+        // Kept: inputs of both projections, what the first one makes (convolution and states are made again), and the
+        // scan's output.
+        block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
+        self.norm_output(&mut block);
+        block
+    }
+
+    /// Two hidden states of each token beside each other to one.
+    fn projection_of_two(&self) -> Block {
+        let mut block = Block::default();
+        // Rows are cut by sequence parallel ranks, the matrix is not.
+        self.linear(&mut block, 1.0, self.local_rows, self.hidden, 2.0 * self.hidden);
+        block
+    }
+}
+
+impl Block {
+    fn scaled(&self, by: f64) -> Self {
+        Self {
+            forward: self.forward.scaled(by),
+            backward: self.backward.scaled(by),
+            kept: self.kept * by,
+            pieces: self.pieces.map(|piece| piece.scaled(by)),
+            context: self.context,
+        }
+    }
+}
