@@ -186,9 +186,20 @@ fn a_printed_table_is_an_overlay() {
     let mine = value(&mine());
     let under = api::catalog(Some(&mine)).unwrap();
     let mut printed = Vec::new();
-    for name in
-        ["gpus", "shapes", "fabrics", "prices", "regions", "storage", "transfers", "pairs", "limits", "energy", "models"]
-    {
+    for name in [
+        "gpus",
+        "shapes",
+        "fabrics",
+        "prices",
+        "regions",
+        "storage",
+        "transfers",
+        "pairs",
+        "limits",
+        "energy",
+        "reliability",
+        "models",
+    ] {
         let plain = api::table(name, None).unwrap();
         let over = |text: &str| value(&json!({ name: text }));
         assert_eq!(*api::catalog(Some(&over(&plain))).unwrap(), *embedded, "{name}");

@@ -37,8 +37,21 @@ impl Catalog {
 
 impl Overlay {
     /// The tables by name; taken apart so that a new one cannot be forgotten.
-    fn tables(&self) -> [(&'static str, Option<&Table>); 11] {
-        let Self { gpus, shapes, fabrics, prices, regions, storage, transfers, pairs, limits, energy, models } = self;
+    fn tables(&self) -> [(&'static str, Option<&Table>); 12] {
+        let Self {
+            gpus,
+            shapes,
+            fabrics,
+            prices,
+            regions,
+            storage,
+            transfers,
+            pairs,
+            limits,
+            energy,
+            reliability,
+            models,
+        } = self;
         [
             ("gpus", gpus.as_ref()),
             ("shapes", shapes.as_ref()),
@@ -50,6 +63,7 @@ impl Overlay {
             ("pairs", pairs.as_ref()),
             ("limits", limits.as_ref()),
             ("energy", energy.as_ref()),
+            ("reliability", reliability.as_ref()),
             ("models", models.as_ref()),
         ]
     }

@@ -188,6 +188,7 @@ fn confidence(catalog: &Catalog) -> String {
         ("pairs of regions", of(&catalog.pairs, |row| &row.source)),
         ("limits", of(&catalog.limits, |row| &row.source)),
         ("energy", of(&catalog.energy, |row| &row.source)),
+        ("reliability", of(&catalog.reliability, |row| &row.source)),
         ("models", of(&catalog.models, |row| &row.source)),
     ];
     let rows = tables.iter().map(|(name, all)| {
