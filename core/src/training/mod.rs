@@ -13,6 +13,8 @@ mod run;
 mod schedule;
 mod search;
 mod step;
+mod tokens;
+mod wall_clock;
 
 pub use check::MOST_GPUS;
 pub use constants::TABLE as CONSTANTS_TABLE;
@@ -24,5 +26,10 @@ pub use report::{
     Dimension, DimensionTraffic, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory, TrainingStep,
     TrainingStepRequest,
 };
-pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, Reliability};
+pub use run::{
+    CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, InterruptionRate,
+    Reliability, Stuck,
+};
 pub use search::{Found, search, search_within};
+pub use tokens::TokensRule;
+pub use wall_clock::{Pauses, WallClock, combined};
