@@ -96,6 +96,7 @@ fn overlay_cells() {
         ("pairs", include_str!("../data/pairs.csv")),
         ("limits", include_str!("../data/limits.csv")),
         ("energy", include_str!("../data/energy.csv")),
+        ("reliability", include_str!("../data/reliability.csv")),
         ("models", include_str!("../data/models.csv")),
     ] {
         let mut reader = csv::Reader::from_reader(text.as_bytes());

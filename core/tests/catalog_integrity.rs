@@ -161,6 +161,7 @@ fn sources() -> impl Iterator<Item = (&'static str, &'static Source)> {
         .chain(c.pairs.iter().map(|r| ("pairs", &r.source)))
         .chain(c.limits.iter().map(|r| ("limits", &r.source)))
         .chain(c.energy.iter().map(|r| ("energy", &r.source)))
+        .chain(c.reliability.iter().map(|r| ("reliability", &r.source)))
         .chain(c.models.iter().map(|r| ("models", &r.source)))
 }
 
@@ -194,7 +195,7 @@ fn every_row_has_a_known_source_and_no_future_date() {
 /// The day of the newest survey of the tables: no source can be younger. Move it when a newer source is entered.
 const TODAY: &str = "2026-11-23";
 
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     ("gpus", include_str!("../data/gpus.csv")),
     ("shapes", include_str!("../data/shapes.csv")),
     ("fabrics", include_str!("../data/fabrics.csv")),
@@ -204,6 +205,7 @@ const TABLES: [(&str, &str); 11] = [
     ("pairs", include_str!("../data/pairs.csv")),
     ("limits", include_str!("../data/limits.csv")),
     ("energy", include_str!("../data/energy.csv")),
+    ("reliability", include_str!("../data/reliability.csv")),
     ("models", include_str!("../data/models.csv")),
     ("regions", include_str!("../data/regions.csv")),
 ];
@@ -292,6 +294,7 @@ fn tables_are_whole() {
     assert_eq!(c.storage.len(), 73);
     assert_eq!((c.transfers.len(), c.pairs.len()), (106, 12));
     assert_eq!((c.limits.len(), c.energy.len()), (24, 78));
+    assert_eq!(c.reliability.len(), 10);
     // Each GPU of a published measurement can stand in a topology.
     for g in &c.gpus {
         c.topology_of_gpu(g, 4, None).unwrap();

@@ -62,6 +62,7 @@ fn csv_text_is_read_as_the_embedded_tables_are() {
         ("pairs", include_str!("../data/pairs.csv")),
         ("limits", include_str!("../data/limits.csv")),
         ("energy", include_str!("../data/energy.csv")),
+        ("reliability", include_str!("../data/reliability.csv")),
         ("models", include_str!("../data/models.csv")),
     ] {
         let overlay = read(&Value::Object(vec![(name.to_owned(), Value::Text(text.to_owned()))])).unwrap();

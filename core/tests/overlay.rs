@@ -197,6 +197,7 @@ fn a_printed_table_is_an_overlay() {
         "pairs",
         "limits",
         "energy",
+        "reliability",
         "models",
     ] {
         let plain = api::table(name, None).unwrap();

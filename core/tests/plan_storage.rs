@@ -142,7 +142,7 @@ proptest! {
         let reliability = Reliability { checkpoint_gb_per_s_total: Some(total), ..Reliability::default() };
         let links = reliability.checkpoint_links(nodes, Some(nic), Some(tier));
         let slowest = (nodes * nic).min(tier).min(total);
-        if let Some((_, losses)) = reliability.goodput(parameters, nodes * 8.0, &links) {
+        if let Ok((_, losses)) = reliability.goodput(50_677.0, parameters, nodes * 8.0, &links) {
             prop_assert_eq!(losses.checkpoint_gb_per_s, slowest);
             prop_assert_eq!(losses.checkpoint_seconds, parameters * 14.0 / (slowest * 1e9));
             let bound = match losses.checkpoint_bound {

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 # Reasons that are told of shapes that cannot.
 REASONS: Final = 4
 
+# What is said of tokens that the scenario does not give.
+BASES: Final = {
+    "given": "",
+    "compute_optimal": " by the compute-optimal rule",
+    "most_for_budget": ", the most that the budget pays for",
+    "most_in_time": ", the most that there is time for",
+}
+
 CLOUDS: Final = {"azure": "Azure", "oci": "OCI", None: "–"}
 
 
@@ -120,8 +128,9 @@ def headline(plan: Plan) -> tuple[str, ...]:
     if training:
         cost = f" · {total(training.cost)} {code}" if training.cost else " · no price known"
         late = "" if training.meets_deadline else " · misses the deadline"
+        tokens = "" if plan.training.tokens_basis == "given" else f" · {amount(training.tokens / 1e9)} billion tokens"
         lines.append(
-            f"Train on {where(training)}: {training.gpus:,} GPUs · {amount(training.days)} days "
+            f"Train on {where(training)}: {training.gpus:,} GPUs{tokens} · {amount(training.days)} days "
             f"({amount(training.days_interval.low)} to {amount(training.days_interval.high)}){cost}{late}"
         )
     elif plan.training:
@@ -180,6 +189,7 @@ def of_training(training: TrainingPlan, code: str) -> list[Section]:
         Column("memory", "GiB", weight=5),
         Column("exposed", "%", weight=2),
         Column("goodput", "%", weight=4),
+        *((Column("tokens", "billion", weight=10),) if sought(training) else ()),
         Column("days", weight=10),
         Column("cost", code, weight=10),
         Column("in time", number=False, weight=1),
@@ -197,20 +207,46 @@ def of_training(training: TrainingPlan, code: str) -> list[Section]:
             f"{amount(option.step.memory.total_gib)} of {amount(option.step.memory.available_gib)}",
             percent(option.step.exposed_share),
             percent(option.goodput),
+            *((amount(option.tokens / 1e9),) if sought(training) else ()),
             amount(option.days),
             cost_cell(option.cost),
             figure(option.meets_deadline),
         )
         for option in training.options
     )
-    steps = f"{training.steps:,.0f} steps of {training.global_batch:,} sequences, {training.model_flop:.3g} model FLOP"
+    steps = (
+        f"{amount(training.tokens / 1e9)} billion tokens{BASES[training.tokens_basis]}: {training.steps:,.0f} steps of "
+        f"{training.global_batch:,} sequences, {training.model_flop:.3g} model FLOP"
+    )
     sections = [Section("Training", (steps,), Table(columns, rows, marked_in(training)))]
     sections += refused(training.refused)
     option = chosen_of(training)
     if option:
         sections += of_step(option)
+        sections.append(of_run(option))
         sections += of_cost("Cost of training", option.cost, code)
     return sections
+
+
+def sought(training: TrainingPlan) -> bool:
+    """Whether tokens are the answer, each option's its own."""
+    return training.tokens_basis in {"most_for_budget", "most_in_time"}
+
+
+def of_run(option: TrainingOption) -> Section:
+    """Say where the wall clock of a run goes, and how sure its days are."""
+    losses = option.losses
+    wait = losses.checkpoint_stall_seconds
+    lines = (
+        f"goodput {percent(option.goodput)} % ({percent(option.goodput_interval.low)} to "
+        f"{percent(option.goodput_interval.high)}); lost: {parts(losses, '_share', '%', scale=100)}",
+        f"an interruption every {amount(losses.mean_hours_between_interruptions)} hours, "
+        f"{losses.gpu_hours_per_interruption:,.0f} GPU-hours",
+        f"a checkpoint of {amount(losses.checkpoint_gb)} GB every {amount(losses.checkpoint_interval_seconds)} s, "
+        f"written in {amount(losses.checkpoint_seconds)} s, waited for {amount(wait)} s",
+        f"days {amount(option.days_interval.low)} to {amount(option.days_interval.high)}: {option.days_interval.basis}",
+    )
+    return Section(f"The run on {where(option)}", lines)
 
 
 def of_step(option: TrainingOption) -> list[Section]:

@@ -48,6 +48,7 @@ TABLES = [
     "pairs",
     "limits",
     "energy",
+    "reliability",
     "models",
 ]
 

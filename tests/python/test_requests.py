@@ -71,6 +71,8 @@ def test_every_built_in_scenario_is_answered() -> None:
         "deepseek-v3-as-published",
         "serve-70b",
         "fine-tune-8b",
+        "compute-optimal-70b",
+        "budget-2m-8b",
     ]
     for name in names:
         answer = rr.plan(name)

@@ -37,7 +37,7 @@ impl Catalog {
 
 impl Overlay {
     /// The tables by name; taken apart so that a new one cannot be forgotten.
-    fn tables(&self) -> [(&'static str, Option<&Table>); 11] {
+    fn tables(&self) -> [(&'static str, Option<&Table>); 12] {
         let Self {
             gpus,
             shapes,
@@ -49,6 +49,7 @@ impl Overlay {
             pairs,
             limits,
             energy,
+            reliability,
             models,
         } = self;
         [
@@ -62,6 +63,7 @@ impl Overlay {
             ("pairs", pairs.as_ref()),
             ("limits", limits.as_ref()),
             ("energy", energy.as_ref()),
+            ("reliability", reliability.as_ref()),
             ("models", models.as_ref()),
         ]
     }

@@ -13,6 +13,7 @@ mod lookup;
 mod preset;
 mod price;
 mod region;
+mod reliability;
 mod shape;
 mod source;
 mod storage;
@@ -34,6 +35,7 @@ pub use links::{Conditions, Launch, LibraryAge, Routing, ScaleUpKind, Topology};
 pub use preset::ModelPreset;
 pub use price::{ALL_REGIONS, Price, Term};
 pub use region::Region;
+pub use reliability::{FailureEvent, FailureRange, FailureRate};
 pub use shape::{Fabric, FabricKind, Provider, Shape};
 pub use source::{Confidence, Source};
 pub use storage::{StorageTier, StorageUnit, ThroughputUnit};
@@ -77,13 +79,15 @@ pub struct Catalog {
     pub limits: Vec<ClusterLimit>,
     /// Power, its overhead and its carbon.
     pub energy: Vec<EnergyFigure>,
+    /// How often published systems broke down.
+    pub reliability: Vec<FailureRate>,
     /// Models known by name.
     pub models: Vec<ModelPreset>,
 }
 
 /// Rows that replace those of the embedded tables with the same key, or add to them.
 ///
-/// Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price; provider and name of
+/// Keys: the name of a GPU, shape, fabric, storage tier, rate of failures or model; shape, region and term of a price; provider and name of
 /// a region; provider, kind, origin, destination and lower tier edge of a tariff; both regions of a pair; provider, GPU,
 /// shape, system, claim and date of a limit; scope, name and quantity of an energy figure. A row replaces the whole row it
 /// meets; a key that stands twice in the overlay is refused. Rows without a source count as the user's word
@@ -113,6 +117,8 @@ pub struct Overlay {
     pub limits: Option<Table>,
     /// Columns of `core/data/energy.csv`.
     pub energy: Option<Table>,
+    /// Columns of `core/data/reliability.csv`.
+    pub reliability: Option<Table>,
     /// Columns of `core/data/models.csv`.
     pub models: Option<Table>,
 }
@@ -132,6 +138,7 @@ impl Overlay {
             pairs: own(include_str!("../../data/pairs.csv")),
             limits: own(include_str!("../../data/limits.csv")),
             energy: own(include_str!("../../data/energy.csv")),
+            reliability: own(include_str!("../../data/reliability.csv")),
             models: own(include_str!("../../data/models.csv")),
         }
     }
@@ -267,6 +274,18 @@ impl Catalog {
                 Ok(figure)
             },
             EnergyFigure::same_key,
+        )?;
+        out.reliability = merged(
+            &self.reliability,
+            ("reliability", &tables.reliability, FailureRate::COLUMNS, origin),
+            |row| {
+                let mut rate = FailureRate::from_row(row, titles)?;
+                if let Some(name) = &rate.gpu {
+                    rate.gpu = Some(out.gpu(&row.at("gpu"), name)?.name.clone());
+                }
+                Ok(rate)
+            },
+            |a, b| same_name(&a.name, &b.name),
         )?;
         out.models = merged(
             &self.models,

@@ -1,6 +1,5 @@
 //! What a training job keeps in each cloud, and how fast it gets there.
 
-use super::resolve::PROVIDERS;
 use super::scenario::{Scenario, TrainingJob};
 use crate::catalog::{Catalog, Provider, Shape};
 use crate::cost::{Kept, Pricing, StoredData, StoredKind};
@@ -8,37 +7,48 @@ use crate::error::Error;
 use crate::quantity::{GB, Warning};
 use crate::training::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, Reliability};
 
-/// What is kept in each cloud.
-pub struct Stored<'a>([(Provider, Vec<Kept<'a>>); 2]);
+/// What a training job keeps, whichever cloud trains.
+pub struct Keeping<'a> {
+    catalog: &'a Catalog,
+    scenario: &'a Scenario,
+    pricing: &'a Pricing,
+    checkpoints_gb: f64,
+    /// Size of the data set where it is given; else it follows from the tokens.
+    dataset_gb: Option<f64>,
+}
 
-impl<'a> Stored<'a> {
-    /// What the scenario's training keeps, whichever cloud trains.
+impl<'a> Keeping<'a> {
+    /// What the scenario's training keeps.
     ///
     /// # Errors
-    /// A tier that does not hold it, with a path below `storage`.
+    /// An unknown model.
     pub fn of(
         catalog: &'a Catalog,
-        scenario: &Scenario,
-        pricing: &Pricing,
+        scenario: &'a Scenario,
+        pricing: &'a Pricing,
         job: &TrainingJob,
     ) -> Result<Self, Error> {
         let model = catalog.resolve_model("training.model", &job.model)?;
         let trained = model.parameters() * job.task.trained_share();
         let checkpoint = trained * CHECKPOINT_BYTES_PER_PARAMETER / GB;
-        let checkpoints = checkpoint * f64::from(job.reliability.checkpoints_kept);
-        // Tokens are kept as 32-bit numbers.
-        let dataset = job.dataset_tb.map_or(job.tokens * 4.0 / 1e9, |tb| tb * 1e3);
-        let kept = |provider| {
-            let place = (provider, pricing.region_of(provider));
-            scenario.storage.kept(catalog, place, checkpoints, dataset)
-        };
-        let [azure, oci] = PROVIDERS;
-        Ok(Self([(azure, kept(azure)?), (oci, kept(oci)?)]))
+        Ok(Self {
+            catalog,
+            scenario,
+            pricing,
+            checkpoints_gb: checkpoint * f64::from(job.reliability.checkpoints_kept),
+            dataset_gb: job.dataset_tb.map(|tb| tb * 1e3),
+        })
     }
 
-    /// What one cloud keeps.
-    pub fn on(&self, provider: Provider) -> &[Kept<'a>] {
-        self.0.iter().find(|(cloud, _)| *cloud == provider).map_or(&[], |(_, kept)| kept)
+    /// What one cloud keeps for a run over so many tokens.
+    ///
+    /// # Errors
+    /// A tier that does not hold it, with a path below `storage`.
+    pub fn on(&self, provider: Provider, tokens: f64) -> Result<Vec<Kept<'a>>, Error> {
+        // Tokens are kept as 32-bit numbers.
+        let dataset = self.dataset_gb.unwrap_or(tokens * 4.0 / 1e9);
+        let place = (provider, self.pricing.region_of(provider));
+        self.scenario.storage.kept(self.catalog, place, self.checkpoints_gb, dataset)
     }
 }
 

@@ -3,9 +3,11 @@
 mod built_in;
 mod interconnect;
 mod keep;
+mod most;
 mod provenance;
 mod report;
 mod resolve;
+mod run;
 mod scenario;
 mod serve;
 mod splits;
@@ -15,7 +17,8 @@ mod warnings;
 pub use built_in::{built_in, built_in_named};
 pub use interconnect::{DimensionLinks, Interconnect, LinkUse};
 pub use report::{
-    FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TrainingOption, TrainingPlan,
+    FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TokensBasis, TrainingOption,
+    TrainingPlan,
 };
 pub use scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 
@@ -33,8 +36,9 @@ pub fn plan(catalog: &Catalog, scenario: &Scenario) -> Result<Plan, Error> {
     resolve::check(catalog, scenario)?;
     let pricing = &scenario.pricing.with_regions(catalog)?;
     let training = scenario.training.as_ref().map(|job| {
-        let stored = keep::Stored::of(catalog, scenario, pricing, job)?;
-        train::options(catalog, job, &stored, pricing).map_err(|error| error.within("training"))
+        let goal = resolve::goal(catalog, job).map_err(|error| error.within("training"))?;
+        let keeping = keep::Keeping::of(catalog, scenario, pricing, job)?;
+        train::options(catalog, job, goal, &keeping, pricing)
     });
     let training = training.transpose()?;
     let serving = scenario

@@ -1,7 +1,7 @@
 //! Where every figure of a plan is from, how old it is, and how far to trust it.
 
 use super::report::{FigureKind, FigureSource, Plan, ServingOption, Split, TrainingOption};
-use super::scenario::Scenario;
+use super::scenario::{Scenario, TrainingJob};
 use crate::catalog::{Age, Catalog, Confidence, Day, Shape, Source, StorageTier};
 use crate::cost::{Cost, CostItem, CostLine, TermCost};
 use crate::error::Error;
@@ -134,7 +134,8 @@ impl<'a> Figures<'a> {
         if let Some(job) = &scenario.training {
             let run = Source { as_of: "2024-07".to_owned(), ..undated(LLAMA, Confidence::Vendor) };
             figures.add(FigureKind::Limit, "largest run with a published step time".to_owned(), &run);
-            figures.reliability(&job.reliability);
+            figures.reliability(&job.reliability)?;
+            figures.run(job);
             figures.constants("training constants", TRAINING, None);
             figures.constants("intervals of training", INTERVALS_OF_TRAINING, None);
         }
@@ -305,27 +306,51 @@ impl<'a> Figures<'a> {
         }
     }
 
-    fn reliability(&mut self, given: &Reliability) {
-        let usual = Reliability::default();
-        let rates = [
-            (
-                "GPU-hours between interruptions",
-                given.gpu_hours_per_interruption == usual.gpu_hours_per_interruption,
-                (format!("{LLAMA}, section 3.3.4 and table 5"), "2024-07"),
-            ),
-            (
-                "time of a restart",
-                given.restart_seconds == usual.restart_seconds,
-                ("arXiv 2605.09370: median of automatic retries on 504 B200".to_owned(), "2026-05"),
-            ),
-        ];
-        for (figure, published, (source, as_of)) in rates {
-            let source = if published {
-                Source { as_of: as_of.to_owned(), ..undated(&source, Confidence::Secondary) }
-            } else {
-                undated("given in the scenario", Confidence::User)
-            };
-            self.add(FigureKind::Reliability, figure.to_owned(), &source);
+    fn reliability(&mut self, given: &Reliability) -> Result<(), Error> {
+        let rate = given.interruptions(self.catalog)?;
+        let source = rate.published.map_or_else(own, |row| row.source.clone());
+        self.add(FigureKind::Reliability, "GPU-hours between interruptions".to_owned(), &source);
+        if let Some(range) = rate.range {
+            let text = format!(
+                "core/data/reliability.csv: 10 % and 90 % quantiles of {} published systems, which do not all count the same \
+                 events",
+                range.systems
+            );
+            let source = undated(&text, Confidence::Secondary);
+            self.add(FigureKind::Reliability, "range of GPU-hours between interruptions".to_owned(), &source);
+        }
+        let source = if given.restart_seconds == Reliability::default().restart_seconds {
+            let text = "arXiv 2605.09370: median of automatic retries on 504 B200";
+            Source { as_of: "2026-05".to_owned(), ..undated(text, Confidence::Secondary) }
+        } else {
+            own()
+        };
+        self.add(FigureKind::Reliability, "time of a restart".to_owned(), &source);
+        Ok(())
+    }
+
+    /// What a run's length rests on beside its steps and failures.
+    fn run(&mut self, job: &TrainingJob) {
+        let pauses = if job.pauses.any() {
+            own()
+        } else {
+            undated("taken as none: the scenario gives none", Confidence::Secondary)
+        };
+        let figure = "pauses for evaluations, data and start".to_owned();
+        self.add(FigureKind::Reliability, figure, &pauses);
+        let figure = "interval between checkpoints".to_owned();
+        let interval = match job.reliability.checkpoint_interval_seconds {
+            Some(_) => own(),
+            None => Source {
+                as_of: "1974".to_owned(),
+                ..undated("computed: Young 1974, doi 10.1145/361147.361115", Confidence::Secondary)
+            },
+        };
+        self.add(FigureKind::Reliability, figure, &interval);
+        if job.tokens_rule.is_some() {
+            let text = "arXiv 2203.15556 (Chinchilla), table 3: 20 tokens per active parameter";
+            let source = Source { as_of: "2022-03".to_owned(), ..undated(text, Confidence::Vendor) };
+            self.add(FigureKind::Model, "tokens of a compute-optimal run".to_owned(), &source);
         }
     }
 
@@ -400,6 +425,11 @@ fn tally(table: &str, generation: Option<&str>) -> (u32, u32, u32) {
         }
     }
     (fitted, sourced, assumed)
+}
+
+/// What the scenario gives.
+fn own() -> Source {
+    undated("given in the scenario", Confidence::User)
 }
 
 fn undated(source: &str, confidence: Confidence) -> Source {

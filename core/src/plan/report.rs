@@ -17,7 +17,7 @@ use crate::training::{GoodputLosses, TrainingStep};
 pub struct Plan {
     /// The question, with every default filled in.
     pub scenario: Scenario,
-    /// How to train, cheapest first.
+    /// How to train, cheapest first; where tokens are sought, most tokens first.
     pub training: Option<TrainingPlan>,
     /// How to serve, cheapest first.
     pub serving: Option<ServingPlan>,
@@ -34,18 +34,39 @@ pub struct Plan {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct TrainingPlan {
-    /// Optimiser steps in the run.
+    /// Tokens of the run; where they are sought those of the chosen option, 0 where there is none.
+    pub tokens: f64,
+    /// Where they come from.
+    pub tokens_basis: TokensBasis,
+    /// Optimiser steps for them.
     pub steps: f64,
     /// Sequences in a step.
     pub global_batch: u32,
-    /// Model FLOP of the run.
+    /// Model FLOP of those tokens.
     pub model_flop: f64,
     /// Name of the shape or GPU that the scenario leads to: the cheapest that its cloud has.
     pub chosen: Option<String>,
-    /// One option for each shape that can do it, cheapest first; options without a price follow, fastest first.
+    /// One option for each shape that can do it, cheapest first; options without a price follow, fastest first. Where tokens
+    /// are sought, most tokens come first.
     pub options: Vec<TrainingOption>,
     /// Shapes that cannot, with the reason.
     pub refused: Vec<Refusal>,
+}
+
+/// Where the tokens of a run come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum TokensBasis {
+    /// The scenario gives them.
+    Given,
+    /// They follow from the scenario's rule.
+    ComputeOptimal,
+    /// The most that the budget pays for; each option has its own.
+    MostForBudget,
+    /// The most that the deadline leaves time for; each option has its own.
+    MostInTime,
 }
 
 /// One way to train.
@@ -67,13 +88,20 @@ pub struct TrainingOption {
     pub step: TrainingStep,
     /// What the links do for it.
     pub interconnect: Interconnect,
+    /// Tokens that it trains on.
+    pub tokens: f64,
+    /// Where they probably lie for these days and this cost; none where the tokens are given.
+    pub tokens_interval: Option<Interval>,
     /// Share of wall-clock time that trains, 0 to 1.
     pub goodput: f64,
+    /// Where the true share probably lies: between the ends of the range of published failure rates.
+    pub goodput_interval: Interval,
     /// Where the lost time goes.
     pub losses: GoodputLosses,
     /// Days from start to end.
     pub days: f64,
-    /// Where the true number of days probably lies.
+    /// Where the true number of days probably lies: the residuals of step times and the range of published failure rates,
+    /// combined as independent errors.
     pub days_interval: Interval,
     /// GPU-hours paid for.
     pub gpu_hours: f64,

@@ -1,5 +1,6 @@
 //! From the words of a scenario to numbers: what is missing or contradictory is refused here.
 
+use super::report::TokensBasis;
 use super::scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
 use crate::catalog::{Catalog, Day, Provider, Shape};
 use crate::error::{Error, check_range};
@@ -42,7 +43,7 @@ pub fn today(scenario: &Scenario) -> Result<Option<Day>, Error> {
 }
 
 fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
-    check_range("tokens", job.tokens, 1.0, 1e18)?;
+    goal(catalog, job)?;
     check_range("sequence_length", f64::from(job.sequence_length), 1.0, 16_777_216.0)?;
     global_batch(job)?;
     match (job.gpus, job.deadline_days) {
@@ -84,7 +85,8 @@ fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
     if let Some(tb) = job.dataset_tb {
         check_range("dataset_tb", tb, 0.0, 1e9)?;
     }
-    job.reliability.check()?;
+    job.reliability.check(catalog)?;
+    job.pauses.check()?;
     check_target(catalog, job.gpu.as_deref(), &job.shapes, job.cloud)
 }
 
@@ -139,6 +141,85 @@ fn check_target(
         message: "none of the named shapes is this cloud's: name one of its shapes, or leave cloud out"
             .to_owned(),
     })
+}
+
+/// How long a run is wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// So many tokens.
+    Tokens(f64),
+    /// The most tokens that a budget pays for, or that a deadline leaves time for.
+    Most {
+        /// USD.
+        budget_usd: Option<f64>,
+    },
+}
+
+impl Goal {
+    /// Its tokens; none where they are the answer.
+    pub fn tokens(self) -> Option<f64> {
+        match self {
+            Self::Tokens(tokens) => Some(tokens),
+            Self::Most { .. } => None,
+        }
+    }
+
+    /// Where the tokens of the answer come from.
+    pub fn basis(self, job: &TrainingJob) -> TokensBasis {
+        match self {
+            Self::Tokens(_) if job.tokens_rule.is_some() => TokensBasis::ComputeOptimal,
+            Self::Tokens(_) => TokensBasis::Given,
+            Self::Most { budget_usd: Some(_) } => TokensBasis::MostForBudget,
+            Self::Most { budget_usd: None } => TokensBasis::MostInTime,
+        }
+    }
+}
+
+/// Tokens as given, by rule, or to be sought.
+///
+/// # Errors
+/// None or two ways of giving them, a budget with neither GPUs nor deadline, a rule where it does not hold, an absurd
+/// number.
+pub fn goal(catalog: &Catalog, job: &TrainingJob) -> Result<Goal, Error> {
+    let given = [
+        ("tokens", job.tokens.is_some()),
+        ("tokens_rule", job.tokens_rule.is_some()),
+        ("budget_usd", job.budget_usd.is_some()),
+    ];
+    let mut named = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+    if let (Some(first), Some(second)) = (named.next(), named.next()) {
+        return Err(Error::Conflict {
+            field: second.to_owned(),
+            message: format!("{first} already says how long to train: give {first} or {second}, not both"),
+        });
+    }
+    if let Some(tokens) = job.tokens {
+        return check_range("tokens", tokens, 1.0, 1e18).map(Goal::Tokens);
+    }
+    if let Some(rule) = job.tokens_rule {
+        return rule.tokens(&catalog.resolve_model("model", &job.model)?, job.task).map(Goal::Tokens);
+    }
+    let missing = |field: &str, expected: &str| {
+        Err(Error::MissingField { field: field.to_owned(), expected: expected.to_owned() })
+    };
+    match (job.budget_usd, job.gpus, job.deadline_days) {
+        (Some(usd), gpus, days) => {
+            check_range("budget_usd", usd, 1.0, 1e12)?;
+            if gpus.is_none() && days.is_none() {
+                return missing(
+                    "gpus",
+                    "a budget buys few GPUs for long or many for short: give gpus or deadline_days",
+                );
+            }
+            Ok(Goal::Most { budget_usd: Some(usd) })
+        }
+        (None, Some(_), Some(_)) => Ok(Goal::Most { budget_usd: None }),
+        (None, ..) => missing(
+            "tokens",
+            "give tokens or tokens_rule; or, to have the most sought, budget_usd with gpus or deadline_days, or gpus with \
+             deadline_days",
+        ),
+    }
 }
 
 /// Sequences in an optimiser step.

@@ -7,7 +7,7 @@ use crate::cost::{Pricing, StorageChoice, TransferChoice};
 use crate::inference::LatencyTargets;
 use crate::model::{ModelRef, Precision};
 use crate::network::NetworkConditions;
-use crate::training::{Layout, Reliability, Software, Task};
+use crate::training::{Layout, Pauses, Reliability, Software, Task, TokensRule};
 
 /// A whole question: training, serving, or both.
 ///
@@ -54,8 +54,17 @@ pub struct Scenario {
 pub struct TrainingJob {
     /// A preset's name, an architecture, or a Hugging Face configuration.
     pub model: ModelRef,
-    /// Tokens to train on.
-    pub tokens: f64,
+    /// Tokens to train on. Without them give `tokens_rule`; or ask for the most tokens: of a `budget_usd` with `gpus` or
+    /// `deadline_days` or both, or within `deadline_days` on `gpus`.
+    #[serde(default)]
+    pub tokens: Option<f64>,
+    /// A rule that the tokens follow from.
+    #[serde(default)]
+    pub tokens_rule: Option<TokensRule>,
+    /// USD that the training may cost, spare nodes and storage included: the most tokens that they pay for are sought, on
+    /// `gpus`, within `deadline_days`, or both; without `gpus` on the number that trains on most.
+    #[serde(default)]
+    pub budget_usd: Option<f64>,
     /// Tokens in a sequence.
     pub sequence_length: u32,
     /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 1 % of
@@ -75,7 +84,7 @@ pub struct TrainingJob {
     #[serde(default)]
     pub software: Software,
     /// Days until it must be done, failures and pauses included; the number of GPUs that keeps it with the fewest
-    /// GPU-hours is sought. Either this or `gpus`.
+    /// GPU-hours is sought. Either this or `gpus`; both where tokens are sought.
     #[serde(default)]
     pub deadline_days: Option<f64>,
     /// GPUs to use.
@@ -102,6 +111,9 @@ pub struct TrainingJob {
     /// Failures, checkpoints and spares.
     #[serde(default)]
     pub reliability: Reliability,
+    /// Evaluations, waits for data, start.
+    #[serde(default)]
+    pub pauses: Pauses,
     /// Size of the training data set to store, decimal TB; tokens × 4 bytes if not given.
     #[serde(default)]
     pub dataset_tb: Option<f64>,

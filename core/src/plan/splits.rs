@@ -13,7 +13,8 @@ use crate::training::CHECKPOINT_BYTES_PER_PARAMETER;
 /// Bytes of a released weight: 16 bits, whatever it is served in.
 const RELEASED_BYTES: f64 = 2.0;
 
-/// Every way to split the work over the clouds, cheapest first, from the cheapest option of each cloud.
+/// Every way to split the work over the clouds, cheapest first, from the first option of each cloud: the cheapest, or where
+/// tokens are sought the one that trains on most.
 pub fn splits(
     catalog: &Catalog,
     scenario: &Scenario,
@@ -35,7 +36,7 @@ pub fn splits(
         }
         None => (0.0, 0.0),
     };
-    let mut out: Vec<Split> = Vec::new();
+    let mut out: Vec<(f64, Split)> = Vec::new();
     for train_on in PROVIDERS {
         for serve_on in PROVIDERS {
             // With only one kind of work there is one cloud to choose.
@@ -59,10 +60,12 @@ pub fn splits(
                 }
                 _ => Move::default(),
             };
-            out.push(split(scenario, train, serve, moved));
+            out.push((train.map_or(0.0, |option| option.tokens), split(scenario, train, serve, moved)));
         }
     }
-    sort_by(&mut out, |a, b| a.total_usd.total_cmp(&b.total_usd));
+    // Tokens differ only where they are sought: then more of them count, not fewer dollars of the same budget.
+    sort_by(&mut out, |(more, a), (less, b)| less.total_cmp(more).then(a.total_usd.total_cmp(&b.total_usd)));
+    let mut out: Vec<Split> = out.into_iter().map(|(_, split)| split).collect();
     mark_chosen(scenario, &mut out);
     for split in out.iter().filter(|split| split.chosen) {
         warnings.extend(split.transfer_unpriced.iter().map(|what| {

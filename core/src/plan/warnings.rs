@@ -92,6 +92,13 @@ pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec
             warnings.push(Warning::new("past_model_context", field, text));
         }
     }
+    if let Some(job) = scenario.training.as_ref().filter(|job| job.tokens_rule.is_some())
+        && catalog.resolve_model("model", &job.model).is_ok_and(|model| model.moe.is_some())
+    {
+        let text = "the rule was found on dense models; of this mixture of experts active parameters are counted, and \
+                    studies of such models find that the dense rule does not carry over (arXiv 2509.23678)";
+        warnings.push(Warning::new("rule_of_dense_models", "training.tokens_rule", text.to_owned()));
+    }
     let models = scenario.training.as_ref().zip(scenario.serving.as_ref()).map(|(t, s)| (&t.model, &s.model));
     if models.is_some_and(|(trained, served)| trained != served) {
         let text = "another model is served than trained: the one that is trained moves".to_owned();

@@ -17,6 +17,8 @@ mod search;
 mod software;
 mod state_space;
 mod step;
+mod tokens;
+mod wall_clock;
 
 pub use check::MOST_GPUS;
 pub use constants::TABLE as CONSTANTS_TABLE;
@@ -30,6 +32,11 @@ pub use report::{
     Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory,
     TrainingStep, TrainingStepRequest,
 };
-pub use run::{CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, Reliability};
+pub use run::{
+    CHECKPOINT_BYTES_PER_PARAMETER, CheckpointBound, CheckpointLink, GoodputLosses, InterruptionRate,
+    Reliability, Stuck,
+};
 pub use search::{Found, Searcher, Wanted, search};
 pub use software::{AttentionKernel, Software};
+pub use tokens::TokensRule;
+pub use wall_clock::{Pauses, WallClock, combined};

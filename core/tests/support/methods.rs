@@ -10,13 +10,14 @@ use serde::Serialize;
 type Block = fn(&Catalog) -> String;
 
 /// Blocks of METHODS.md by name.
-const BLOCKS: [(&str, Block); 7] = [
+const BLOCKS: [(&str, Block); 8] = [
     ("gpus", gpus),
     ("shapes", shapes),
     ("prices", prices),
     ("storage", storage),
     ("transfers", transfers),
     ("limits", limits),
+    ("reliability", reliability),
     ("confidence", confidence),
 ];
 
@@ -173,6 +174,21 @@ fn limits(catalog: &Catalog) -> String {
     table(&["cloud", "shape or system", "GPUs", "claim", "as of"], &[2], rows)
 }
 
+fn reliability(catalog: &Catalog) -> String {
+    let rows = catalog.reliability.iter().map(|rate| {
+        vec![
+            rate.name.clone(),
+            rate.system.clone(),
+            rate.gpus.map_or(String::new(), |gpus| gpus.to_string()),
+            rate.gpu.clone().unwrap_or_default(),
+            words(&rate.counts),
+            exact(rate.gpu_hours_per_event),
+            dated(&rate.source),
+        ]
+    });
+    table(&["name", "system", "GPUs", "GPU", "counts", "GPU-hours per event", "as of"], &[2, 5], rows)
+}
+
 fn confidence(catalog: &Catalog) -> String {
     fn of<T>(rows: &[T], source: fn(&T) -> &Source) -> Vec<Confidence> {
         rows.iter().map(|row| source(row).confidence).collect()
@@ -188,6 +204,7 @@ fn confidence(catalog: &Catalog) -> String {
         ("pairs of regions", of(&catalog.pairs, |row| &row.source)),
         ("limits", of(&catalog.limits, |row| &row.source)),
         ("energy", of(&catalog.energy, |row| &row.source)),
+        ("reliability", of(&catalog.reliability, |row| &row.source)),
         ("models", of(&catalog.models, |row| &row.source)),
     ];
     let rows = tables.iter().map(|(name, all)| {
