@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rackrate._answer import Answer, Rows, numbers
 
-Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "hierarchical", "pairwise", "direct"]
+Algorithm: TypeAlias = Literal["none", "ring", "tree", "nvls", "nvls_tree", "fabric_reduction", "parallel_trees", "pairwise", "direct"]
 """How the library moves the bytes."""
 
 
@@ -58,6 +58,9 @@ class MixtureOfExperts(Answer):
         expert_ffn: Width of a routed expert.
         shared_ffn: Total width of the experts that every token visits; 0 without shared experts.
         dense_layers: Layers that are dense instead (the first ones, or interleaved).
+        latent: Width that routed experts work in, projected to and from the residual stream around
+            all of a token's experts (latent experts, Nemotron 3 Super); 0 where they work on the residual
+            stream itself. Shared experts always do.
     """
 
     experts: int
@@ -65,6 +68,7 @@ class MixtureOfExperts(Answer):
     expert_ffn: int
     shared_ffn: int
     dense_layers: int
+    latent: int
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> MixtureOfExperts:
@@ -74,6 +78,7 @@ class MixtureOfExperts(Answer):
             expert_ffn=given["expert_ffn"],
             shared_ffn=given["shared_ffn"],
             dense_layers=given["dense_layers"],
+            latent=given["latent"],
         )
 
 
@@ -100,6 +105,50 @@ SmallParameter: TypeAlias = Literal["qkv_biases", "attention_output_bias", "ffn_
 """Parameters beside the matrices of a layer: a thousandth of a model at most, counted so that totals are
 exact.
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class StateSpace(Answer):
+    """State-space layers of a hybrid model (Mamba-2, arXiv 2405.21060, section 7).
+
+    The inner width is `heads × head_dim`. A layer projects the residual stream to twice that (input and
+    gate), `groups` pairs of `state` numbers (B and C) and one step size a head, convolves all but gate
+    and step size over `conv_width` tokens, runs the recurrence, gates and normalises, and projects back.
+
+    Attributes:
+        layers: Layers that are state-space layers.
+        attention_layers: Layers that are attention; what remains of the model's layers is feed-
+            forward.
+        heads: Heads.
+        head_dim: Width of a head.
+        state: Numbers that a head remembers for each number of its width.
+        groups: Groups of heads that share B and C.
+        conv_width: Tokens that the causal convolution spans.
+        chunk: Tokens of a chunk: the recurrence runs as matrix products inside of chunks and from
+            chunk to chunk.
+    """
+
+    layers: int
+    attention_layers: int
+    heads: int
+    head_dim: int
+    state: int
+    groups: int
+    conv_width: int
+    chunk: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> StateSpace:
+        return cls(
+            layers=given["layers"],
+            attention_layers=given["attention_layers"],
+            heads=given["heads"],
+            head_dim=given["head_dim"],
+            state=given["state"],
+            groups=given["groups"],
+            conv_width=given["conv_width"],
+            chunk=given["chunk"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -154,7 +203,11 @@ class Architecture(Answer):
         mla: Multi-head latent attention, if used; `kv_heads` is then ignored.
         sliding_window: Sliding-window attention on part of the layers.
         moe: Mixture of experts, if used.
+        state_space: State-space layers, if used; each layer is then one of them, or attention, or
+            feed-forward, not a pair of two.
         mtp_layers: Multi-token-prediction layers beyond the main stack.
+        mtp_passes: Times that a training step runs multi-token prediction where several predictions
+            share the same layers (Nemotron 3 Super trains two with one layer); 0 where each has its own.
         unsupported: A feature that this version cannot price; estimators refuse the model with these
             words.
         published_parameters: Published total parameters, where a source states them.
@@ -181,7 +234,9 @@ class Architecture(Answer):
     mla: LatentAttention | None
     sliding_window: SlidingWindow | None
     moe: MixtureOfExperts | None
+    state_space: StateSpace | None
     mtp_layers: int
+    mtp_passes: int
     unsupported: str | None
     published_parameters: float | None
     published_active_parameters: float | None
@@ -207,7 +262,9 @@ class Architecture(Answer):
             mla=None if given["mla"] is None else LatentAttention._read(given["mla"]),
             sliding_window=None if given["sliding_window"] is None else SlidingWindow._read(given["sliding_window"]),
             moe=None if given["moe"] is None else MixtureOfExperts._read(given["moe"]),
+            state_space=None if given["state_space"] is None else StateSpace._read(given["state_space"]),
             mtp_layers=given["mtp_layers"],
+            mtp_passes=given["mtp_passes"],
             unsupported=given["unsupported"],
             published_parameters=given["published_parameters"],
             published_active_parameters=given["published_active_parameters"],
@@ -420,6 +477,54 @@ class Fabric(Answer):
             adaptive_routing=given["adaptive_routing"],
             congestion_control=given["congestion_control"],
             max_scale=given["max_scale"],
+            source=Source._read(given["source"]),
+        )
+
+FailureEvent: TypeAlias = Literal["interruptions", "all_interruptions", "restarts", "hardware_failures", "gpu_failures"]
+"""What a rate of failures counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class FailureRate(Answer):
+    """A published rate of failures.
+
+    Attributes:
+        name: Name, such as `llama3-405b`.
+        operator: Who ran it.
+        system: The run or cluster; of several rows of one system the first stands for it in
+            [`Catalog::failure_range`].
+        gpu: Canonical name of the GPU; none where the source names none.
+        gpus: GPUs of the run or cluster, where stated.
+        gpu_hours: GPU-hours over which events were counted, where stated.
+        events: Events in them, where stated.
+        counts: What was counted.
+        gpu_hours_per_event: GPU-hours between two events.
+        source: Where the figures are from.
+    """
+
+    name: str
+    operator: str
+    system: str
+    gpu: str | None
+    gpus: int | None
+    gpu_hours: float | None
+    events: int | None
+    counts: FailureEvent
+    gpu_hours_per_event: float
+    source: Source
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> FailureRate:
+        return cls(
+            name=given["name"],
+            operator=given["operator"],
+            system=given["system"],
+            gpu=given["gpu"],
+            gpus=given["gpus"],
+            gpu_hours=given["gpu_hours"],
+            events=given["events"],
+            counts=given["counts"],
+            gpu_hours_per_event=given["gpu_hours_per_event"],
             source=Source._read(given["source"]),
         )
 
@@ -835,6 +940,7 @@ class Catalog(Answer):
         pairs: Regions that a private circuit joins across the clouds.
         limits: Published cluster limits and systems seen.
         energy: Power, its overhead and its carbon.
+        reliability: How often published systems broke down.
         models: Models known by name.
     """
 
@@ -848,6 +954,7 @@ class Catalog(Answer):
     pairs: Rows[CrossCloudPair]
     limits: Rows[ClusterLimit]
     energy: Rows[EnergyFigure]
+    reliability: Rows[FailureRate]
     models: Rows[ModelPreset]
 
     @classmethod
@@ -863,6 +970,7 @@ class Catalog(Answer):
             pairs=Rows(CrossCloudPair._read(item) for item in given["pairs"]),
             limits=Rows(ClusterLimit._read(item) for item in given["limits"]),
             energy=Rows(EnergyFigure._read(item) for item in given["energy"]),
+            reliability=Rows(FailureRate._read(item) for item in given["reliability"]),
             models=Rows(ModelPreset._read(item) for item in given["models"]),
         )
 
@@ -950,8 +1058,12 @@ class CollectiveAnswer(Answer):
         algorithm: The algorithm with the least time.
         scale_up_bytes: Bytes that one GPU sends over the scale-up link.
         scale_out_bytes: Bytes that one GPU sends into the fabric.
+        compact_seconds: Time with all nodes next to each other, s.
+        scattered_seconds: Time with the nodes anywhere in the fabric, s: with `compact_seconds` the
+            range that placement leaves.
         curve: The same collective from 1 KiB to 16 GiB, each size twice the one before.
         assumed: What was assumed, in words.
+        warnings: Scales past what was published or measured.
     """
 
     op: CollectiveOp
@@ -963,8 +1075,11 @@ class CollectiveAnswer(Answer):
     algorithm: Algorithm
     scale_up_bytes: float
     scale_out_bytes: float
+    compact_seconds: float
+    scattered_seconds: float
     curve: Rows[CollectivePoint]
     assumed: tuple[str, ...]
+    warnings: Rows[Warning]
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> CollectiveAnswer:
@@ -978,8 +1093,97 @@ class CollectiveAnswer(Answer):
             algorithm=given["algorithm"],
             scale_up_bytes=given["scale_up_bytes"],
             scale_out_bytes=given["scale_out_bytes"],
+            compact_seconds=given["compact_seconds"],
+            scattered_seconds=given["scattered_seconds"],
             curve=Rows(CollectivePoint._read(item) for item in given["curve"]),
             assumed=tuple(given["assumed"]),
+            warnings=Rows(Warning._read(item) for item in given["warnings"]),
+        )
+
+ExpertKernel: TypeAlias = Literal["low_latency", "normal"]
+"""Expert-parallel kernels, in the manner of DeepEP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ExpertRouting(Answer):
+    """How the tokens of an expert-parallel exchange spread.
+
+    Attributes:
+        bytes_per_token: Bytes of one token on the wire, scales included.
+        experts_per_token: Routed experts of a token.
+        max_domains: Scale-up domains that a token may visit at most, where the router limits them.
+        kernel: The kernels: low latency for decode, normal for training and prefill.
+    """
+
+    bytes_per_token: float
+    experts_per_token: int
+    max_domains: int | None
+    kernel: ExpertKernel
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ExpertRouting:
+        return cls(
+            bytes_per_token=given["bytes_per_token"],
+            experts_per_token=given["experts_per_token"],
+            max_domains=given["max_domains"],
+            kernel=given["kernel"],
+        )
+
+Launch: TypeAlias = Literal["benchmark", "framework"]
+"""What launches a collective."""
+
+LibraryAge: TypeAlias = Literal["current", "nccl218"]
+"""Age of the collective library."""
+
+Placement: TypeAlias = Literal["compact", "scattered"]
+"""Where a job's nodes lie in the fabric."""
+
+Routing: TypeAlias = Literal["adaptive", "ecmp"]
+"""How a fabric spreads flows over equal paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class NetworkConditions(Answer):
+    """What a job meets on the fabric; what is not given is what the fabric's row in the catalogue says,
+    else a compact job on a non-blocking fabric.
+
+    Attributes:
+        placement: Where the job's nodes lie: next to each other (if not given) or anywhere. Scattered
+            is the pessimistic end as it was measured: 0.63 of the compact bandwidth with adaptive routing
+            and 0.60 without, on 32 to 64 nodes of Azure's H100.
+        scattered_share: Share of the nodes that lie anywhere, 0 to 1, for what lies between; instead
+            of `placement`.
+        routing: How the fabric spreads flows over equal paths; matters where the placement is
+            scattered.
+        oversubscription: Bandwidth into a tier over bandwidth out of it, 1 (non-blocking) to 100.
+        tier_gpus: GPUs below the oversubscribed tier; if not given with `oversubscription`, it lies
+            right above the nodes (or racks).
+        in_switch_reduction: Whether the fabric's switches sum (SHARP; InfiniBand only); not, if not
+            given.
+        launch: What launches the collectives.
+        library: Age of the collective library.
+    """
+
+    placement: Placement | None
+    scattered_share: float | None
+    routing: Routing | None
+    oversubscription: float | None
+    tier_gpus: int | None
+    in_switch_reduction: bool | None
+    launch: Launch
+    library: LibraryAge
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> NetworkConditions:
+        return cls(
+            placement=given["placement"],
+            scattered_share=given["scattered_share"],
+            routing=given["routing"],
+            oversubscription=given["oversubscription"],
+            tier_gpus=given["tier_gpus"],
+            in_switch_reduction=given["in_switch_reduction"],
+            launch=given["launch"],
+            library=given["library"],
         )
 
 Table: TypeAlias = str | list[Any]
@@ -992,12 +1196,12 @@ item of the list may itself be CSV text, so that the tables of several files sta
 class Overlay(Answer):
     """Rows that replace those of the embedded tables with the same key, or add to them.
 
-    Keys: the name of a GPU, shape, fabric, storage tier or model; shape, region and term of a price;
-    provider and name of a region; provider, kind, origin, destination and lower tier edge of a tariff;
-    both regions of a pair; provider, GPU, shape, system, claim and date of a limit; scope, name and
-    quantity of an energy figure. A row replaces the whole row it meets; a key that stands twice in the
-    overlay is refused. Rows without a source count as the user's word ([`Confidence::User`]).
-    [`Catalog::table_csv`] prints a table as a template.
+    Keys: the name of a GPU, shape, fabric, storage tier, rate of failures or model; shape, region and
+    term of a price; provider and name of a region; provider, kind, origin, destination and lower tier
+    edge of a tariff; both regions of a pair; provider, GPU, shape, system, claim and date of a limit;
+    scope, name and quantity of an energy figure. A row replaces the whole row it meets; a key that stands
+    twice in the overlay is refused. Rows without a source count as the user's word
+    ([`Confidence::User`]). [`Catalog::table_csv`] prints a table as a template.
 
     Attributes:
         gpus: Columns of `core/data/gpus.csv`.
@@ -1010,6 +1214,7 @@ class Overlay(Answer):
         pairs: Columns of `core/data/pairs.csv`.
         limits: Columns of `core/data/limits.csv`.
         energy: Columns of `core/data/energy.csv`.
+        reliability: Columns of `core/data/reliability.csv`.
         models: Columns of `core/data/models.csv`.
     """
 
@@ -1023,6 +1228,7 @@ class Overlay(Answer):
     pairs: Table | None
     limits: Table | None
     energy: Table | None
+    reliability: Table | None
     models: Table | None
 
     @classmethod
@@ -1038,6 +1244,7 @@ class Overlay(Answer):
             pairs=given["pairs"],
             limits=given["limits"],
             energy=given["energy"],
+            reliability=given["reliability"],
             models=given["models"],
         )
 
@@ -1128,6 +1335,50 @@ Description: TypeAlias = dict[str, Any]
 
 Dimension: TypeAlias = Literal["tensor", "context", "expert", "pipeline", "data"]
 """A parallel dimension."""
+
+LinkUse: TypeAlias = Literal["scale_up", "fabric", "both"]
+"""Links that carry a parallel dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class DimensionLinks(Answer):
+    """A parallel dimension on its links; training counts a step, serving a decode iteration.
+
+    Attributes:
+        dimension: The parallel dimension.
+        links: The links that carry it.
+        op: The collective that it uses most.
+        ranks: Ranks of a group.
+        message_bytes: Size of one message, bytes, as nccl-tests counts.
+        scale_up_bytes: Bytes that one GPU sends over the scale-up link.
+        fabric_bytes: Bytes that one GPU sends into the fabric.
+        busbw_gb_per_s: Achieved bus bandwidth at this message size, GB/s, as nccl-tests defines it.
+        exposed_share: Share of the step or iteration that is waited for it, 0 to 1.
+    """
+
+    dimension: Dimension
+    links: LinkUse
+    op: CollectiveOp
+    ranks: int
+    message_bytes: float
+    scale_up_bytes: float
+    fabric_bytes: float
+    busbw_gb_per_s: float
+    exposed_share: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> DimensionLinks:
+        return cls(
+            dimension=given["dimension"],
+            links=given["links"],
+            op=given["op"],
+            ranks=given["ranks"],
+            message_bytes=given["message_bytes"],
+            scale_up_bytes=given["scale_up_bytes"],
+            fabric_bytes=given["fabric_bytes"],
+            busbw_gb_per_s=given["busbw_gb_per_s"],
+            exposed_share=given["exposed_share"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -1280,22 +1531,32 @@ class GoodputLosses(Answer):
         checkpoint_gb_per_s: Rate at which all nodes together write one, GB/s: that of the slowest
             link on the way.
         checkpoint_bound: The slowest link.
-        checkpoint_interval_seconds: Seconds between two, by Young's rule.
+        checkpoint_stall_seconds: Seconds of them that training waits.
+        checkpoint_interval_seconds: Seconds of training between two: as given, else by Young's rule.
+        gpu_hours_per_interruption: GPU-hours between interruptions that this rests on.
         mean_hours_between_interruptions: Hours between interruptions of the whole job.
         checkpoint_share: Share lost to writing checkpoints.
         rework_share: Share lost to work done again after an interruption.
         restart_share: Share lost to restarting.
+        evaluation_share: Share lost to evaluations.
+        data_share: Share lost to waiting for data.
+        startup_share: Share lost before the first step.
     """
 
     checkpoint_gb: float
     checkpoint_seconds: float
     checkpoint_gb_per_s: float
     checkpoint_bound: CheckpointBound
+    checkpoint_stall_seconds: float
     checkpoint_interval_seconds: float
+    gpu_hours_per_interruption: float
     mean_hours_between_interruptions: float
     checkpoint_share: float
     rework_share: float
     restart_share: float
+    evaluation_share: float
+    data_share: float
+    startup_share: float
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> GoodputLosses:
@@ -1304,11 +1565,72 @@ class GoodputLosses(Answer):
             checkpoint_seconds=given["checkpoint_seconds"],
             checkpoint_gb_per_s=given["checkpoint_gb_per_s"],
             checkpoint_bound=given["checkpoint_bound"],
+            checkpoint_stall_seconds=given["checkpoint_stall_seconds"],
             checkpoint_interval_seconds=given["checkpoint_interval_seconds"],
+            gpu_hours_per_interruption=given["gpu_hours_per_interruption"],
             mean_hours_between_interruptions=given["mean_hours_between_interruptions"],
             checkpoint_share=given["checkpoint_share"],
             rework_share=given["rework_share"],
             restart_share=given["restart_share"],
+            evaluation_share=given["evaluation_share"],
+            data_share=given["data_share"],
+            startup_share=given["startup_share"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Interconnect(Answer):
+    """The interconnect of one option.
+
+    Attributes:
+        fabric: Fabric between nodes, by its name in the catalogue; none without RDMA, or for a bare
+            GPU.
+        kind: Its protocol family; none without a fabric of known rate.
+        scale_up_domain: GPUs that one scale-up link joins.
+        scale_up_gb_per_s_per_gpu: Scale-up bandwidth of a GPU, one direction, GB/s.
+        injection_gb_per_s_per_gpu: Bandwidth of a GPU into the fabric, one direction, GB/s.
+        injection_gb_per_s_per_node: The same of a node, GB/s.
+        bisection_gb_per_s: Bandwidth between one half of the job's GPUs and the other, one direction,
+            GB/s: half of them times what each sends (over the scale-up link where they share a domain),
+            less what a tier is oversubscribed that they outgrow.
+        dimensions: Parallel dimensions that communicate, and the links that they run on.
+        exposed_share: Share of the step (training) or decode iteration (serving) in which
+            communication is waited for, 0 to 1.
+        curve_ranks: GPUs of the all-reduce that `curve_busbw_gb_per_s` shows: all that train, or one
+            replica.
+        curve_bytes: Message sizes of the curve, bytes: 1 KiB to 8 GiB.
+        curve_busbw_gb_per_s: Bus bandwidth of that all-reduce at each size, GB/s, as nccl-tests would
+            show it.
+    """
+
+    fabric: str | None
+    kind: FabricKind | None
+    scale_up_domain: int
+    scale_up_gb_per_s_per_gpu: float
+    injection_gb_per_s_per_gpu: float
+    injection_gb_per_s_per_node: float
+    bisection_gb_per_s: float
+    dimensions: Rows[DimensionLinks]
+    exposed_share: float
+    curve_ranks: int
+    curve_bytes: npt.NDArray[np.float64]
+    curve_busbw_gb_per_s: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Interconnect:
+        return cls(
+            fabric=given["fabric"],
+            kind=given["kind"],
+            scale_up_domain=given["scale_up_domain"],
+            scale_up_gb_per_s_per_gpu=given["scale_up_gb_per_s_per_gpu"],
+            injection_gb_per_s_per_gpu=given["injection_gb_per_s_per_gpu"],
+            injection_gb_per_s_per_node=given["injection_gb_per_s_per_node"],
+            bisection_gb_per_s=given["bisection_gb_per_s"],
+            dimensions=Rows(DimensionLinks._read(item) for item in given["dimensions"]),
+            exposed_share=given["exposed_share"],
+            curve_ranks=given["curve_ranks"],
+            curve_bytes=numbers(given["curve_bytes"], np.float64),
+            curve_busbw_gb_per_s=numbers(given["curve_busbw_gb_per_s"], np.float64),
         )
 
 
@@ -1869,6 +2191,36 @@ class OwnRate(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Pauses(Answer):
+    """Pauses of a run that are neither failures nor checkpoints. None unless given: published runs tell
+    of them only within their goodput, which `reliability` stands for.
+
+    Attributes:
+        evaluation_seconds: Seconds that training stands still for an evaluation; with
+            `evaluation_every_steps`.
+        evaluation_every_steps: Optimiser steps between two evaluations.
+        data_wait_seconds_per_step: Seconds of every step that it waits for data, beyond the host work
+            that a step's time holds.
+        startup_seconds: Seconds from the first rented hour to the first step: images, checks, data,
+            compilation.
+    """
+
+    evaluation_seconds: float
+    evaluation_every_steps: int | None
+    data_wait_seconds_per_step: float
+    startup_seconds: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Pauses:
+        return cls(
+            evaluation_seconds=given["evaluation_seconds"],
+            evaluation_every_steps=given["evaluation_every_steps"],
+            data_wait_seconds_per_step=given["data_wait_seconds_per_step"],
+            startup_seconds=given["startup_seconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pricing(Answer):
     """How to pay.
 
@@ -2019,22 +2371,36 @@ class Reliability(Answer):
     """How often things break and what is done about it.
 
     Attributes:
-        gpu_hours_per_interruption: GPU-hours between interruptions of the job. Default 50,677:
-            unexpected interruptions of Llama 3, arXiv 2407.21783, section 3.3.4 and table 5.
+        rate: Name of a published rate of failures, of the table `reliability`; either this or your
+            own `gpu_hours_per_interruption`. Without either `llama3-405b`: unexpected interruptions of
+            Llama 3, arXiv 2407.21783, section 3.3.4 and table 5. Published rates lie far apart: their
+            range widens the interval of days.
+        gpu_hours_per_interruption: Your own GPU-hours between interruptions of the job, taken as
+            known: it widens no interval.
         restart_seconds: Seconds from an interruption until training goes on, loading included.
             Default 660: the median interval of automatic retries, 11 minutes, on 504 B200 (arXiv
             2605.09370).
+        checkpoint_interval_seconds: Seconds of training between two checkpoints; without it the
+            interval that loses least, by Young's rule.
+        checkpoint_stall_share: Share of the time to write a checkpoint that training waits, 0 to 1.
+            Default 1: it waits for all of it. Asynchronous writers make it wait for a copy alone; what
+            that takes differs from system to system by more than ten times (arXiv 2407.20143 waits a 54th
+            of others), so that no smaller share is assumed.
         checkpoint_gb_per_s_per_node: Rate at which one node writes checkpoints, GB/s; the front-end
             network of its shape if not given, and where that is not known 5 (40 Gb/s).
         checkpoint_gb_per_s_total: Rate at which the storage takes them from all nodes together, GB/s;
             that of the storage tier that the scenario names if not given, and without such a tier 2,000:
             what Llama 3's storage sustained, arXiv 2407.21783, section 3.3.1.
-        spare_share: Share of the nodes kept spare and paid for.
+        spare_share: Share of the nodes kept spare and paid for. They cost; that they shorten a
+            restart no source says in numbers, and `restart_seconds` holds either way.
         checkpoints_kept: Checkpoints kept in storage.
     """
 
-    gpu_hours_per_interruption: float
+    rate: str | None
+    gpu_hours_per_interruption: float | None
     restart_seconds: float
+    checkpoint_interval_seconds: float | None
+    checkpoint_stall_share: float
     checkpoint_gb_per_s_per_node: float | None
     checkpoint_gb_per_s_total: float | None
     spare_share: float
@@ -2043,13 +2409,19 @@ class Reliability(Answer):
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Reliability:
         return cls(
+            rate=given["rate"],
             gpu_hours_per_interruption=given["gpu_hours_per_interruption"],
             restart_seconds=given["restart_seconds"],
+            checkpoint_interval_seconds=given["checkpoint_interval_seconds"],
+            checkpoint_stall_share=given["checkpoint_stall_share"],
             checkpoint_gb_per_s_per_node=given["checkpoint_gb_per_s_per_node"],
             checkpoint_gb_per_s_total=given["checkpoint_gb_per_s_total"],
             spare_share=given["spare_share"],
             checkpoints_kept=given["checkpoints_kept"],
         )
+
+TokensRule: TypeAlias = Literal["chinchilla"]
+"""A rule for the tokens of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -2058,7 +2430,12 @@ class TrainingJob(Answer):
 
     Attributes:
         model: A preset's name, an architecture, or a Hugging Face configuration.
-        tokens: Tokens to train on.
+        tokens: Tokens to train on. Without them give `tokens_rule`; or ask for the most tokens: of a
+            `budget_usd` with `gpus` or `deadline_days` or both, or within `deadline_days` on `gpus`.
+        tokens_rule: A rule that the tokens follow from.
+        budget_usd: USD that the training may cost, spare nodes and storage included: the most tokens
+            that they pay for are sought, on `gpus`, within `deadline_days`, or both; without `gpus` on
+            the number that trains on most.
         sequence_length: Tokens in a sequence.
         global_batch_tokens: Tokens in an optimiser step; either this or `global_batch`. Taken as
             whole sequences: of the counts within 1 % of it the one with the largest power of two as a
@@ -2068,7 +2445,8 @@ class TrainingJob(Answer):
         task: What is trained.
         software: What the training software does about kernels and launches.
         deadline_days: Days until it must be done, failures and pauses included; the number of GPUs
-            that keeps it with the fewest GPU-hours is sought. Either this or `gpus`.
+            that keeps it with the fewest GPU-hours is sought. Either this or `gpus`; both where tokens
+            are sought.
         gpus: GPUs to use.
         layout: An explicit layout; the best one is sought if not given.
         cloud: The cloud that is meant to train; every cloud is priced either way. The cheapest if not
@@ -2077,12 +2455,17 @@ class TrainingJob(Answer):
         gpu: A GPU that no cloud here rents: time and memory are given, costs are not unless
             `usd_per_gpu_hour` is.
         usd_per_gpu_hour: Your own price of a GPU-hour, used instead of every listed one.
+        network: Placement, routing and oversubscription that the job meets; what the fabric's row
+            says if not given.
         reliability: Failures, checkpoints and spares.
+        pauses: Evaluations, waits for data, start.
         dataset_tb: Size of the training data set to store, decimal TB; tokens × 4 bytes if not given.
     """
 
     model: ModelRef
-    tokens: float
+    tokens: float | None
+    tokens_rule: TokensRule | None
+    budget_usd: float | None
     sequence_length: int
     global_batch_tokens: float | None
     global_batch: int | None
@@ -2096,7 +2479,9 @@ class TrainingJob(Answer):
     shapes: tuple[str, ...]
     gpu: str | None
     usd_per_gpu_hour: float | None
+    network: NetworkConditions
     reliability: Reliability
+    pauses: Pauses
     dataset_tb: float | None
 
     @classmethod
@@ -2104,6 +2489,8 @@ class TrainingJob(Answer):
         return cls(
             model=given["model"],
             tokens=given["tokens"],
+            tokens_rule=given["tokens_rule"],
+            budget_usd=given["budget_usd"],
             sequence_length=given["sequence_length"],
             global_batch_tokens=given["global_batch_tokens"],
             global_batch=given["global_batch"],
@@ -2117,7 +2504,9 @@ class TrainingJob(Answer):
             shapes=tuple(given["shapes"]),
             gpu=given["gpu"],
             usd_per_gpu_hour=given["usd_per_gpu_hour"],
+            network=NetworkConditions._read(given["network"]),
             reliability=Reliability._read(given["reliability"]),
+            pauses=Pauses._read(given["pauses"]),
             dataset_tb=given["dataset_tb"],
         )
 
@@ -2408,6 +2797,7 @@ class ServingOption(Answer):
         provider: Cloud; none for a GPU that no cloud rents.
         shape: Shape, or the GPU's name where no cloud rents it.
         point: One replica at the peak load: latency, throughput, memory.
+        interconnect: What the links do for one replica.
         replicas: Replicas needed at the peak.
         spare_replicas: Spare replicas besides.
         gpus: GPUs rented.
@@ -2430,6 +2820,7 @@ class ServingOption(Answer):
     provider: Provider | None
     shape: str
     point: ServingPoint
+    interconnect: Interconnect
     replicas: int
     spare_replicas: int
     gpus: int
@@ -2451,6 +2842,7 @@ class ServingOption(Answer):
             provider=given["provider"],
             shape=given["shape"],
             point=ServingPoint._read(given["point"]),
+            interconnect=Interconnect._read(given["interconnect"]),
             replicas=given["replicas"],
             spare_replicas=given["spare_replicas"],
             gpus=given["gpus"],
@@ -2580,6 +2972,9 @@ class Split(Answer):
             chosen=given["chosen"],
         )
 
+TokensBasis: TypeAlias = Literal["given", "compute_optimal", "most_for_budget", "most_in_time"]
+"""Where the tokens of a run come from."""
+
 StoredKind: TypeAlias = Literal["checkpoints", "dataset"]
 """What is stored."""
 
@@ -2636,10 +3031,17 @@ class TrainingOption(Answer):
         nodes: Nodes that train.
         spare_nodes: Nodes kept spare and paid for.
         step: The step: layout, time, memory, traffic.
+        interconnect: What the links do for it.
+        tokens: Tokens that it trains on.
+        tokens_interval: Where they probably lie for these days and this cost; none where the tokens
+            are given.
         goodput: Share of wall-clock time that trains, 0 to 1.
+        goodput_interval: Where the true share probably lies: between the ends of the range of
+            published failure rates.
         losses: Where the lost time goes.
         days: Days from start to end.
-        days_interval: Where the true number of days probably lies.
+        days_interval: Where the true number of days probably lies: the residuals of step times and
+            the range of published failure rates, combined as independent errors.
         gpu_hours: GPU-hours paid for.
         meets_deadline: Whether the deadline is kept; true where none is set.
         cost: Cost by line at the chosen term; none where no price is known.
@@ -2655,7 +3057,11 @@ class TrainingOption(Answer):
     nodes: int
     spare_nodes: int
     step: TrainingStep
+    interconnect: Interconnect
+    tokens: float
+    tokens_interval: Interval | None
     goodput: float
+    goodput_interval: Interval
     losses: GoodputLosses
     days: float
     days_interval: Interval
@@ -2675,7 +3081,11 @@ class TrainingOption(Answer):
             nodes=given["nodes"],
             spare_nodes=given["spare_nodes"],
             step=TrainingStep._read(given["step"]),
+            interconnect=Interconnect._read(given["interconnect"]),
+            tokens=given["tokens"],
+            tokens_interval=None if given["tokens_interval"] is None else Interval._read(given["tokens_interval"]),
             goodput=given["goodput"],
+            goodput_interval=Interval._read(given["goodput_interval"]),
             losses=GoodputLosses._read(given["losses"]),
             days=given["days"],
             days_interval=Interval._read(given["days_interval"]),
@@ -2693,15 +3103,20 @@ class TrainingPlan(Answer):
     """Ways to train.
 
     Attributes:
-        steps: Optimiser steps in the run.
+        tokens: Tokens of the run; where they are sought those of the chosen option, 0 where there is
+            none.
+        tokens_basis: Where they come from.
+        steps: Optimiser steps for them.
         global_batch: Sequences in a step.
-        model_flop: Model FLOP of the run.
+        model_flop: Model FLOP of those tokens.
         chosen: Name of the shape or GPU that the scenario leads to: the cheapest that its cloud has.
         options: One option for each shape that can do it, cheapest first; options without a price
-            follow, fastest first.
+            follow, fastest first. Where tokens are sought, most tokens come first.
         refused: Shapes that cannot, with the reason.
     """
 
+    tokens: float
+    tokens_basis: TokensBasis
     steps: float
     global_batch: int
     model_flop: float
@@ -2712,6 +3127,8 @@ class TrainingPlan(Answer):
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> TrainingPlan:
         return cls(
+            tokens=given["tokens"],
+            tokens_basis=given["tokens_basis"],
             steps=given["steps"],
             global_batch=given["global_batch"],
             model_flop=given["model_flop"],
@@ -2727,7 +3144,7 @@ class Plan(Answer):
 
     Attributes:
         scenario: The question, with every default filled in.
-        training: How to train, cheapest first.
+        training: How to train, cheapest first; where tokens are sought, most tokens first.
         serving: How to serve, cheapest first.
         splits: Totals of each way to split the work over the clouds, cheapest first.
         warnings: What the reader should know.
@@ -2971,7 +3388,7 @@ class ValidationReport(Answer):
 
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "nodes", "gpus_per_node", "overlay",),
+    "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
@@ -2999,34 +3416,46 @@ __all__ = [
     "Currency",
     "Description",
     "Dimension",
+    "DimensionLinks",
     "DimensionTraffic",
     "EnergyFigure",
     "EnergyQuantity",
     "EnergyScope",
+    "ExpertKernel",
+    "ExpertRouting",
     "Fabric",
     "FabricKind",
+    "FailureEvent",
+    "FailureRate",
     "FigureKind",
     "FigureSource",
     "FrontierPoint",
     "GoodputLosses",
     "Gpu",
     "GpuArchitecture",
+    "Interconnect",
     "Interval",
     "IterationParts",
     "LatencyTargets",
     "LatentAttention",
+    "Launch",
     "Layout",
     "LayoutPoint",
     "LayoutSearch",
+    "LibraryAge",
     "LimitClaim",
     "Link",
+    "LinkUse",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
+    "NetworkConditions",
     "Offload",
     "Overlay",
     "OwnRate",
+    "Pauses",
     "PipelineSchedule",
+    "Placement",
     "Plan",
     "Precision",
     "Price",
@@ -3038,6 +3467,7 @@ __all__ = [
     "Refusal",
     "Region",
     "Reliability",
+    "Routing",
     "Scenario",
     "ServiceTraffic",
     "ServingJob",
@@ -3053,6 +3483,7 @@ __all__ = [
     "Software",
     "Source",
     "Split",
+    "StateSpace",
     "StepParts",
     "StorageChoice",
     "StorageTier",
@@ -3068,6 +3499,8 @@ __all__ = [
     "Term",
     "TermCost",
     "ThroughputUnit",
+    "TokensBasis",
+    "TokensRule",
     "TrainingJob",
     "TrainingMemory",
     "TrainingOption",
