@@ -57,6 +57,14 @@ export const withoutNulls = (data: Data): Data => {
   return fields;
 };
 
+/** How many values differ, counted where nothing can be opened further. */
+export const differing = (a: Data | undefined, b: Data | undefined): number => {
+  if (same(a, b)) return 0;
+  if (!isFields(a) && !isFields(b)) return 1;
+  const names = new Set([a, b].flatMap((one) => (isFields(one) ? Object.keys(one) : [])));
+  return [...names].reduce((sum, name) => sum + differing(member(a, name), member(b, name)), 0);
+};
+
 /** Equal as core reads them: a null member is one that is not there. */
 export const same = (a: Data | undefined, b: Data | undefined): boolean => {
   if (a === b || (a ?? null) === (b ?? null)) return true;

@@ -66,6 +66,16 @@ export const Headline = ({ plan }: { plan: Plan }) => {
                 : words.totalTraining}
             </Figure>
           )}
+          {train && plan.training && plan.training.tokens_basis !== "given" && (
+            <Figure name={words.tokens} value={show.compact(train.tokens)}>
+              {train.tokens_interval
+                ? fill(words.tokensInterval, {
+                    basis: strings.tokensBases[plan.training.tokens_basis],
+                    range: show.range(train.tokens_interval.low, train.tokens_interval.high, show.compact),
+                  })
+                : strings.tokensBases[plan.training.tokens_basis]}
+            </Figure>
+          )}
           {train && (
             <Figure
               name={words.trainingRun}

@@ -6,6 +6,7 @@ import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenServing } from "./headline";
+import { Links } from "./interconnect";
 import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
@@ -105,7 +106,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
           }))}
         />
       )}
-      {current && <Detail option={current} />}
+      {current && <Detail option={current} among={options} />}
       <Refused
         name="serving-refused"
         caption={words.refused}
@@ -191,7 +192,7 @@ const OUTPUT = (row: ServingOption): Amount =>
 const REQUESTS = (row: ServingOption): Amount =>
   amount(row.usd_per_thousand_requests, row.per_thousand_requests_in_currency);
 
-const Detail = ({ option }: { option: ServingOption }) => {
+const Detail = ({ option, among }: { option: ServingOption; among: readonly ServingOption[] }) => {
   const { point } = option;
   const { memory } = point;
   const times = [
@@ -268,6 +269,13 @@ const Detail = ({ option }: { option: ServingOption }) => {
           />
         </div>
       )}
+      <Links
+        name="serving"
+        option={option}
+        among={among}
+        caption={detail.interconnectServing}
+        facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
+      />
       {option.cost && (
         <CostLines
           name="serving-cost-lines"
