@@ -32,6 +32,10 @@ export const digits = shown((n) =>
 );
 /** `15.6T`, `405B`, `16.8M` */
 export const compact = shown((n) => format(n, { notation: "compact", maximumSignificantDigits: 3 }));
+/** The same with three digits whatever they are, for columns: `9.06T`, `6.10T`. */
+export const compactly = shown((n) =>
+  format(n, { notation: "compact", maximumSignificantDigits: 3, minimumSignificantDigits: 3 }),
+);
 /** `41.2%` */
 export const percent = shown((n) =>
   format(n, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),

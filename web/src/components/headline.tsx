@@ -67,11 +67,11 @@ export const Headline = ({ plan }: { plan: Plan }) => {
             </Figure>
           )}
           {train && plan.training && plan.training.tokens_basis !== "given" && (
-            <Figure name={words.tokens} value={show.compact(train.tokens)}>
+            <Figure name={words.tokens} value={show.compactly(train.tokens)}>
               {train.tokens_interval
                 ? fill(words.tokensInterval, {
                     basis: strings.tokensBases[plan.training.tokens_basis],
-                    range: show.range(train.tokens_interval.low, train.tokens_interval.high, show.compact),
+                    range: show.range(train.tokens_interval.low, train.tokens_interval.high, show.compactly),
                   })
                 : strings.tokensBases[plan.training.tokens_basis]}
             </Figure>

@@ -1,13 +1,12 @@
 // What the links do for an option: what they give, beside the best option of each cloud; what each parallel dimension
 // sends over them and waits for; the bandwidth that they reach by the size of a message.
-import type { ComponentChildren } from "preact";
 import type { DimensionLinks, DimensionTraffic, Interconnect, Provider } from "../../pkg/rackrate";
 import type { Curve } from "../charts/curves";
 import { charts } from "../charts/lazy";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { Cloud, Facts, PROVIDERS } from "./rich";
-import { type Column, Table } from "./table";
+import { Below, type Column, Table } from "./table";
 
 const columns = strings.columns;
 const detail = strings.detail;
@@ -22,20 +21,19 @@ export interface Linked {
 
 interface LinksProps {
   /** Before the names of tables and files. */
-  name: string;
+  name: keyof typeof strings.links;
   option: Linked;
   /** All options, best first. */
   among: readonly Linked[];
-  /** Caption of what the dimensions send. */
-  caption: string;
   /** What it sends in all and waits for. */
   facts: readonly (readonly [string, string])[];
   /** What training knows of its traffic besides. */
   traffic?: readonly DimensionTraffic[];
 }
 
-export const Links = ({ name, option, among, caption, facts, traffic = [] }: LinksProps) => {
+export const Links = ({ name, option, among, facts, traffic = [] }: LinksProps) => {
   const beside = side(option, among);
+  const words = strings.links[name];
   const { dimensions } = option.interconnect;
   const curves = beside.flatMap((one) => curveOf(one, one === option));
   return (
@@ -44,7 +42,7 @@ export const Links = ({ name, option, among, caption, facts, traffic = [] }: Lin
       <Facts across of={facts} />
       <Table
         name={`${name}-links`}
-        caption={beside.length > 1 ? detail.interconnectBeside : detail.interconnectAlone}
+        caption={words.given}
         columns={LINKS}
         rows={beside}
         rowKey={keyOf}
@@ -53,7 +51,7 @@ export const Links = ({ name, option, among, caption, facts, traffic = [] }: Lin
       {dimensions.length > 0 ? (
         <Table
           name={`${name}-interconnect`}
-          caption={caption}
+          caption={words.sent}
           columns={sent(traffic)}
           rows={dimensions}
           rowKey={(row) => row.dimension}
@@ -64,7 +62,7 @@ export const Links = ({ name, option, among, caption, facts, traffic = [] }: Lin
       {charts.value && curves.length > 0 && (
         <charts.value.Curves
           name={`${name}-busbw`}
-          title={detail.curve}
+          title={words.curve}
           x={{ key: "bytes", label: detail.curveX, write: show.binaryBytes }}
           y={{ key: "busbw_gb_per_s", label: detail.curveY }}
           curves={curves}
@@ -151,13 +149,21 @@ const LINKS: Column<Linked>[] = [
     rate,
   ),
   number("bisection_gb_per_s", columns.bisection, (row) => row.interconnect.bisection_gb_per_s, rate),
-  number(
-    "scale_up_gb_per_s_per_gpu",
-    columns.scaleUpGpu,
-    (row) => row.interconnect.scale_up_gb_per_s_per_gpu,
-    rate,
-  ),
-  number("scale_up_domain", columns.domain, (row) => row.interconnect.scale_up_domain, show.count),
+  {
+    key: "scale_up_gb_per_s_per_gpu",
+    label: columns.scaleUpGpu,
+    numeric: true,
+    value: (row) => row.interconnect.scale_up_gb_per_s_per_gpu,
+    show: ({ interconnect: { scale_up_gb_per_s_per_gpu: gb, scale_up_domain: domain } }) => (
+      <Below of={fill(detail.domain, { count: show.count(domain) })}>{rate(gb)}</Below>
+    ),
+  },
+  {
+    key: "scale_up_domain",
+    label: columns.domain,
+    exported: true,
+    value: (row) => row.interconnect.scale_up_domain,
+  },
   number("exposed_share", columns.waitedShare, (row) => row.interconnect.exposed_share, show.percent),
 ];
 
@@ -179,7 +185,7 @@ const sent = (traffic: readonly DimensionTraffic[]): Column<DimensionLinks>[] =>
       key: "links",
       label: columns.links,
       value: (row) => row.links,
-      show: (row) => strings.links[row.links],
+      show: (row) => strings.linkUses[row.links],
     },
     {
       key: "op",
@@ -232,11 +238,3 @@ const sent = (traffic: readonly DimensionTraffic[]): Column<DimensionLinks>[] =>
     number("exposed_share", columns.waitedShare, (row) => row.exposed_share, show.percent),
   ];
 };
-
-/** What stands in a cell, and smaller below it what belongs to it. */
-const Below = ({ of, children }: { of: string | null | undefined | false; children: ComponentChildren }) => (
-  <>
-    {children}
-    {of && <span class="detail">{of}</span>}
-  </>
-);

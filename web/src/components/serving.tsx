@@ -273,7 +273,6 @@ const Detail = ({ option, among }: { option: ServingOption; among: readonly Serv
         name="serving"
         option={option}
         among={among}
-        caption={detail.interconnectServing}
         facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
       />
       {option.cost && (

@@ -59,7 +59,6 @@ export const TrainingDetail = ({ plan, option, among }: DetailProps) => (
       name="training"
       option={option}
       among={among}
-      caption={detail.interconnectCaption}
       facts={[
         [detail.scaleUpBytes, show.bytes(option.step.scale_up_bytes)],
         [detail.fabricBytes, show.bytes(option.step.fabric_bytes)],
@@ -123,7 +122,7 @@ const Clock = ({ option }: { option: TrainingOption }) => {
             detail.tokensTrained,
             tokens === null
               ? show.compact(option.tokens)
-              : likely(show.compact(option.tokens), show.range(tokens.low, tokens.high, show.compact)),
+              : likely(show.compactly(option.tokens), show.range(tokens.low, tokens.high, show.compactly)),
           ],
           [
             detail.goodput,

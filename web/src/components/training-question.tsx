@@ -89,6 +89,7 @@ const Goal = () => {
   const size = useHeld(sizeOf(), SIZE);
   const sought = goal === "budget" || goal === "time";
   const both = sought && size === "both";
+  const alone = goal === "budget" && !both;
   return (
     <>
       <Either
@@ -103,8 +104,8 @@ const Goal = () => {
       {goal === "rule" && <ChoiceField path={RULE} options={strings.tokensRules} together={GOAL} wide />}
       {goal === "budget" && <NumberField path={BUDGET} together={GOAL} />}
       <NumberField path="training.sequence_length" wide={goal === "rule" || goal === "time"} />
-      {(both || size !== "gpus") && <NumberField path={DEADLINE} together={SIZE} />}
-      {(both || size !== "deadline") && <NumberField path={GPUS} together={SIZE} />}
+      {(both || size !== "gpus") && <NumberField path={DEADLINE} together={SIZE} wide={alone} />}
+      {(both || size !== "deadline") && <NumberField path={GPUS} together={SIZE} wide={alone} />}
       {goal !== "time" && (
         <Either
           label={choice.sizeBy}
@@ -116,7 +117,7 @@ const Goal = () => {
           }
           value={size}
           choose={(to) => set(...sized(to))}
-          wide={both}
+          wide={goal === "budget"}
         />
       )}
     </>

@@ -10,7 +10,7 @@ import { endOf, inUsd, moneyColumn, totalOf } from "./money";
 import { costParts, stepParts } from "./parts";
 import { Refused } from "./refused";
 import { Cloud } from "./rich";
-import { type Column, Table } from "./table";
+import { Below, type Column, Table } from "./table";
 import { TrainingDetail } from "./training-detail";
 
 const columns = strings.columns;
@@ -36,7 +36,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
       <h2 id="ways-to-train">{words.title}</h2>
       <p class="facts-line">
         {fill(sought ? words.factsSought : words.facts, {
-          tokens: show.compact(training.tokens),
+          tokens: show.compactly(training.tokens),
           basis: strings.tokensBases[training.tokens_basis],
           steps: show.count(training.steps),
           batch: show.count(training.global_batch),
@@ -151,10 +151,9 @@ const table = (
       numeric: true,
       value: (row) => row.days,
       show: (row) => (
-        <>
+        <Below of={show.range(row.days_interval.low, row.days_interval.high, show.days)}>
           {show.days(row.days)}
-          <span class="detail">{show.range(row.days_interval.low, row.days_interval.high, show.days)}</span>
-        </>
+        </Below>
       ),
     },
     {
@@ -162,9 +161,9 @@ const table = (
       label: columns.gpus,
       numeric: true,
       value: (row) => row.gpus,
-      show: (row) => show.count(row.gpus),
+      show: (row) => <Below of={row.step.gpu}>{show.count(row.gpus)}</Below>,
     },
-    { key: "gpu", label: columns.gpu, value: (row) => row.step.gpu },
+    { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.step.gpu },
     {
       key: "usd_per_gpu_hour",
       label: columns.perGpuHour,
@@ -184,14 +183,7 @@ const table = (
       label: columns.goodput,
       numeric: true,
       value: (row) => row.goodput,
-      show: (row) => (
-        <>
-          {show.percent(row.goodput)}
-          <span class="detail">
-            {show.range(row.goodput_interval.low, row.goodput_interval.high, show.percent)}
-          </span>
-        </>
-      ),
+      show: (row) => show.percent(row.goodput),
     },
     {
       key: "exposed_share",
@@ -211,14 +203,13 @@ const TOKENS: Column<TrainingOption> = {
   numeric: true,
   value: (row) => row.tokens,
   show: (row) => (
-    <>
-      <strong>{show.compact(row.tokens)}</strong>
-      {row.tokens_interval && (
-        <span class="detail">
-          {show.range(row.tokens_interval.low, row.tokens_interval.high, show.compact)}
-        </span>
-      )}
-    </>
+    <Below
+      of={
+        row.tokens_interval && show.range(row.tokens_interval.low, row.tokens_interval.high, show.compactly)
+      }
+    >
+      <strong>{show.compactly(row.tokens)}</strong>
+    </Below>
   ),
 };
 

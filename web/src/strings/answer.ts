@@ -169,18 +169,14 @@ export const answer = {
     memoryServing: "Memory of one GPU",
     memoryOf: "{used} of {available} GiB",
     interconnect: "Interconnect",
-    interconnectBeside: "What the links give: this option and the best of each cloud",
-    interconnectAlone: "What the links give",
-    interconnectCaption: "Traffic of one GPU in one step, by parallel dimension",
-    interconnectServing: "Traffic of one GPU in one decode iteration of a replica, by parallel dimension",
     noTraffic: "Nothing crosses between GPUs.",
-    curve: "Bus bandwidth of an all-reduce over the size of a message",
     curveX: "Message",
     curveY: "GB/s",
     curveOf: "{option}, {kind}, {count} GPUs",
     noFabric: "none",
     perSecondOf: "{size}/s",
     messages: "{count} of them",
+    domain: "{count} GPUs joined",
     clock: "Wall clock",
     costTraining: "What training on {shape} costs, line by line",
     costServing: "What a month of serving on {shape} costs, line by line",
@@ -240,6 +236,20 @@ export const answer = {
     shardGroup: "sharded over {count}",
     zero: "ZeRO {stage}",
     microBatch: "micro-batch {size}",
+  },
+
+  /** Of the links, for each part: captions of what they give and of what is sent, title of the curves. */
+  links: {
+    training: {
+      given: "What the links give to training: this option and the best of each cloud",
+      sent: "Traffic of one GPU in one step, by parallel dimension",
+      curve: "Bus bandwidth of an all-reduce of all GPUs that train, by message size",
+    },
+    serving: {
+      given: "What the links give to a replica: this option and the best of each cloud",
+      sent: "Traffic of one GPU in one decode iteration of a replica, by parallel dimension",
+      curve: "Bus bandwidth of an all-reduce of one replica, by message size",
+    },
   },
 
   warnings: {

@@ -106,7 +106,7 @@ export const names = {
     efa: "EFA",
     private_circuit: "Private circuit",
   } satisfies Record<FabricKind, string>,
-  links: { scale_up: "Scale-up", fabric: "Fabric", both: "Both" } satisfies Record<LinkUse, string>,
+  linkUses: { scale_up: "Scale-up", fabric: "Fabric", both: "Both" } satisfies Record<LinkUse, string>,
   failures: {
     interruptions: "interruptions",
     all_interruptions: "interruptions, planned ones too",
