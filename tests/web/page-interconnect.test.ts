@@ -114,15 +114,12 @@ describe.each(PARTS)("%s", (part, section) => {
     }
     await page.keyboard.press("t");
     await figure.getByRole("table").waitFor();
-    const [download] = await Promise.all([
-      page.waitForEvent("download"),
-      figure.getByRole("button", { name: strings.actions.csv }).click(),
-    ]);
-    expect(download.suggestedFilename()).toBe(`rackrate-${part}-busbw.csv`);
-    const shown = await figure.getByRole("row").last().textContent();
-    expect(shown).toContain(binaryBytes(sizes.at(-1)));
-    for (const { interconnect: links } of options) {
-      expect(shown).toContain(digits(links.curve_busbw_gb_per_s.at(-1)));
+    const rows = await rowsOf(page, strings.links[part].curve);
+    expect(rows.map((row) => Number(row.bytes))).toEqual(sizes);
+    for (const { provider, shape, interconnect: links } of options) {
+      expect(rows.map((row) => Number(row[`busbw_gb_per_s ${provider} ${shape}`]))).toEqual(
+        links.curve_busbw_gb_per_s,
+      );
     }
   });
 });

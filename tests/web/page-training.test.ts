@@ -5,7 +5,7 @@ import type { Scenario, TrainingOption } from "../../web/pkg/rackrate.js";
 import * as core from "../../web/pkg/rackrate.js";
 import { bytes, compactly, count, digits, percent, range, seconds } from "../../web/src/format";
 import { fill, strings } from "../../web/src/strings";
-import { chosen, fact, first, fragment, rowsOf, tells, visits } from "./visit";
+import { chosen, fact, first, fragment, headline, rowsOf, tells, visits } from "./visit";
 
 const { open, openBroken } = visits();
 
@@ -61,6 +61,7 @@ describe("how many tokens", () => {
     });
     await expect.poll(() => fact(page, DETAIL, detail.tokensTrained).textContent(), SOON).toBe(likely);
     expect(await page.locator(".figures").textContent()).toContain(compactly(best.tokens));
+    expect(await headline(page).textContent()).toContain(`on ${compactly(best.tokens)} tokens in`);
     const rows = await rowsOf(page, strings.training.caption);
     const options = core.plan(asked).training?.options ?? [];
     expect(rows.map((row) => Number(row.tokens))).toEqual(options.map((one) => one.tokens));
@@ -247,6 +248,16 @@ describe("what few need to say", () => {
         },
       }),
     );
+  });
+
+  test("a layout of one's own brings the GPUs that it was found on", async () => {
+    const page = await open();
+    const { gpus, step } = option(first());
+    await unfold(page, parts.layout);
+    await pick(page, choice.layout, choice.fixed);
+    await tells(page, training(first(), { layout: step.layout, gpus, deadline_days: null }));
+    expect(await field(page, "training.gpus").inputValue()).toBe(String(gpus));
+    await expect.poll(() => page.locator(".stale").count(), SOON).toBe(0);
   });
 
   test("a refusal opens the group that its field lies in", async () => {

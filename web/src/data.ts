@@ -57,11 +57,11 @@ export const withoutNulls = (data: Data): Data => {
   return fields;
 };
 
-/** How many values differ, counted where nothing can be opened further. */
+/** How many members differ, those of members included; what stands on one side only counts as one. */
 export const differing = (a: Data | undefined, b: Data | undefined): number => {
   if (same(a, b)) return 0;
-  if (!isFields(a) && !isFields(b)) return 1;
-  const names = new Set([a, b].flatMap((one) => (isFields(one) ? Object.keys(one) : [])));
+  if (!isFields(a) || !isFields(b)) return 1;
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...names].reduce((sum, name) => sum + differing(member(a, name), member(b, name)), 0);
 };
 

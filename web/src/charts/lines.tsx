@@ -175,6 +175,10 @@ const wider = ([low, high]: [number, number]): [number, number] => {
   return [low / room, high * room];
 };
 
-/** 1, 2 and 5 of each decade. */
-const round = (ticks: readonly number[]): number[] =>
-  ticks.filter((tick) => /^[125]0*$/.test(tick.toExponential().replace(/e.*|\./g, "")));
+/** 1, 2 and 5 of each decade; on less than a decade of the axis, as many of the others as there is room for. */
+const round = (ticks: readonly number[]): number[] => {
+  const some = ticks.filter((tick) => /^[125]0*$/.test(tick.toExponential().replace(/e.*|\./g, "")));
+  if (some.length > 2) return some;
+  const step = Math.ceil(ticks.length / 5);
+  return ticks.filter((_, i) => i % step === 0);
+};

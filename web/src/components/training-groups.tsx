@@ -12,7 +12,8 @@ const { choice, parts } = strings;
 const LAYOUT = "training.layout";
 const CUTS = ["tp", "pp", "vp", "cp", "ep", "expert_tp", "dp", "micro_batch", "global_batch"];
 
-export const Layout = ({ found }: { found: () => Data }) => {
+/** `fix` gives what a layout of one’s own starts from. */
+export const Layout = ({ fix }: { fix: () => [string, Data][] }) => {
   const fixed = isFields(get(LAYOUT));
   return (
     <Group title={parts.layout} paths={[LAYOUT]}>
@@ -22,7 +23,7 @@ export const Layout = ({ found }: { found: () => Data }) => {
           name="layout-by"
           options={{ searched: choice.searched, fixed: choice.fixed }}
           value={fixed ? "fixed" : "searched"}
-          choose={(by) => set([LAYOUT, by === "fixed" ? found() : null])}
+          choose={(by) => set(...(by === "fixed" ? fix() : [[LAYOUT, null] as [string, Data]]))}
           wide
         />
         {fixed && <Cut />}

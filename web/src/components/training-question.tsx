@@ -33,7 +33,7 @@ export const TrainingQuestion = () => (
       <ChoiceField path="training.cloud" options={strings.clouds} open={choice.cheapest} />
     </div>
     <div class="groups">
-      <Layout found={found} />
+      <Layout fix={fixed} />
       <Software />
       <Network />
       <Failures />
@@ -58,8 +58,12 @@ const chosen = (): TrainingOption | undefined => {
   return answer?.options.find((one) => one.shape === answer.chosen) ?? answer?.options[0];
 };
 
-/** The layout that the last plan found, to start from. */
-const found = (): Data => (chosen()?.step.layout as unknown as Data) ?? example("training.layout");
+/** The layout that the last plan found, to start from, on as many GPUs: a layout belongs to a number of them. */
+const fixed = (): [string, Data][] => {
+  const layout = (chosen()?.step.layout as unknown as Data) ?? example("training.layout");
+  const sought = get(TOKENS) === null && get(RULE) === null;
+  return [["training.layout", layout], ...sized(sought && get(DEADLINE) !== null ? "both" : "gpus")];
+};
 
 /** What the scenario's fields say; while one of them is being emptied, what they said before. */
 const useHeld = <Name,>(now: Name, paths: readonly string[]): Name => {

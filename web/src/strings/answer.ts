@@ -3,11 +3,13 @@
 export const answer = {
   headline: {
     label: "The decision",
-    both: "Train on {trainCloud} with {trainGpus} in {days} for {trainCost}, then serve from {serveCloud} on {serveGpus} for {serveCost} a month.",
+    both: "Train on {trainCloud} with {trainGpus}{onTokens} in {days} for {trainCost}, then serve from {serveCloud} on {serveGpus} for {serveCost} a month.",
     bothOneCloud:
-      "Train on {trainCloud} with {trainGpus} in {days} for {trainCost}, and serve there on {serveGpus} for {serveCost} a month.",
-    train: "Train on {trainCloud} with {trainGpus} in {days} for {trainCost}.",
-    trainUnpriced: "Train with {trainGpus} in {days}.",
+      "Train on {trainCloud} with {trainGpus}{onTokens} in {days} for {trainCost}, and serve there on {serveGpus} for {serveCost} a month.",
+    train: "Train on {trainCloud} with {trainGpus}{onTokens} in {days} for {trainCost}.",
+    trainUnpriced: "Train with {trainGpus}{onTokens} in {days}.",
+    onTokens: " on {tokens}",
+    tokensOf: "{count} tokens",
     serve: "Serve from {serveCloud} on {serveGpus} for {serveCost} a month.",
     serveUnpriced: "Serve on {serveGpus}.",
     gpus: "{count} {gpu}",
