@@ -128,8 +128,14 @@ describe("what few need to say", () => {
     }
     await field(page, "training.software.fused_elementwise").uncheck();
     await field(page, "training.software.attention").selectOption("flash2");
-    await expect.poll(() => fragment(page)).toContain("t.software.fused_elementwise=false");
-    expect(fragment(page)).toContain("t.software.attention=flash2");
+    const link = "t.software.attention=flash2&t.software.fused_elementwise=false";
+    await expect.poll(() => fragment(page), SOON).toContain(link);
+    // Opened again, the link says the same.
+    await page.reload();
+    await page.locator(".headline").waitFor();
+    await unfold(page, parts.software);
+    expect(await field(page, "training.software.attention").inputValue()).toBe("flash2");
+    expect(await field(page, "training.software.fused_elementwise").isChecked()).toBe(false);
   });
 
   test("software changes the step as core says", async () => {
@@ -235,7 +241,10 @@ describe("what few need to say", () => {
       fill(detail.recomputeLayers, { count: "2" }),
     );
     await field(page, "training.layout.recompute").selectOption("selective");
-    await field(page, "training.layout.recompute_layers").fill("");
+    // What belonged to full recompute is gone; parts begin with none, which core refuses beside them.
+    expect(await field(page, "training.layout.recompute_layers").count()).toBe(0);
+    await pick(page, choice.partsBy, choice.chosen);
+    await page.locator("#question .wrong").waitFor();
     await page.getByLabel(strings.recomputeParts.feed_forward, { exact: true }).check();
     await steps(
       page,

@@ -30,6 +30,8 @@ const HEIGHT = 260;
 const LEFT = 44;
 const FOOT = 40;
 const TOP = 26;
+/** What a tip needs beside the cursor. */
+const ROOM = 400;
 /** Points from one label of the axis to the next: 1 KiB, 32 KiB, 1 MiB where each is twice the one before. */
 const EVERY = 5;
 
@@ -148,17 +150,7 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
           </svg>
         )}
         {said !== undefined && (
-          <div
-            class="tip"
-            style={{
-              insetBlockStart: `${TOP}px`,
-              // Beside the cursor, on the side with more room.
-              ...(x(said) > width / 2
-                ? { insetInlineStart: "auto", insetInlineEnd: `${width - x(said) + 12}px` }
-                : { insetInlineStart: `${x(said) + 12}px` }),
-            }}
-            aria-hidden="true"
-          >
+          <div class="tip" style={beside(x(said), width)} aria-hidden="true">
             <p>
               <strong>{across.write(said)}</strong>
             </p>
@@ -184,6 +176,15 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
       </ul>
     </Figure>
   );
+};
+
+/** Where the tip stands: beside the cursor on the side with more room; below the curves where neither has enough. */
+const beside = (cursor: number, width: number) => {
+  if (Math.max(cursor, width - cursor) < ROOM) return { insetBlockStart: `${HEIGHT - FOOT / 2}px` };
+  const top = { insetBlockStart: `${TOP}px` };
+  return cursor > width / 2
+    ? { ...top, insetInlineStart: "auto", insetInlineEnd: `${width - cursor + 12}px` }
+    : { ...top, insetInlineStart: `${cursor + 12}px` };
 };
 
 const Swatch = ({ curve }: { curve: Curve }) => (

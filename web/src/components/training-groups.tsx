@@ -5,7 +5,16 @@ import { type Data, isFields } from "../data";
 import * as show from "../format";
 import { catalog, get, plan, set } from "../state";
 import { fill, strings } from "../strings";
-import { ChoiceField, Either, Group, NumberField, type Options, SwitchField, YesNoField } from "./field";
+import {
+  ChoiceField,
+  Either,
+  Faulty,
+  Group,
+  NumberField,
+  type Options,
+  SwitchField,
+  YesNoField,
+} from "./field";
 
 const { choice, parts } = strings;
 
@@ -45,15 +54,45 @@ const Cut = () => {
       <NumberField path={`${LAYOUT}.zero`} />
       <NumberField path={`${LAYOUT}.shard_group`} />
       <SwitchField path={`${LAYOUT}.sequence_parallel`} />
-      <ChoiceField path={`${LAYOUT}.recompute`} options={strings.recomputes} />
+      <ChoiceField
+        path={`${LAYOUT}.recompute`}
+        options={strings.recomputes}
+        also={(kind) => [
+          [layers, kind === "full" ? get(layers) : null],
+          [some, kind === "selective" ? get(some) : null],
+        ]}
+        wide
+      />
       {/* Each belongs to one kind of recompute; what a link brought stays visible, so that it can be put right. */}
-      {(again === "full" || get(layers) !== null) && <NumberField path={layers} />}
-      {(again === "selective" || get(some) !== null) &&
-        Object.keys(strings.recomputeParts).map((name) => (
-          <SwitchField key={name} path={`${some}.${name}`} />
-        ))}
-      <NumberField path={`${LAYOUT}.offload.activation_layers`} />
+      {(again === "full" || get(layers) !== null) && <NumberField path={layers} wide />}
+      {(again === "selective" || get(some) !== null) && <Parts path={some} />}
+      <NumberField path={`${LAYOUT}.offload.activation_layers`} wide />
       <SwitchField path={`${LAYOUT}.offload.optimizer`} />
+    </>
+  );
+};
+
+/** The parts that selective recompute does again: core's usual ones, or those that are ticked. */
+const Parts = ({ path }: { path: string }) => {
+  const chosen = isFields(get(path));
+  return (
+    <>
+      <Either
+        label={choice.partsBy}
+        name="parts-by"
+        options={{ usual: choice.usual, chosen: choice.chosen }}
+        value={chosen ? "chosen" : "usual"}
+        choose={(by) => set([path, by === "chosen" ? {} : null])}
+        wide
+      />
+      {chosen && (
+        <>
+          <Faulty path={path} />
+          {Object.keys(strings.recomputeParts).map((name) => (
+            <SwitchField key={name} path={`${path}.${name}`} />
+          ))}
+        </>
+      )}
     </>
   );
 };

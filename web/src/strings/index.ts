@@ -84,6 +84,8 @@ export const strings = {
     failuresBy: "Failures",
     published: "Published",
     own: "Own",
+    partsBy: "Parts again",
+    chosen: "Chosen",
     placementBy: "Placement",
     named: "Named",
     share: "Share",
