@@ -494,7 +494,7 @@ class FailureRate(Answer):
         system: The run or cluster; of several rows of one system the first stands for it in
             [`Catalog::failure_range`].
         gpu: Canonical name of the GPU; none where the source names none.
-        gpus: GPUs of the run or cluster, where stated.
+        gpu_count: GPUs of the run or cluster, where stated.
         gpu_hours: GPU-hours over which events were counted, where stated.
         events: Events in them, where stated.
         counts: What was counted.
@@ -506,7 +506,7 @@ class FailureRate(Answer):
     operator: str
     system: str
     gpu: str | None
-    gpus: int | None
+    gpu_count: int | None
     gpu_hours: float | None
     events: int | None
     counts: FailureEvent
@@ -520,7 +520,7 @@ class FailureRate(Answer):
             operator=given["operator"],
             system=given["system"],
             gpu=given["gpu"],
-            gpus=given["gpus"],
+            gpu_count=given["gpu_count"],
             gpu_hours=given["gpu_hours"],
             events=given["events"],
             counts=given["counts"],

@@ -95,7 +95,8 @@ export const names = {
     tree: "Tree",
     nvls: "In-switch (NVLS)",
     nvls_tree: "In-switch and tree",
-    hierarchical: "Hierarchical",
+    fabric_reduction: "In the fabric (SHARP)",
+    parallel_trees: "Parallel trees",
     pairwise: "Pairwise",
     direct: "Direct",
   } satisfies Record<Algorithm, string>,
@@ -195,5 +196,6 @@ export const names = {
     pairs: "Joined regions",
     limits: "Cluster limits",
     energy: "Energy",
+    reliability: "Failure rates",
   } satisfies Record<keyof Overlay, string>,
 } as const;
