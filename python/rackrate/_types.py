@@ -2438,7 +2438,7 @@ class TrainingJob(Answer):
             the number that trains on most.
         sequence_length: Tokens in a sequence.
         global_batch_tokens: Tokens in an optimiser step; either this or `global_batch`. Taken as
-            whole sequences: of the counts within 1 % of it the one with the largest power of two as a
+            whole sequences: of the counts within 5 % of it the one with the largest power of two as a
             factor, so that data parallel ranks can share it.
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
