@@ -21,12 +21,14 @@ from rackrate._types import (
     LatencyTargets,
     Layout,
     LayoutSearch,
+    PipelineSchedule,
     Plan,
     Precision,
     Scenario,
     ServingLayout,
     ServingPoint,
     ServingSearch,
+    Software,
     SweepCall,
     Task,
     TrainingStep,
@@ -128,6 +130,7 @@ def training_step(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    software: Software | Mapping[str, Any] | None = None,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
     """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
@@ -142,6 +145,7 @@ def training_step(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -156,6 +160,7 @@ def training_step(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        software=software,
         overlay=overlay,
     )
     return TrainingStep._read(_core.training_step(request))
@@ -172,7 +177,9 @@ def search_layouts(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    software: Software | Mapping[str, Any] | None = None,
     best: int | None = None,
+    schedules: Sequence[PipelineSchedule] | None = None,
     overlay: OverlayLike | None = None,
 ) -> LayoutSearch:
     """Search the best training layouts for this many GPUs, fastest first.
@@ -186,7 +193,9 @@ def search_layouts(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         best: How many of the best layouts to return.
+        schedules: Pipeline schedules to look at; ``one_forward_one_backward`` if not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -201,7 +210,9 @@ def search_layouts(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        software=software,
         best=best,
+        schedules=schedules,
         overlay=overlay,
     )
     return LayoutSearch._read(_core.search_layouts(request))

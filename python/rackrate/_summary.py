@@ -125,7 +125,7 @@ def headline(plan: Plan) -> tuple[str, ...]:
     lines = []
     code = code_of(plan)
     training = chosen_of(plan.training)
-    if training:
+    if plan.training and training:
         cost = f" · {total(training.cost)} {code}" if training.cost else " · no price known"
         late = "" if training.meets_deadline else " · misses the deadline"
         tokens = "" if plan.training.tokens_basis == "given" else f" · {amount(training.tokens / 1e9)} billion tokens"
@@ -238,12 +238,18 @@ def of_run(option: TrainingOption) -> Section:
     losses = option.losses
     wait = losses.checkpoint_stall_seconds
     lines = (
-        f"goodput {percent(option.goodput)} % ({percent(option.goodput_interval.low)} to "
-        f"{percent(option.goodput_interval.high)}); lost: {parts(losses, '_share', '%', scale=100)}",
-        f"an interruption every {amount(losses.mean_hours_between_interruptions)} hours, "
-        f"{losses.gpu_hours_per_interruption:,.0f} GPU-hours",
-        f"a checkpoint of {amount(losses.checkpoint_gb)} GB every {amount(losses.checkpoint_interval_seconds)} s, "
-        f"written in {amount(losses.checkpoint_seconds)} s, waited for {amount(wait)} s",
+        (
+            f"goodput {percent(option.goodput)} % ({percent(option.goodput_interval.low)} to "
+            f"{percent(option.goodput_interval.high)}); lost: {parts(losses, '_share', '%', scale=100)}"
+        ),
+        (
+            f"an interruption every {amount(losses.mean_hours_between_interruptions)} hours, "
+            f"{losses.gpu_hours_per_interruption:,.0f} GPU-hours"
+        ),
+        (
+            f"a checkpoint of {amount(losses.checkpoint_gb)} GB every {amount(losses.checkpoint_interval_seconds)} s, "
+            f"written in {amount(losses.checkpoint_seconds)} s, waited for {amount(wait)} s"
+        ),
         f"days {amount(option.days_interval.low)} to {amount(option.days_interval.high)}: {option.days_interval.basis}",
     )
     return Section(f"The run on {where(option)}", lines)

@@ -494,7 +494,7 @@ class FailureRate(Answer):
         system: The run or cluster; of several rows of one system the first stands for it in
             [`Catalog::failure_range`].
         gpu: Canonical name of the GPU; none where the source names none.
-        gpus: GPUs of the run or cluster, where stated.
+        gpu_count: GPUs of the run or cluster, where stated.
         gpu_hours: GPU-hours over which events were counted, where stated.
         events: Events in them, where stated.
         counts: What was counted.
@@ -506,7 +506,7 @@ class FailureRate(Answer):
     operator: str
     system: str
     gpu: str | None
-    gpus: int | None
+    gpu_count: int | None
     gpu_hours: float | None
     events: int | None
     counts: FailureEvent
@@ -520,7 +520,7 @@ class FailureRate(Answer):
             operator=given["operator"],
             system=given["system"],
             gpu=given["gpu"],
-            gpus=given["gpus"],
+            gpu_count=given["gpu_count"],
             gpu_hours=given["gpu_hours"],
             events=given["events"],
             counts=given["counts"],
@@ -2438,7 +2438,7 @@ class TrainingJob(Answer):
             the number that trains on most.
         sequence_length: Tokens in a sequence.
         global_batch_tokens: Tokens in an optimiser step; either this or `global_batch`. Taken as
-            whole sequences: of the counts within 1 % of it the one with the largest power of two as a
+            whole sequences: of the counts within 5 % of it the one with the largest power of two as a
             factor, so that data parallel ranks can share it.
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.

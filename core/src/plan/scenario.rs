@@ -67,7 +67,7 @@ pub struct TrainingJob {
     pub budget_usd: Option<f64>,
     /// Tokens in a sequence.
     pub sequence_length: u32,
-    /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 1 % of
+    /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 5 % of
     /// it the one with the largest power of two as a factor, so that data parallel ranks can share it.
     #[serde(default)]
     pub global_batch_tokens: Option<f64>,

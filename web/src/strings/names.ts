@@ -160,7 +160,7 @@ export const names = {
     tree: "Tree",
     nvls: "In-switch (NVLS)",
     nvls_tree: "In-switch and tree",
-    fabric_reduction: "In-switch (SHARP)",
+    fabric_reduction: "In the fabric (SHARP)",
     parallel_trees: "Parallel trees",
     pairwise: "Pairwise",
     direct: "Direct",
@@ -260,7 +260,7 @@ export const names = {
     regions: "Regions",
     pairs: "Joined regions",
     limits: "Cluster limits",
-    reliability: "Failure rates",
     energy: "Energy",
+    reliability: "Failure rates",
   } satisfies Record<keyof Overlay, string>,
 } as const;
