@@ -269,6 +269,21 @@ describe("what few need to say", () => {
     await expect.poll(() => page.locator(".stale").count(), SOON).toBe(0);
   });
 
+  test("only these shapes: two clouds with the same GPU", async () => {
+    const page = await open();
+    await unfold(page, parts.more);
+    const shapes = ["Standard_ND96isr_H100_v5", "BM.GPU.H100.8"];
+    const input = field(page, "training.shapes");
+    await input.fill(shapes.join(", "));
+    await tells(page, training(first(), { shapes }));
+    const rows = page.getByRole("table", { name: strings.training.caption }).getByRole("rowheader");
+    expect((await rows.allTextContents()).sort()).toEqual([...shapes].sort());
+    await input.fill(`${shapes[0]}, BM.GPU.H100.9`);
+    await expect.poll(() => input.getAttribute("aria-invalid"), SOON).toBe("true");
+    await input.fill("");
+    await tells(page, first());
+  });
+
   test("a refusal opens the group that its field lies in", async () => {
     const page = await openBroken("#v=1&s=azure-trains-oci-serves&t.network.tier_gpus=64");
     const wrong = field(page, "training.network.tier_gpus");

@@ -178,6 +178,20 @@ export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) =>
   );
 };
 
+/** Names apart by commas, as a list. */
+export const NamesField = (common: Common) => {
+  const bound = useText(
+    common,
+    (text) => text.split(",").flatMap((name) => name.trim() || []),
+    (data) => (Array.isArray(data) ? data.join(", ") : show(data)),
+  );
+  return (
+    <Frame {...common}>
+      {(attributes) => <input {...attributes} {...bound} type="text" autocomplete="off" spellcheck={false} />}
+    </Frame>
+  );
+};
+
 interface TextProps extends Common {
   /** Names that are offered, each with what it stands for if that is not plain. */
   known?: readonly (string | readonly [name: string, words: string])[];

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import type { Data } from "../data";
 import { example, get, plan, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, NumberField, TextField } from "./field";
+import { ChoiceField, Either, NamesField, NumberField, TextField } from "./field";
 import { gpus, models } from "./known";
 import { OwnData } from "./own-data";
 import { Pricing } from "./pricing";
@@ -113,6 +113,7 @@ const Serving = () => {
             wide
           />
           <NumberField path="serving.usd_per_gpu_hour" wide />
+          <NamesField path="serving.shapes" wide />
           <TextField path="serving.gpu" known={gpus()} wide />
         </div>
       </details>

@@ -4,7 +4,7 @@ import type { TrainingOption } from "../../pkg/rackrate";
 import type { Data } from "../data";
 import { example, get, plan, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, emptied, Group, NumberField, TextField } from "./field";
+import { ChoiceField, Either, emptied, Group, NamesField, NumberField, TextField } from "./field";
 import { gpus, models } from "./known";
 import { Failures, Layout, Network, Pauses, Software } from "./training-groups";
 
@@ -42,6 +42,7 @@ export const TrainingQuestion = () => (
         <div class="fields">
           <ChoiceField path="training.task" options={strings.tasks} />
           <NumberField path="training.usd_per_gpu_hour" />
+          <NamesField path="training.shapes" wide />
           <TextField path="training.gpu" known={gpus()} wide />
           <NumberField path="training.dataset_tb" wide />
         </div>
@@ -50,7 +51,7 @@ export const TrainingQuestion = () => (
   </>
 );
 
-const MORE = ["task", "usd_per_gpu_hour", "gpu", "dataset_tb"].map((name) => `training.${name}`);
+const MORE = ["task", "usd_per_gpu_hour", "shapes", "gpu", "dataset_tb"].map((name) => `training.${name}`);
 
 /** The option that the last plan leads to. */
 const chosen = (): TrainingOption | undefined => {

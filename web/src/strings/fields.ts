@@ -26,6 +26,7 @@ export const fields: Record<string, FieldWords> = {
   "training.deadline_days": field("Deadline", "days"),
   "training.gpus": field("GPUs"),
   "training.cloud": field("Train on"),
+  "training.shapes": field("Only these shapes", undefined, "Names apart by commas; all if empty"),
   "training.gpu": field(
     "A GPU no cloud here rents",
     undefined,
@@ -105,6 +106,7 @@ export const fields: Record<string, FieldWords> = {
   "serving.slo.tpot_p95_seconds": field("Next token p95", "ms"),
   "serving.spare_share": field("Spare replicas", "%"),
   "serving.cloud": field("Serve from"),
+  "serving.shapes": field("Only these shapes", undefined, "Names apart by commas; all if empty"),
   "serving.gpu": field("A GPU no cloud here rents", undefined, "Latency and memory without a price"),
   "serving.usd_per_gpu_hour": field("Own price", "USD/GPU-hour"),
   "serving.months": field("Months counted"),
