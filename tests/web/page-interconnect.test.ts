@@ -1,9 +1,9 @@
 // What the links do, on the built page: core's figures of each option, beside the best of each cloud.
 import { describe, expect, test } from "vitest";
-import type { Interconnect } from "../../web/pkg/rackrate.js";
+import type { Interconnect, Scenario } from "../../web/pkg/rackrate.js";
 import * as core from "../../web/pkg/rackrate.js";
 import { binaryBytes, bytes, count, digits, percent } from "../../web/src/format";
-import { strings } from "../../web/src/strings";
+import { fill, strings } from "../../web/src/strings";
 import { chosen, fact, first, rowsOf, visits } from "./visit";
 
 const { open } = visits();
@@ -122,6 +122,25 @@ describe.each(PARTS)("%s", (part, section) => {
       );
     }
   });
+});
+
+test("a replica of one GPU sends nothing, and has no curve", async () => {
+  const page = await open("#v=1&s=serve-70b");
+  const scenario = core.scenarios().find((one) => one.name === "serve-70b") as Scenario;
+  const { serving } = core.plan(scenario);
+  const alone = serving?.options.find((one) => one.interconnect.curve_ranks === 1);
+  const joined = serving?.options.find((one) => one.interconnect.curve_ranks > 1);
+  const figure = page.getByRole("figure", { name: strings.links.serving.curve });
+  for (const [option, curves] of [
+    [alone, 0],
+    [joined, 1],
+  ] as const) {
+    const shape = option?.shape ?? "";
+    await page.getByRole("button", { name: shape, exact: true }).first().click();
+    await page.getByRole("heading", { name: fill(strings.serving.detail, { shape }) }).waitFor();
+    await expect.poll(() => figure.count(), { timeout: 15_000 }).toBe(curves);
+    expect(await page.getByText(detail.noTraffic).count()).toBe(1 - curves);
+  }
 });
 
 test("another option brings its own links", async () => {

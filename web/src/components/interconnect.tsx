@@ -36,6 +36,7 @@ export const Links = ({ name, option, among, facts, traffic = [] }: LinksProps) 
   const words = strings.links[name];
   const { dimensions } = option.interconnect;
   const curves = beside.flatMap((one) => curveOf(one, one === option));
+  const drawn = curves.some((curve) => curve.current);
   return (
     <div class="topic">
       <h4>{detail.interconnect}</h4>
@@ -59,7 +60,7 @@ export const Links = ({ name, option, among, facts, traffic = [] }: LinksProps) 
       ) : (
         <p>{detail.noTraffic}</p>
       )}
-      {charts.value && curves.length > 0 && (
+      {charts.value && drawn && (
         <charts.value.Curves
           name={`${name}-busbw`}
           title={words.curve}

@@ -11,7 +11,7 @@ import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
 import { Cloud, Facts } from "./rich";
-import { type Column, Table } from "./table";
+import { Below, type Column, Table } from "./table";
 import { Warnings } from "./warnings";
 
 const columns = strings.columns;
@@ -169,8 +169,14 @@ const table = (
     ),
     moneyColumn("per_million_input_tokens", columns.perMillionIn, INPUT),
     moneyColumn("per_million_output_tokens", columns.perMillionOut, OUTPUT),
-    number("gpus", columns.gpus, (row) => row.gpus, show.count),
-    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
+    {
+      key: "gpus",
+      label: columns.gpus,
+      numeric: true,
+      value: (row) => row.gpus,
+      show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
+    },
+    { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
     { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
