@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Read the hourly requests of two measured weeks off the figures that Microsoft publishes of them.
 
 The traces themselves (Azure LLM inference trace 2024) are 16.8 and 27.3 million rows that lie outside their repository.
@@ -15,6 +14,7 @@ import json
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -23,54 +23,60 @@ WEEKS = (("azure_code_2024", 0, 4, 16_803_695), ("azure_conversation_2024", 1, 6
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS = 7 * 24
 
+CHANNELS = 4
+NONE, SUB, UP, MEAN = range(4)
+# Brightness of the frame at most, and by how much the line is bluer than red.
+DARK, BLUER = 60, 60
+
 
 def pixels(png: bytes) -> np.ndarray:
     """Decode an 8-bit RGBA image: height × width × 4."""
-    at, data, size = 8, b"", (0, 0)
+    at, data, size = len(b"_PNG____"), b"", (0, 0)
     while at < len(png):
         (length,), kind = struct.unpack(">I", png[at : at + 4]), png[at + 4 : at + 8]
         body = png[at + 8 : at + 8 + length]
         if kind == b"IHDR":
-            width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", body)
-            if (depth, colour, interlaced) != (8, 6, 0):
+            width, height, *form = struct.unpack(">IIBBBBB", body)
+            if form != [8, 6, 0, 0, 0]:
                 sys.exit("the figure is no plain 8-bit RGBA image")
             size = (height, width)
         elif kind == b"IDAT":
             data += body
         at += 12 + length
-    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(size[0], 1 + 4 * size[1])
-    out = np.zeros((size[0], 4 * size[1]), np.int32)
-    for y in range(size[0]):
-        kind, row = rows[y, 0], rows[y, 1:].astype(np.int32)
-        up = out[y - 1] if y else np.zeros_like(row)
-        if kind == 0:
-            out[y] = row
-        elif kind == 2:
-            out[y] = (row + up) % 256
+    height, width = size
+    rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + CHANNELS * width)
+    out = np.zeros((height + 1, CHANNELS * (width + 1)), np.int32)
+    for y in range(height):
+        unfilter(rows[y, 0], rows[y, 1:].astype(np.int32), out[y], out[y + 1])
+    return out[1:, CHANNELS:].reshape(height, width, CHANNELS)
+
+
+def unfilter(kind: int, row: np.ndarray, up: np.ndarray, out: np.ndarray) -> None:
+    """Undo one row's filter (PNG specification, section 9); rows begin with an empty pixel."""
+    if kind in {NONE, UP}:
+        out[CHANNELS:] = (row + (up[CHANNELS:] if kind == UP else 0)) % 256
+        return
+    for x in range(row.size):
+        left, above, corner = out[x], up[x + CHANNELS], up[x]
+        if kind == SUB:
+            guess = left
+        elif kind == MEAN:
+            guess = (left + above) // 2
         else:
-            for x in range(row.size):
-                left = out[y, x - 4] if x >= 4 else 0
-                corner = up[x - 4] if x >= 4 else 0
-                if kind == 1:
-                    guess = left
-                elif kind == 3:
-                    guess = (left + up[x]) // 2
-                else:
-                    far = [abs(up[x] - corner), abs(left - corner), abs(left + up[x] - 2 * corner)]
-                    guess = (left, up[x], corner)[int(np.argmin(far))]
-                out[y, x] = (row[x] + guess) % 256
-    return out.reshape(size[0], size[1], 4)
+            far = [abs(above - corner), abs(left - corner), abs(left + above - 2 * corner)]
+            guess = (left, above, corner)[int(np.argmin(far))]
+        out[x + CHANNELS] = (row[x] + guess) % 256
 
 
 def week(image: np.ndarray) -> np.ndarray:
     """Give the mean height of the line in each hour of the figure's week, in pixels above its zero line."""
     red, green, blue = (image[:, :, i] for i in range(3))
-    dark = (red < 60) & (green < 60) & (blue < 60)
+    dark = (red < DARK) & (green < DARK) & (blue < DARK)
     # The frame: the longest dark rows and columns.
     bottom = int(np.flatnonzero(dark.sum(1) > 0.8 * image.shape[1])[-1])
     frame = np.flatnonzero(dark[: bottom + 1].sum(0) > 0.6 * bottom)
     left, right = float(frame[0]), float(frame[-1])
-    line = (blue > red + 60) & (blue > 120)
+    line = (blue > red + BLUER) & (blue > 2 * DARK)
     centres, heights = [], []
     for x in range(int(left) + 1, int(right)):
         ys = np.flatnonzero(line[:bottom, x])
@@ -85,8 +91,7 @@ def week(image: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Write the table."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        cells = json.load(file)["cells"]
+    cells = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["cells"]
     figures = []
     for cell in cells:
         if "plt_invocations_time(df_trace)" in "".join(cell["source"]):

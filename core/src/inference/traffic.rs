@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::{Confidence, Source};
 use crate::error::{Error, check_range};
 
 /// Requests in each hour of measured weeks, written by `scripts/read_traffic_shapes.py`, which says from what.
@@ -32,6 +33,18 @@ impl TrafficShape {
         match self {
             Self::AzureConversation2024 => "azure_conversation_2024",
             Self::AzureCode2024 => "azure_code_2024",
+        }
+    }
+
+    /// Where the week is from.
+    pub fn source(self) -> Source {
+        let text = "Azure LLM inference trace 2024 (arXiv 2408.00741), read by scripts/read_traffic_shapes.py off the figure \
+                    that its notebook shows";
+        Source {
+            source: text.to_owned(),
+            as_of: "2024-05-19".to_owned(),
+            confidence: Confidence::Secondary,
+            note: "core/data/traffic_shapes.csv".to_owned(),
         }
     }
 

@@ -119,7 +119,13 @@ impl<'a> Fleets<'a> {
         let used = self.used_gpu_hours(&point);
         let one_term = f64::from(fleet.gpus) * self.pricing.hours_per_month;
         let split = hours.cheapest().filter(|_| self.job.fleet.purchase == Purchase::CheapestSplit);
-        let paid = split.map_or(one_term, |split| split.paid_gpu_hours);
+        let by_the_hour = self.job.fleet.purchase == Purchase::CheapestSplit && usd.is_none();
+        let paid = match split {
+            Some(split) => split.paid_gpu_hours,
+            // Without a price: what would be rented.
+            None if by_the_hour => hours.gpu_hours(packing.gpus_per_node),
+            None => one_term,
+        };
         // Less than nothing is idle only by the noise that the fleet's rounding leaves out.
         let idle = (paid - used).max(0.0);
         let each = point.requests_per_second / f64::from(point.replicas.max(1));

@@ -203,7 +203,7 @@ pub struct ServingFleet {
     pub requests_per_second_per_replica: f64,
     /// Share of that rate at which the needed replicas work at the peak, spare ones and lost regions apart.
     pub peak_utilisation: f64,
-    /// GPU-hours of a month that `cost` pays for.
+    /// GPU-hours of a month that `cost` pays for, or would with a price.
     pub paid_gpu_hours: f64,
     /// GPU-hours of a month that requests take on replicas at their full rate within the targets.
     pub used_gpu_hours: f64,

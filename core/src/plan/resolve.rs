@@ -301,8 +301,7 @@ pub fn load(traffic: &ServiceTraffic) -> Result<Load, Error> {
         return Err(Error::Conflict {
             field: "traffic.peak_to_mean".to_owned(),
             message: format!(
-                "{ratio} given, but the busiest hour has {:.2} times the mean rate: leave it out, or give more",
-                busiest
+                "{ratio} given, but the busiest hour has {busiest:.2} times the mean rate: leave it out, or give more"
             ),
         });
     }
