@@ -250,6 +250,42 @@ fn one_term_pays_the_peak_all_month_and_shows_the_idle_part() {
 }
 
 #[test]
+fn racks_are_counted_and_rented_whole_if_asked_for() {
+    let mut scenario = scenario(3e6, &[]);
+    scenario.pricing.own_rates.clear();
+    let job = scenario.serving.as_mut().unwrap();
+    job.shapes = vec!["BM.GPU.GB200.4".to_owned()];
+    job.fleet.regions = 2;
+    let nodes = option(&scenario);
+    let racks = f64::from(nodes.fleet.racks.unwrap());
+    assert!(nodes.fleet.racks_filled.unwrap() < racks && nodes.nodes < 18 * nodes.fleet.racks.unwrap());
+    assert!(nodes.warnings.iter().any(|warning| warning.code == "partial_rack"));
+    scenario.serving.as_mut().unwrap().fleet.whole_racks = true;
+    let whole = option(&scenario);
+    assert_eq!((whole.nodes, whole.fleet.racks_filled), (18 * whole.fleet.racks.unwrap(), Some(racks)));
+    assert!(whole.fleet.hourly_nodes.iter().all(|nodes| nodes.is_multiple_of(2 * 18)));
+    assert!(whole.warnings.iter().all(|warning| warning.code != "partial_rack"));
+    assert!(whole.cost.unwrap().total_usd > nodes.cost.unwrap().total_usd);
+}
+
+#[test]
+fn a_peak_within_the_hour_raises_every_hour_alike() {
+    let mut scenario = scenario(3e7, &[]);
+    let traffic = &mut scenario.serving.as_mut().unwrap().traffic;
+    traffic.shape = None;
+    traffic.hour_factors = Some((0..24).map(|hour| if hour < 12 { 1.0 } else { 3.0 }).collect());
+    let plain = answer(&scenario).unwrap().serving.unwrap();
+    scenario.serving.as_mut().unwrap().traffic.peak_to_mean = Some(3.0);
+    let bursts = answer(&scenario).unwrap().serving.unwrap();
+    assert!(near(plain.peak_requests_per_second, 1.5 * plain.mean_requests_per_second));
+    assert!(near(bursts.peak_requests_per_second, 3.0 * plain.mean_requests_per_second));
+    // The hours' means stay; the replicas that they take double, to within one of rounding.
+    assert_eq!(plain.hourly_requests_per_second, bursts.hourly_requests_per_second);
+    let pairs = plain.options[0].fleet.hourly_replicas.iter().zip(&bursts.options[0].fleet.hourly_replicas);
+    assert!(pairs.clone().all(|(once, twice)| (2 * once).abs_diff(*twice) <= 1), "{pairs:?}");
+}
+
+#[test]
 fn what_contradicts_itself_is_refused_by_name() {
     let refused = |change: &dyn Fn(&mut rackrate::plan::ServingJob)| {
         let mut scenario = scenario(1e7, &[]);

@@ -66,6 +66,23 @@ pub fn load_duration(nodes_by_hour: &[u32], scale_up_hours: f64, hours_per_month
     steps
 }
 
+/// Node-hours of a month if every node above so many is rented when it is needed.
+pub fn node_hours(steps: &[LoadStep], above: u32) -> f64 {
+    let mut below = above;
+    let mut sum = 0.0;
+    for step in steps {
+        sum += f64::from(step.nodes.max(below) - below) * step.hours_per_month;
+        below = below.max(step.nodes);
+    }
+    sum
+}
+
+/// GPU-hours paid for that no request takes. Those that are used are never more, but for the noise that the rounding to
+/// whole replicas leaves out.
+pub fn idle_gpu_hours(paid: f64, used: f64) -> f64 {
+    (paid - used).max(0.0)
+}
+
 /// One way to split a month between nodes that are committed and nodes that are rented when needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -144,7 +161,7 @@ impl SplitLoad<'_> {
         let peak = self.steps.last().map_or(0, |step| step.nodes);
         let always = per_node * self.hours_per_month;
         let committed_hours = f64::from(base) * always;
-        let on_demand_hours = per_node * self.node_hours_above(base);
+        let on_demand_hours = per_node * node_hours(self.steps, base);
         let mut lines = Vec::new();
         if let Some(rate) = committed.filter(|_| base > 0) {
             lines.push(self.line(rate, committed_hours));
@@ -154,8 +171,7 @@ impl SplitLoad<'_> {
         }
         let usd = lines.iter().fold(0.0, |sum, line| sum + line.usd);
         let paid = committed_hours + on_demand_hours;
-        // Less than nothing is idle only by the noise that the fleet's rounding leaves out.
-        let idle = (paid - self.used_gpu_hours).max(0.0);
+        let idle = idle_gpu_hours(paid, self.used_gpu_hours);
         let replicas = self.packing.replicas_on(base).min(self.replicas);
         let term_hours = committed.and_then(|rate| rate.term.committed_hours());
         CommitmentSplit {
@@ -173,7 +189,7 @@ impl SplitLoad<'_> {
             usd,
             in_currency: currency.converted(usd),
             all_committed_usd: committed.map(|rate| f64::from(peak) * always * rate.usd_per_gpu_hour),
-            all_on_demand_usd: per_node * self.node_hours_above(0) * on_demand.usd_per_gpu_hour,
+            all_on_demand_usd: per_node * node_hours(self.steps, 0) * on_demand.usd_per_gpu_hour,
             commitment_usd: committed
                 .zip(term_hours)
                 .map(|(rate, hours)| f64::from(base) * per_node * hours * rate.usd_per_gpu_hour),
@@ -181,17 +197,6 @@ impl SplitLoad<'_> {
             cheapest: false,
             lines,
         }
-    }
-
-    /// Node-hours of a month above so many nodes.
-    fn node_hours_above(&self, base: u32) -> f64 {
-        let mut below = 0;
-        let mut sum = 0.0;
-        for step in self.steps {
-            sum += f64::from(step.nodes.max(base) - below.max(base)) * step.hours_per_month;
-            below = step.nodes;
-        }
-        sum
     }
 
     fn line(&self, rate: &Rate, hours: f64) -> CostLine {

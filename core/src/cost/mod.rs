@@ -11,7 +11,9 @@ mod report;
 mod storage;
 mod transfer;
 
-pub use commitment::{CommitmentSplit, LoadStep, SplitLoad, load_duration, mark_cheapest};
+pub use commitment::{
+    CommitmentSplit, LoadStep, SplitLoad, idle_gpu_hours, load_duration, mark_cheapest, node_hours,
+};
 pub use compute::{
     Rate, chosen_rate, compute_line, interruptible, rate, rates_together, term_warnings, terms,
 };

@@ -5,8 +5,8 @@ use super::resolve::Load;
 use super::scenario::{Purchase, ServingJob};
 use crate::catalog::{Catalog, Provider, Shape, Term};
 use crate::cost::{
-    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, load_duration, mark_cheapest, rate,
-    rates_together,
+    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, idle_gpu_hours, load_duration,
+    mark_cheapest, node_hours, rate, rates_together,
 };
 use crate::error::Error;
 use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, fleet};
@@ -126,8 +126,7 @@ impl<'a> Fleets<'a> {
             None if by_the_hour => hours.gpu_hours(packing.gpus_per_node),
             None => one_term,
         };
-        // Less than nothing is idle only by the noise that the fleet's rounding leaves out.
-        let idle = (paid - used).max(0.0);
+        let idle = idle_gpu_hours(paid, used);
         let each = point.requests_per_second / f64::from(point.replicas.max(1));
         let users = self.job.traffic.monthly_active_users;
         let per_user = usd.zip(users).map(|(usd, users)| usd / users);
@@ -195,13 +194,7 @@ impl Hours {
 
     /// GPU-hours of a month if every node is rented when it is needed.
     fn gpu_hours(&self, gpus_per_node: u32) -> f64 {
-        let mut below = 0;
-        let mut sum = 0.0;
-        for step in &self.steps {
-            sum += f64::from(step.nodes - below) * step.hours_per_month;
-            below = step.nodes;
-        }
-        sum * f64::from(gpus_per_node)
+        node_hours(&self.steps, 0) * f64::from(gpus_per_node)
     }
 }
 

@@ -146,7 +146,7 @@ pub struct ServingOption {
     pub provider: Option<Provider>,
     /// Shape, or the GPU's name where no cloud rents it.
     pub shape: String,
-    /// One replica at the peak load: latency, throughput, memory.
+    /// One replica at its share of the peak, that of a region that may be lost included: latency, throughput, memory.
     pub point: ServingPoint,
     /// What the links do for one replica.
     pub interconnect: Interconnect,
@@ -205,7 +205,7 @@ pub struct ServingFleet {
     pub peak_utilisation: f64,
     /// GPU-hours of a month that `cost` pays for, or would with a price.
     pub paid_gpu_hours: f64,
-    /// GPU-hours of a month that requests take on replicas at their full rate within the targets.
+    /// GPU-hours that a month's requests take on replicas at their full rate within the targets.
     pub used_gpu_hours: f64,
     /// The others: nights, spares, headroom, places that no replica fills. 0 or more.
     pub idle_gpu_hours: f64,
