@@ -72,7 +72,7 @@ proptest! {
         minutes in 0.0..400.0f64,
     ) {
         let mut scenario = scenario(users, &[(Term::Reserved1y, committed), (Term::Reserved3y, 0.8 * committed)]);
-        scenario.serving.as_mut().unwrap().fleet.scale_up_minutes = Some(minutes);
+        scenario.serving.as_mut().unwrap().fleet.scale_up_minutes = minutes;
         let option = option(&scenario);
         for split in &option.fleet.splits {
             prop_assert!(split.usd <= split.all_on_demand_usd * (1.0 + 1e-12));
@@ -173,6 +173,11 @@ fn a_commitment_is_worth_its_break_even_share() {
     let (dear, half, cheap) = (at(10.5), at(6.0), at(0.1));
     assert_eq!((dear.committed_nodes, dear.lines.len()), (0, 1));
     assert!(half.committed_nodes > 0 && half.on_demand_nodes > 0 && half.cheapest);
+    let warned = |committed: f64| {
+        let option = option(&scenario(1e7, &[(Term::Reserved1y, committed)]));
+        option.warnings.iter().any(|warning| warning.code == "on_demand_capacity")
+    };
+    assert!(warned(6.0) && !warned(0.1));
     assert_eq!(cheap.on_demand_nodes, 0);
     assert!(near(half.break_even_utilisation.unwrap(), 0.6));
     assert!(near(half.commitment_usd.unwrap(), 8.0 * f64::from(half.committed_nodes) * 8760.0 * 6.0));
@@ -330,7 +335,7 @@ fn what_contradicts_itself_is_refused_by_name() {
         said("fleet.spare_replicas", "conflict")
     );
     assert_eq!(
-        refused(&|j| j.fleet.scale_up_minutes = Some(f64::NAN)),
+        refused(&|j| j.fleet.scale_up_minutes = f64::NAN),
         said("fleet.scale_up_minutes", "out_of_range")
     );
 }

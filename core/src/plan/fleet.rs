@@ -13,10 +13,6 @@ use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, fleet};
 use crate::network::Topology;
 use crate::quantity::{HOUR, Warning};
 
-/// Minutes from renting a node to its replicas' first request, where the scenario does not say: an assumption, as fine as
-/// hourly traffic is.
-const SCALE_UP_MINUTES: f64 = 60.0;
-
 /// Terms that commit, as they are listed or negotiated.
 const COMMITMENTS: [Term; 4] = [Term::SavingsPlan1y, Term::SavingsPlan3y, Term::Reserved1y, Term::Reserved3y];
 
@@ -86,7 +82,7 @@ impl<'a> Fleets<'a> {
             hours.replicas.push(fleet.replicas + fleet.spare_replicas);
             hours.nodes.push(fleet.nodes);
         }
-        let scale_up = self.job.fleet.scale_up_minutes.unwrap_or(SCALE_UP_MINUTES) / 60.0;
+        let scale_up = self.job.fleet.scale_up_minutes / 60.0;
         hours.steps = load_duration(&hours.nodes, scale_up, self.pricing.hours_per_month);
         hours.splits = self.splits(point, &peak, &hours.steps);
         Ok(Sized { point: point.clone(), fleet: peak, hours })

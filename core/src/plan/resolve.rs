@@ -1,7 +1,7 @@
 //! From the words of a scenario to numbers: what is missing or contradictory is refused here.
 
 use super::report::TokensBasis;
-use super::scenario::{Purchase, Scenario, ServiceTraffic, ServingJob, TrainingJob};
+use super::scenario::{FleetPolicy, Purchase, Scenario, ServiceTraffic, ServingJob, TrainingJob};
 use crate::catalog::{Catalog, Day, Provider, Shape};
 use crate::error::{Error, check_range};
 use crate::inference::hourly_ratios;
@@ -337,12 +337,10 @@ fn mean_requests(traffic: &ServiceTraffic) -> Result<f64, Error> {
 /// Refuses a fleet that contradicts itself or asks for hours that the traffic does not give.
 fn check_fleet(job: &ServingJob, load: &Load) -> Result<(), Error> {
     job.redundancy().check()?;
-    if let Some(minutes) = job.fleet.scale_up_minutes {
-        check_range("fleet.scale_up_minutes", minutes, 0.0, 1440.0)?;
-    }
+    let minutes = check_range("fleet.scale_up_minutes", job.fleet.scale_up_minutes, 0.0, 1440.0)?;
     let asks = [
         ("fleet.purchase", job.fleet.purchase == Purchase::CheapestSplit),
-        ("fleet.scale_up_minutes", job.fleet.scale_up_minutes.is_some()),
+        ("fleet.scale_up_minutes", minutes != FleetPolicy::default().scale_up_minutes),
         ("fleet.interruptible_peak", job.fleet.interruptible_peak),
     ];
     match asks.into_iter().find(|(_, asks)| *asks && load.hours.is_empty()) {

@@ -187,9 +187,9 @@ pub struct FleetPolicy {
     pub whole_racks: bool,
     /// How the fleet is paid for.
     pub purchase: Purchase,
-    /// Minutes from renting a node to its replicas' first request: nodes on demand are paid for from then on. 60 if not
-    /// given, which is assumed: as fine as the hours of the traffic are. Needs traffic by the hour.
-    pub scale_up_minutes: Option<f64>,
+    /// Minutes from renting a node to its replicas' first request: nodes on demand are paid for from then on. Default 60, as
+    /// fine as the hours of the traffic are; another number needs traffic by the hour.
+    pub scale_up_minutes: f64,
     /// Nodes on demand at the price of capacity that may be taken back: Azure's spot, OCI's preemptible. Needs traffic by
     /// the hour.
     pub interruptible_peak: bool,
@@ -204,7 +204,7 @@ impl Default for FleetPolicy {
             survive_region_loss: false,
             whole_racks: false,
             purchase: Purchase::OneTerm,
-            scale_up_minutes: None,
+            scale_up_minutes: 60.0,
             interruptible_peak: false,
         }
     }

@@ -239,8 +239,13 @@ impl Whole<'_> {
         let fleet = &sized.fleet;
         let currency = &pricing.currency;
         if let (Purchase::CheapestSplit, Some(split)) = (job.fleet.purchase, sized.hours.cheapest()) {
-            if split.on_demand_term.interruptible() && split.on_demand_nodes > 0 {
-                warnings.push(interruptible(name));
+            if split.on_demand_nodes > 0 {
+                let text = format!(
+                    "{} nodes are rented and given back as traffic moves: no provider promises that so many are free",
+                    split.on_demand_nodes
+                );
+                warnings.push(Warning::new("on_demand_capacity", name, text));
+                warnings.extend(split.on_demand_term.interruptible().then(|| interruptible(name)));
             }
             return Some(Cost::of(split.lines.clone(), currency));
         }
