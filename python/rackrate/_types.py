@@ -1557,8 +1557,8 @@ class FleetPolicy(Answer):
         whole_racks: Whether racks are rented whole where the scale-up domain is a rack (NVL72).
         purchase: How the fleet is paid for.
         scale_up_minutes: Minutes from renting a node to its replicas' first request: nodes on demand
-            are paid for from then on. 60 if not given, which is assumed: as fine as the hours of the
-            traffic are. Needs traffic by the hour.
+            are paid for from then on. Default 60, as fine as the hours of the traffic are; another number
+            needs traffic by the hour.
         interruptible_peak: Nodes on demand at the price of capacity that may be taken back: Azure's
             spot, OCI's preemptible. Needs traffic by the hour.
     """
@@ -1569,7 +1569,7 @@ class FleetPolicy(Answer):
     survive_region_loss: bool
     whole_racks: bool
     purchase: Purchase
-    scale_up_minutes: float | None
+    scale_up_minutes: float
     interruptible_peak: bool
 
     @classmethod
@@ -2803,7 +2803,7 @@ class ServingFleet(Answer):
         peak_utilisation: Share of that rate at which the needed replicas work at the peak, spare ones
             and lost regions apart.
         paid_gpu_hours: GPU-hours of a month that `cost` pays for, or would with a price.
-        used_gpu_hours: GPU-hours of a month that requests take on replicas at their full rate within
+        used_gpu_hours: GPU-hours that a month's requests take on replicas at their full rate within
             the targets.
         idle_gpu_hours: The others: nights, spares, headroom, places that no replica fills. 0 or more.
         idle_usd: USD a month for them, at the mean price of a GPU-hour. None without a price.
@@ -3039,7 +3039,8 @@ class ServingOption(Answer):
     Attributes:
         provider: Cloud; none for a GPU that no cloud rents.
         shape: Shape, or the GPU's name where no cloud rents it.
-        point: One replica at the peak load: latency, throughput, memory.
+        point: One replica at its share of the peak, that of a region that may be lost included:
+            latency, throughput, memory.
         interconnect: What the links do for one replica.
         replicas: Replicas needed at the peak.
         spare_replicas: Spare replicas besides.
