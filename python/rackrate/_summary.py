@@ -344,8 +344,52 @@ def of_serving(serving: ServingPlan, code: str) -> list[Section]:
             f"bound by {point.bound_by}",
         )
         sections.append(Section(f"A replica on {where(option)}", lines))
+        sections.append(of_fleet(option, code))
         sections += of_cost("Cost of a month of serving", option.cost, code)
     return sections
+
+
+def of_fleet(option: ServingOption, code: str) -> Section:
+    """Show where the fleet stands, what of it is idle, and the ways to pay for it by the hour."""
+    fleet = option.fleet
+    regions = "1 region" if fleet.regions == 1 else f"{fleet.regions:,} regions"
+    racks = "" if fleet.racks is None else f" · {fleet.racks:,} racks, {amount(fleet.racks_filled or 0)} filled"
+    idle = f"{percent(fleet.idle_gpu_hours / fleet.paid_gpu_hours)} % of the GPU-hours paid for are idle"
+    cost = "" if fleet.idle_usd is None else f", {money(fleet.idle_usd)} USD a month"
+    per_user = shown(fleet.usd_per_user_month, fleet.per_user_month_in_currency)
+    lines = (
+        f"{regions} of {fleet.replicas_per_region:,} replicas · {option.nodes:,} nodes{racks}",
+        f"at the peak the needed replicas work at {percent(fleet.peak_utilisation)} % of their rate within the targets",
+        idle + cost,
+        *(() if fleet.usd_per_user_month is None else (f"{per_user} {code} for a user and month",)),
+    )
+    columns = (
+        Column("commitment", number=False, weight=10),
+        Column("region", number=False, weight=4),
+        Column("break-even", "%", weight=6),
+        Column("committed", "replicas", weight=8),
+        Column("on demand", "replicas", weight=8),
+        Column("paid", "GPU-hours", weight=6),
+        Column("idle", "USD/month", weight=7),
+        Column("cost", f"{code}/month", weight=10),
+        Column("", number=False, weight=5),
+    )
+    rows = tuple(
+        (
+            "all on demand" if split.term is None else split.term.replace("_", " "),
+            split.region,
+            "–" if split.break_even_utilisation is None else percent(split.break_even_utilisation),
+            figure(split.committed_replicas),
+            figure(split.on_demand_replicas),
+            amount(split.paid_gpu_hours),
+            money(split.idle_usd),
+            shown(split.usd, split.in_currency),
+            "longer than the service" if split.outlasts_service else "",
+        )
+        for split in fleet.splits
+    )
+    marked = next((at for at, split in enumerate(fleet.splits) if split.cheapest), None)
+    return Section("The fleet", lines, Table(columns, rows, marked) if rows else None)
 
 
 def of_cost(title: str, cost: Cost | None, code: str) -> list[Section]:
