@@ -86,7 +86,8 @@ def week(image: np.ndarray) -> np.ndarray:
     edges = np.arange(HOURS + 1)
     # The line between its pixels, integrated over each hour.
     fine = np.interp(np.arange(0, HOURS, 1 / 60) + 1 / 120, centres, heights)
-    return fine.reshape(len(edges) - 1, 60).mean(1)
+    hourly: np.ndarray = fine.reshape(len(edges) - 1, 60).mean(1)
+    return hourly
 
 
 def main() -> None:
