@@ -2,18 +2,22 @@
 
 mod constants;
 mod cut;
+mod engine;
 mod fleet;
 mod iteration;
 mod point;
 mod report;
+mod run;
 mod search;
 mod steady;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{EngineConstants, Residuals};
+pub use engine::{Engine, EngineClass, EngineFactors, Engines};
 pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
+pub use run::{RunState, ServingRun};
 pub use search::search_serving;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
