@@ -217,7 +217,9 @@ impl<'a> ServingModel<'a> {
                 + parts.memory_bound_seconds
                 + parts.all_reduce_seconds
                 + parts.all_to_all_seconds;
-            parts.engine_seconds += (s.layers * self.engine.launch_layer_s - gpu).max(0.0);
+            let starts =
+                s.layers * self.engine.launch_layer_s + s.moe_layers * self.engine.launch_experts_s;
+            parts.engine_seconds += (starts - gpu).max(0.0);
         }
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
@@ -237,6 +239,16 @@ impl<'a> ServingModel<'a> {
     fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.device.grouped_gemm(groups, m, n, k, precision)
             - self.hidden_share() * self.device.gemm_fixed_seconds()
+            + self.unpack_seconds(2.0 * groups * m * n * k, precision)
+    }
+
+    /// Seconds that unpacking weights adds to products of `flop` operations; 0 where the GPU computes in the weights'
+    /// format.
+    fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
+        match precision {
+            Precision::Int4 | Precision::Int8 => (self.engine.unpack - 1.0) * flop / self.device.peak.half,
+            _ => 0.0,
+        }
     }
 
     /// Share of a kernel's fixed time that an engine saves; negative where it adds.
@@ -361,7 +373,8 @@ impl<'a> ServingModel<'a> {
                 let whole = self.device.moe_ffn(&experts, p);
                 (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
             } else {
-                self.device.moe_ffn(&experts, p)
+                let elements = (s.up + 1.0) * experts.hidden * experts.intermediate;
+                self.device.moe_ffn(&experts, p) + self.unpack_seconds(2.0 * experts.rows * elements, p)
             };
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);

@@ -36,8 +36,10 @@ pub struct RunState {
     pub decode_batch: f64,
 }
 
-/// Points of the integrals over the drain and over the spread of lengths.
+/// Points of the integral over the drain.
 const POINTS: u32 = 8;
+/// Points of the integral over the spread of lengths: the shortest answers wait longest for each token.
+const LENGTHS: u32 = 64;
 
 impl ServingModel<'_> {
     /// A burst: all of the run's requests come at once, and the run ends with the last token.
@@ -83,18 +85,29 @@ impl ServingModel<'_> {
         }
     }
 
-    /// Mean time to first token of a closed loop of `in_flight` like requests that were started at once: they stay close
-    /// together, so that prompts meet prompts far more often than in the mixed state of [`ServingModel::point`].
+    /// Mean seconds that a first token waits longer in a load generator's closed loop than in the mixed state of
+    /// [`ServingModel::point`].
     ///
-    /// Requests that all come in a window as long as their prompts take to read wait in proportion to the square root
-    /// of their number (the reflected Brownian bridge); the factor is fitted.
-    pub fn lockstep_ttft(&self, layout: &LegalLayout, load: &ServingLoad, in_flight: f64) -> f64 {
+    /// A load generator starts all of `in_flight` requests at once: a share `in_flight / requests` of the run's requests
+    /// waits for half of the others' prompts. Where the answers are alike (`length_scv` 0) the requests stay close
+    /// together, and their prompts meet more often than by chance: requests that come in a window as long as their
+    /// prompts take to read wait √π/4 prompt times for each root of their number (the reflected Brownian bridge); lengths
+    /// that differ a little widen the window, and the fitted `lockstep` is lower.
+    pub fn start_seconds(
+        &self,
+        layout: &LegalLayout,
+        load: &ServingLoad,
+        in_flight: f64,
+        requests: f64,
+        length_scv: f64,
+    ) -> f64 {
         let cut = &layout.cut;
         let each = (in_flight / (cut.pp * cut.dp)).max(1.0);
         let batch = each.min(Stream::new(self, cut, load).most);
         let read = self.read_seconds(layout, load.input_tokens, batch);
-        let queue = self.engine.lockstep * libm::sqrt(each - 1.0) * read.seconds;
-        self.engine.request_s + read.alone + queue
+        let start = (in_flight / requests).min(1.0) * 0.5 * (each - 1.0) * read.seconds;
+        let alike = 1.0 - length_scv.clamp(0.0, 1.0);
+        start + alike * self.engine.lockstep * libm::sqrt(each - 1.0) * read.seconds
     }
 
     /// Seconds of a prompt read back to back with others, with `sequences` in decode beside it.
@@ -112,12 +125,7 @@ impl ServingModel<'_> {
         };
         let most = self.engine.chunk_tokens.max(1.0);
         let iteration = time(most);
-        let short = input.min(most).max(1.0);
-        Read {
-            seconds: iteration * input / most,
-            alone: time(short) * (input / short),
-            iteration,
-        }
+        Read { seconds: iteration * input / most, iteration }
     }
 
     /// Seconds of a decode step of `batch` sequences that have a share `done` of their answers.
@@ -153,17 +161,19 @@ impl ServingModel<'_> {
     }
 
     /// Mean over the requests of their time per output token, when the first `window` seconds of each answer go at `slow`
-    /// seconds a token and the rest at `fast`.
+    /// seconds a token and the rest at `fast`; an engine that reads prompts first gives no token at all in the window.
     fn mean_tpot(&self, run: &ServingRun, window: f64, slow: f64, fast: f64) -> f64 {
         let spread = libm::sqrt(run.length_scv.clamp(0.0, 1.0));
         let slow_tokens = window / slow.max(1e-12);
-        let points = f64::from(POINTS);
+        let points = f64::from(LENGTHS);
         let mut sum = 0.0;
-        for i in 0..POINTS {
+        for i in 0..LENGTHS {
             let at = (f64::from(i) + 0.5) / points;
-            let length = run.output_tokens * (1.0 + spread * (-libm::log(1.0 - at) - 1.0));
-            let slowed = (slow_tokens / length.max(1.0)).min(1.0);
-            sum += slowed * slow + (1.0 - slowed) * fast;
+            let length = (run.output_tokens * (1.0 + spread * (-libm::log(1.0 - at) - 1.0))).max(1.0);
+            let slowed = (slow_tokens / length).min(1.0);
+            let shared = slowed * slow + (1.0 - slowed) * fast;
+            let first = window / length + fast;
+            sum += shared + self.engine.prompts_first * (first - shared);
         }
         sum / points
     }
@@ -173,8 +183,6 @@ impl ServingModel<'_> {
 struct Read {
     /// Of one among others, packed into full chunks.
     seconds: f64,
-    /// Of one with no other, from its first chunk to its first token.
-    alone: f64,
     /// Of an iteration with a full chunk.
     iteration: f64,
 }

@@ -213,6 +213,11 @@ impl Row {
         })
     }
 
+    /// Requests in flight, where the load is a closed loop that says so.
+    pub fn concurrency(&self) -> Option<f64> {
+        self.concurrency
+    }
+
     /// The measured `quantity`; none where the row has none.
     pub fn measured(&self, quantity: Quantity) -> Option<f64> {
         match quantity {
@@ -369,7 +374,7 @@ pub struct Prepared {
 enum Load {
     Offline { requests: Option<f64> },
     Burst(f64),
-    Closed(f64),
+    Closed { total: f64, requests: Option<f64> },
     Poisson(f64),
     Static(f64),
     Prefill,
@@ -381,7 +386,10 @@ impl Load {
         Ok(match row.load.as_str() {
             "burst_all_at_once" => Self::Burst(row.requests.ok_or("number of requests not stated")?),
             "offline_max" => Self::Offline { requests: row.requests },
-            "closed_loop" => Self::Closed(row.concurrency.ok_or("concurrency not stated")?),
+            "closed_loop" => Self::Closed {
+                total: row.concurrency.ok_or("concurrency not stated")?,
+                requests: row.requests,
+            },
             "poisson" => Self::Poisson(row.rate.ok_or("request rate not stated")?),
             "static_batch" => Self::Static(row.batch.ok_or("batch not stated")?),
             "prefill_only" => Self::Prefill,
@@ -425,16 +433,15 @@ impl Prepared {
         };
         let copies = self.replicas;
         Ok(match self.load {
-            Load::Closed(total) => {
+            Load::Closed { total, requests } => {
                 let arrivals = Arrivals::Closed(total / copies);
                 let state = point(arrivals)?;
                 let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
-                // Load generators start all requests at once; lengths that differ mix them soon.
-                let ttft = if self.spread > 0.0 || state.waiting {
-                    state.ttft_seconds
-                } else {
-                    model.lockstep_ttft(&layout, &load, total / copies).max(state.ttft_seconds)
-                };
+                // Load generators send ten requests for each in flight, unless the source says otherwise.
+                let requests = requests.unwrap_or(10.0 * total);
+                let start =
+                    model.start_seconds(&layout, &load, total / copies, requests / copies, self.spread);
+                let ttft = state.ttft_seconds + if state.waiting { 0.0 } else { start };
                 Prediction {
                     output: Some(state.requests_per_second * copies * self.output),
                     tpot: Some(state.tpot_seconds),
