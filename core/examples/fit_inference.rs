@@ -26,7 +26,7 @@ use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
 use rackrate::validate::{Table, weighted_quantile};
 
 /// Constants that are fitted: where the search starts, and the range they may take.
-const FITTED: [(&str, f64, f64, f64); 31] = [
+const FITTED: [(&str, f64, f64, f64); 32] = [
     ("iteration_s", 5e-4, 2e-4, 1e-2),
     ("fixed_share", 1.2, 0.0, 1.5),
     ("sequence_s", 4e-6, 1e-7, 1e-4),
@@ -37,6 +37,7 @@ const FITTED: [(&str, f64, f64, f64); 31] = [
     ("launch_layer_s", 1e-4, 1e-5, 1e-3),
     ("launch_experts_s", 1e-4, 1e-5, 2e-3),
     ("unpack", 1.3, 1.0, 3.0),
+    ("exchange_overlap", 0.8, 0.0, 1.0),
     ("lockstep", 0.3, 0.05, 0.4431),
     ("year", 1.1, 1.0, 1.5),
     ("tensorrt_llm.iteration", 1.0, 0.3, 3.0),

@@ -49,6 +49,9 @@ pub struct EngineConstants {
     pub unpack: f64,
     /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
     pub prompts_first: f64,
+    /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
+    /// spread over more than one scale-up domain: two halves of the batch take turns.
+    pub exchange_overlap: f64,
     /// Queue of prompts in a closed loop whose like requests were started at once, in prompt times and square roots of the
     /// requests in flight.
     pub lockstep: f64,
@@ -73,6 +76,7 @@ impl EngineConstants {
         launch_experts_s: f64::NAN,
         unpack: f64::NAN,
         prompts_first: 0.0,
+        exchange_overlap: f64::NAN,
         lockstep: f64::NAN,
     };
 
@@ -115,6 +119,7 @@ impl EngineConstants {
             "launch_layer_s" => &mut self.launch_layer_s,
             "launch_experts_s" => &mut self.launch_experts_s,
             "unpack" => &mut self.unpack,
+            "exchange_overlap" => &mut self.exchange_overlap,
             "lockstep" => &mut self.lockstep,
             _ => return None,
         })

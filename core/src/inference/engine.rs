@@ -53,6 +53,16 @@ pub struct Engine {
     pub year: u32,
 }
 
+impl Engine {
+    /// The engine in words; without one, what is taken.
+    pub fn describe(engine: Option<Self>) -> String {
+        match engine {
+            Some(Self { class, year }) => format!("{} of {year}", class.name()),
+            None => format!("a current engine of no class ({NEWEST})"),
+        }
+    }
+}
+
 fn newest() -> u32 {
     NEWEST
 }

@@ -209,6 +209,10 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds *= factor;
         parts.attention_seconds *= factor;
         parts.memory_bound_seconds *= factor;
+        if cut.ep * f64::from(cut.ep_group.stride) > f64::from(self.topology.scale_up_domain) {
+            let work = parts.matmul_seconds + parts.attention_seconds + parts.memory_bound_seconds;
+            parts.all_to_all_seconds -= self.engine.exchange_overlap * work.min(parts.all_to_all_seconds);
+        }
         parts.engine_seconds = self.engine.iteration_s + self.engine.sequence_s * sampled * cut.pp;
         if work.prompt_tokens > 0.0 {
             // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.

@@ -6,6 +6,7 @@
 //! spread ones (exponential, as in chat logs) leave a long tail of few sequences.
 
 use super::iteration::{LegalLayout, ServingModel, Work};
+use super::IterationParts;
 use super::steady::{Arrivals, ServingLoad, Stream};
 
 /// A run with an end, on one replica.
@@ -128,17 +129,22 @@ impl ServingModel<'_> {
         Read { seconds: iteration * input / most, iteration }
     }
 
-    /// Seconds of a decode step of `batch` sequences that have a share `done` of their answers.
-    fn step_seconds(&self, layout: &LegalLayout, run: &ServingRun, batch: f64, done: f64) -> f64 {
+    /// One decode step of `sequences` of a stream at `keys` tokens each, by part.
+    pub(super) fn decode_step(&self, layout: &LegalLayout, sequences: f64, keys: f64) -> IterationParts {
         let work = Work {
-            sequences: batch.max(1.0),
-            keys: run.input_tokens + done * run.output_tokens,
+            sequences,
+            keys,
             prompt_tokens: 0.0,
             prompt_length: 0.0,
             busy: 1.0,
             reading: 0.0,
         };
-        self.iteration(&layout.cut, &work).total_seconds
+        self.iteration(&layout.cut, &work)
+    }
+
+    /// Seconds of a decode step of `batch` sequences that have a share `done` of their answers.
+    fn step_seconds(&self, layout: &LegalLayout, run: &ServingRun, batch: f64, done: f64) -> f64 {
+        self.decode_step(layout, batch.max(1.0), run.input_tokens + done * run.output_tokens).total_seconds
     }
 
     /// Seconds until the last batch has ended. In the middle of a long run its answers are at any point (`mixed`), after
