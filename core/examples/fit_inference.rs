@@ -115,7 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             *slot = start;
         }
     }
-    descend(&mut engine, &all, &[0.3, 0.15, 0.07, 0.03, 0.015], 6);
+    descend(&mut engine, &all, &[0.5, 0.25, 0.12, 0.06, 0.03, 0.015], 6);
     println!("fitted: {:.4}", cost(&engine, &all));
     for (name, _, _, _) in FITTED {
         println!("{name} = {:.4e}", value(&engine, name));

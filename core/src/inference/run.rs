@@ -70,7 +70,10 @@ impl ServingModel<'_> {
         };
         let steady = (each - most).max(0.0) / steady_rate;
         let drain = if stream.steps > 0.0 { self.drain(layout, run, most, each > 1.5 * most) } else { 0.0 };
-        let seconds = self.engine.request_s + fill + steady + drain;
+        // A batch that fills in less than an answer's time is young all over: its first answers end late, and no run beats
+        // the endless one.
+        let least = if each > most { each / steady_rate } else { 0.0 };
+        let seconds = self.engine.request_s + (fill + steady + drain).max(least);
 
         // While the batch fills, a token takes a mixed iteration; the first prompt sees all of the fill, the last none.
         let first = self.mean_tpot(run, 0.5 * fill, beside.iteration, decode);
