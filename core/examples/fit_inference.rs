@@ -92,7 +92,8 @@ struct Residual<'a> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.first().ok_or("usage: fit_inference MEASURED.csv [DATA_FOLDER | --each | --show]")?;
+    let path =
+        arguments.first().ok_or("usage: fit_inference MEASURED.csv [DATA_FOLDER | --each | --show]")?;
     let samples = samples(&fs::read_to_string(path)?)?;
     let shipped = Engines::shipped();
     let all: Vec<&Sample> = samples.iter().collect();
@@ -240,7 +241,8 @@ fn left_out<'a>(samples: &'a [Sample], engine: &Engines) -> Vec<Residual<'a>> {
     let groups: BTreeSet<&str> = samples.iter().map(|s| s.row.group.as_str()).collect();
     let mut out = Vec::new();
     for group in groups {
-        let (inside, others): (Vec<&Sample>, Vec<&Sample>) = samples.iter().partition(|s| s.row.group == group);
+        let (inside, others): (Vec<&Sample>, Vec<&Sample>) =
+            samples.iter().partition(|s| s.row.group == group);
         let mut without = engine.clone();
         descend(&mut without, &others, &[0.2, 0.05], 2);
         out.extend(residuals(&inside, &without));
@@ -255,7 +257,8 @@ fn report(title: &str, residuals: &[Residual<'_>]) {
     for r in residuals {
         // A source without a date ships with a tool of 2026.
         let recent = r.sample.row.date.is_empty() || r.sample.row.date.as_str() >= "2025";
-        let mut kinds = vec![(if recent { "2025 on" } else { "older" }).to_owned(), format!("load {}", r.sample.load)];
+        let mut kinds =
+            vec![(if recent { "2025 on" } else { "older" }).to_owned(), format!("load {}", r.sample.load)];
         kinds.push(format!("kind {}", kind(&r.sample.row.group)));
         if r.quantity == Quantity::Ttft && r.sample.row.concurrency().is_some_and(|c| c <= 8.0) {
             kinds.push("at most 8 in flight".to_owned());

@@ -95,7 +95,10 @@ fn one_phase_alone_is_faster_than_both() {
     let batch = both.decode_batch;
     let decode = good(serde_json::json!({"load": "decode_only", "concurrency": batch}));
     assert!(decode.tpot_seconds < both.tpot_seconds);
-    assert!((decode.output_tokens_per_second - batch / decode.tpot_seconds).abs() < 1e-6 * batch / decode.tpot_seconds);
+    assert!(
+        (decode.output_tokens_per_second - batch / decode.tpot_seconds).abs()
+            < 1e-6 * batch / decode.tpot_seconds
+    );
     let prefill = good(serde_json::json!({"load": "prefill_only"}));
     assert!(prefill.requests_per_second > both.requests_per_second);
     let one = good(serde_json::json!({"load": "static_batch", "concurrency": 8.0}));

@@ -98,7 +98,7 @@ impl<'a> ServingModel<'a> {
             });
         }
         let device = Device::new(gpu)?;
-        device.peak_flop_per_s("precision", precision)?;
+        device.peak_flop_per_s("precision", precision).map_err(|error| weight_only(error, precision))?;
         Ok(Self {
             arch,
             sizes: Sizes::new(arch),
@@ -221,8 +221,7 @@ impl<'a> ServingModel<'a> {
                 + parts.memory_bound_seconds
                 + parts.all_reduce_seconds
                 + parts.all_to_all_seconds;
-            let starts =
-                s.layers * self.engine.launch_layer_s + s.moe_layers * self.engine.launch_experts_s;
+            let starts = s.layers * self.engine.launch_layer_s + s.moe_layers * self.engine.launch_experts_s;
             parts.engine_seconds += (starts - gpu).max(0.0);
         }
         parts.total_seconds = parts.matmul_seconds
@@ -429,6 +428,23 @@ impl<'a> ServingModel<'a> {
         // Activation: reads what the first product wrote, writes the second's input.
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         bytes
+    }
+}
+
+/// The refusal of a format without matrix units, with the format that stores weights so and computes in 16 bits.
+fn weight_only(error: Error, precision: Precision) -> Error {
+    let stored = match precision {
+        Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => "int8",
+        Precision::Nvfp4 => "int4",
+        _ => return error,
+    };
+    match error {
+        Error::Unsupported { field, given, reason } => Error::Unsupported {
+            field,
+            given,
+            reason: format!("{reason}; {stored} prices weights stored in as many bits and computed in 16"),
+        },
+        other => other,
     }
 }
 

@@ -68,7 +68,8 @@ impl ReplicaLoad {
             (None, None, None) => {
                 return Err(Error::MissingField {
                     field: "concurrency".to_owned(),
-                    expected: "requests in flight, or request_rate in requests per second, or a load".to_owned(),
+                    expected: "requests in flight, or request_rate in requests per second, or a load"
+                        .to_owned(),
                 });
             }
         };
@@ -117,7 +118,13 @@ impl Takes {
     }
 }
 
-fn number(field: &str, given: Option<f64>, used: Use, min: f64, kind: LoadKind) -> Result<Option<f64>, Error> {
+fn number(
+    field: &str,
+    given: Option<f64>,
+    used: Use,
+    min: f64,
+    kind: LoadKind,
+) -> Result<Option<f64>, Error> {
     match (given, used) {
         (Some(_), Use::None) => Err(Error::Conflict {
             field: field.to_owned(),

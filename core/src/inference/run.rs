@@ -5,8 +5,8 @@
 //! batch thins out as its answers end, and the longest answer ends the run. Lengths without spread drain evenly;
 //! spread ones (exponential, as in chat logs) leave a long tail of few sequences.
 
-use super::iteration::{LegalLayout, ServingModel, Work};
 use super::IterationParts;
+use super::iteration::{LegalLayout, ServingModel, Work};
 use super::steady::{Arrivals, ServingLoad, Stream};
 
 /// A run with an end, on one replica.
@@ -79,7 +79,8 @@ impl ServingModel<'_> {
         let first = self.mean_tpot(run, 0.5 * fill, beside.iteration, decode);
         let share = most / each;
         let tpot = share * first + (1.0 - share) * pace.tpot;
-        let ttft = self.engine.request_s + share * 0.5 * fill + (1.0 - share) * (fill + 0.5 * steady) + read.seconds;
+        let ttft =
+            self.engine.request_s + share * 0.5 * fill + (1.0 - share) * (fill + 0.5 * steady) + read.seconds;
         RunState {
             seconds,
             requests_per_second: each * streams / seconds,
@@ -134,14 +135,7 @@ impl ServingModel<'_> {
 
     /// One decode step of `sequences` of a stream at `keys` tokens each, by part.
     pub(super) fn decode_step(&self, layout: &LegalLayout, sequences: f64, keys: f64) -> IterationParts {
-        let work = Work {
-            sequences,
-            keys,
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: 1.0,
-            reading: 0.0,
-        };
+        let work = Work { sequences, keys, prompt_tokens: 0.0, prompt_length: 0.0, busy: 1.0, reading: 0.0 };
         self.iteration(&layout.cut, &work)
     }
 
@@ -164,7 +158,8 @@ impl ServingModel<'_> {
             // Share still running: exponential lengths forget; like ones end evenly, or all at the end.
             let even = if mixed { 1.0 - at } else { 1.0 };
             let left = spread * libm::exp(-token) + (1.0 - spread) * even;
-            seconds += self.step_seconds(layout, run, batch * left, at) * longest * run.output_tokens / points;
+            seconds +=
+                self.step_seconds(layout, run, batch * left, at) * longest * run.output_tokens / points;
         }
         seconds
     }

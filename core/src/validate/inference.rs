@@ -33,9 +33,8 @@ pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Valida
     for line in table.lines() {
         let row = Row::read(&line)?;
         let group = by.map(|column| line.text(column).unwrap_or("").to_owned());
-        let predicted = row
-            .prepare(catalog)
-            .and_then(|p| p.predict(Engines::shipped()).map(|x| (x, p.left_out())));
+        let predicted =
+            row.prepare(catalog).and_then(|p| p.predict(Engines::shipped()).map(|x| (x, p.left_out())));
         for quantity in Quantity::ALL {
             let Some(measured) = row.measured(quantity) else { continue };
             let mut out = ValidationRow {
@@ -376,7 +375,9 @@ fn load_of(row: &Row) -> Result<(ReplicaLoad, bool), String> {
     let concurrency = || row.concurrency.ok_or("concurrency not stated");
     let load = match row.load.as_str() {
         "offline_max" => ReplicaLoad::Offline(row.requests),
-        "burst_all_at_once" => ReplicaLoad::Offline(Some(row.requests.ok_or("number of requests not stated")?)),
+        "burst_all_at_once" => {
+            ReplicaLoad::Offline(Some(row.requests.ok_or("number of requests not stated")?))
+        }
         // Load generators send ten requests for each in flight (InferenceX's scripts), unless the source says otherwise.
         "closed_loop" => {
             let total = concurrency()?;
@@ -398,7 +399,9 @@ fn load_of(row: &Row) -> Result<(ReplicaLoad, bool), String> {
 /// The same load on each of `copies`.
 fn shared(load: ReplicaLoad, copies: f64) -> ReplicaLoad {
     match load {
-        ReplicaLoad::Closed(total, requests) => ReplicaLoad::Closed(total / copies, requests.map(|n| n / copies)),
+        ReplicaLoad::Closed(total, requests) => {
+            ReplicaLoad::Closed(total / copies, requests.map(|n| n / copies))
+        }
         ReplicaLoad::Poisson(rate) => ReplicaLoad::Poisson(rate / copies),
         ReplicaLoad::Offline(requests) => ReplicaLoad::Offline(requests.map(|n| n / copies)),
         ReplicaLoad::Static(batch) => ReplicaLoad::Static(batch / copies),
@@ -410,7 +413,8 @@ fn shared(load: ReplicaLoad, copies: f64) -> ReplicaLoad {
 impl Prepared {
     /// Why the row's throughput says nothing about a prediction.
     fn left_out(&self) -> Option<&'static str> {
-        matches!(self.load, ReplicaLoad::Poisson(_)).then_some("throughput of an open loop is what was offered")
+        matches!(self.load, ReplicaLoad::Poisson(_))
+            .then_some("throughput of an open loop is what was offered")
     }
 
     /// What we predict with these engine constants.
@@ -437,7 +441,9 @@ impl Prepared {
         }
         let requests = state.requests_per_second * self.replicas;
         Ok(match load {
-            ReplicaLoad::Prefill => Prediction { input: Some(requests * self.input), ..Prediction::default() },
+            ReplicaLoad::Prefill => {
+                Prediction { input: Some(requests * self.input), ..Prediction::default() }
+            }
             _ => Prediction {
                 output: Some(requests * self.output),
                 tpot: Some(state.tpot_seconds),
