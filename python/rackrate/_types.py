@@ -1427,6 +1427,29 @@ class DimensionTraffic(Answer):
             exposed_seconds=given["exposed_seconds"],
         )
 
+EngineClass: TypeAlias = Literal["tensorrt_llm", "vllm", "sglang", "rocm_vllm"]
+"""A family of inference engines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Engine(Answer):
+    """The engine that serves: a class and the year of its release.
+
+    Attributes:
+        class: Family.
+        year: Year of the release, 2023 to 2026; older ones are slower.
+    """
+
+    class: EngineClass
+    year: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Engine:
+        return cls(
+            class=given["class"],
+            year=given["year"],
+        )
+
 FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "region", "transfer", "reliability", "constants"]
 """Kind of a figure."""
 
@@ -2152,6 +2175,9 @@ class Link(Answer):
             gbit_per_s=given["gbit_per_s"],
         )
 
+LoadKind: TypeAlias = Literal["closed_loop", "poisson", "offline", "burst", "static_batch", "prefill_only", "decode_only"]
+"""How requests come."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class OwnRate(Answer):
@@ -2668,6 +2694,7 @@ class ServingPoint(Answer):
     Attributes:
         layout: How a replica is cut.
         gpu: GPU it runs on.
+        engine: The inference engine that the times are those of, in words.
         gpus: GPUs in all.
         replicas: Replicas in all.
         ttft_seconds: Mean time to first token, seconds.
@@ -2693,6 +2720,7 @@ class ServingPoint(Answer):
 
     layout: ServingLayout
     gpu: str
+    engine: str
     gpus: int
     replicas: int
     ttft_seconds: float
@@ -2719,6 +2747,7 @@ class ServingPoint(Answer):
         return cls(
             layout=ServingLayout._read(given["layout"]),
             gpu=given["gpu"],
+            engine=given["engine"],
             gpus=given["gpus"],
             replicas=given["replicas"],
             ttft_seconds=given["ttft_seconds"],
@@ -3390,7 +3419,7 @@ class ValidationReport(Answer):
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "length_scv", "engine", "precision", "kv_precision", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "overlay",),
@@ -3421,6 +3450,8 @@ __all__ = [
     "EnergyFigure",
     "EnergyQuantity",
     "EnergyScope",
+    "Engine",
+    "EngineClass",
     "ExpertKernel",
     "ExpertRouting",
     "Fabric",
@@ -3446,6 +3477,7 @@ __all__ = [
     "LimitClaim",
     "Link",
     "LinkUse",
+    "LoadKind",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
