@@ -98,7 +98,7 @@ impl<'a> ServingModel<'a> {
             });
         }
         let device = Device::new(gpu)?;
-        device.peak_flop_per_s("precision", precision)?;
+        device.peak_flop_per_s("precision", precision).map_err(|error| weight_only(error, precision))?;
         Ok(Self {
             arch,
             sizes: Sizes::new(arch),
@@ -209,7 +209,21 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds *= factor;
         parts.attention_seconds *= factor;
         parts.memory_bound_seconds *= factor;
+        if cut.ep * f64::from(cut.ep_group.stride) > f64::from(self.topology.scale_up_domain) {
+            let work = parts.matmul_seconds + parts.attention_seconds + parts.memory_bound_seconds;
+            parts.all_to_all_seconds -= self.engine.exchange_overlap * work.min(parts.all_to_all_seconds);
+        }
         parts.engine_seconds = self.engine.iteration_s + self.engine.sequence_s * sampled * cut.pp;
+        if work.prompt_tokens > 0.0 {
+            // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.
+            let gpu = parts.matmul_seconds
+                + parts.attention_seconds
+                + parts.memory_bound_seconds
+                + parts.all_reduce_seconds
+                + parts.all_to_all_seconds;
+            let starts = s.layers * self.engine.launch_layer_s + s.moe_layers * self.engine.launch_experts_s;
+            parts.engine_seconds += (starts - gpu).max(0.0);
+        }
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
             + parts.memory_bound_seconds
@@ -228,6 +242,16 @@ impl<'a> ServingModel<'a> {
     fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.device.grouped_gemm(groups, m, n, k, precision)
             - self.hidden_share() * self.device.gemm_fixed_seconds()
+            + self.unpack_seconds(2.0 * groups * m * n * k, precision)
+    }
+
+    /// Seconds that unpacking weights adds to products of `flop` operations; 0 where the GPU computes in the weights'
+    /// format.
+    fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
+        match precision {
+            Precision::Int4 | Precision::Int8 => (self.engine.unpack - 1.0) * flop / self.device.peak.half,
+            _ => 0.0,
+        }
     }
 
     /// Share of a kernel's fixed time that an engine saves; negative where it adds.
@@ -352,7 +376,8 @@ impl<'a> ServingModel<'a> {
                 let whole = self.device.moe_ffn(&experts, p);
                 (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
             } else {
-                self.device.moe_ffn(&experts, p)
+                let elements = (s.up + 1.0) * experts.hidden * experts.intermediate;
+                self.device.moe_ffn(&experts, p) + self.unpack_seconds(2.0 * experts.rows * elements, p)
             };
         if moe.shared > 0.0 {
             matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
@@ -403,6 +428,23 @@ impl<'a> ServingModel<'a> {
         // Activation: reads what the first product wrote, writes the second's input.
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         bytes
+    }
+}
+
+/// The refusal of a format without matrix units, with the format that stores weights so and computes in 16 bits.
+fn weight_only(error: Error, precision: Precision) -> Error {
+    let stored = match precision {
+        Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => "int8",
+        Precision::Nvfp4 => "int4",
+        _ => return error,
+    };
+    match error {
+        Error::Unsupported { field, given, reason } => Error::Unsupported {
+            field,
+            given,
+            reason: format!("{reason}; {stored} prices weights stored in as many bits and computed in 16"),
+        },
+        other => other,
     }
 }
 

@@ -6,7 +6,10 @@ use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
-use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
+use super::{
+    Engine, Engines, IterationParts, LegalLayout, ReplicaLoad, Residuals, ServingModel, ServingPoint,
+    ServingPointRequest,
+};
 
 /// Longest prompt or answer that is priced, tokens.
 const MOST_TOKENS: f64 = 1e7;
@@ -19,16 +22,23 @@ const MOST_TOKENS: f64 = 1e7;
 /// A model that does not fit is an answer ([`super::ServingMemory::fits`]): its times are those of a GPU with the memory.
 ///
 /// # Errors
-/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu`, or `concurrency` and `request_rate`,
-/// both or neither given; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
+/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu` both or neither given; a number that the
+/// load needs and lacks, or has no use for; an engine's year that was not measured; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
 /// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
-    let model =
-        ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
+    let engine = Engines::shipped().of(request.engine, &target.gpu)?;
+    let model = ServingModel::with_engine(
+        &engine,
+        &arch,
+        &target.gpu,
+        &target.topology,
+        request.precision,
+        request.kv_precision,
+    )?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
     let size = replica_gpus(&layout)?;
@@ -43,32 +53,27 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
         });
     }
     let replicas = request.gpus / size;
-    let arrivals = match (request.concurrency, request.request_rate) {
-        (Some(total), None) => {
-            check_range("concurrency", total, 1e-6, 1e9)?;
-            Arrivals::Closed(total / f64::from(replicas))
-        }
-        (None, Some(rate)) => {
-            check_range("request_rate", rate, 1e-9, 1e9)?;
-            Arrivals::Poisson(rate / f64::from(replicas))
-        }
-        (Some(_), Some(_)) => {
-            return Err(Error::Conflict {
-                field: "request_rate".to_owned(),
-                message: "given together with concurrency; give one of the two".to_owned(),
-            });
-        }
-        (None, None) => {
-            return Err(Error::MissingField {
-                field: "concurrency".to_owned(),
-                expected: "requests in flight, or request_rate in requests per second".to_owned(),
-            });
-        }
+    let asked = ReplicaLoad::of(request, f64::from(replicas))?;
+    // Lengths spread as in chat logs, unless the request says how.
+    let scv = match request.length_scv {
+        Some(scv) => check_range("length_scv", scv, 0.0, 1.0)?,
+        None => model.engine.length_scv,
     };
-    let load =
-        ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
-    let state = model.point(&layout, &load);
-    Ok(answer(&target, &model, &layout, &load, &state, replicas))
+    let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
+    let arrivals = match asked {
+        ReplicaLoad::Closed(total, _) => Arrivals::Closed(total),
+        ReplicaLoad::Poisson(rate) => Arrivals::Poisson(rate),
+        _ => Arrivals::Full,
+    };
+    let load = ServingLoad {
+        input_tokens: request.input_tokens,
+        output_tokens: if asked == ReplicaLoad::Prefill { 1.0 } else { request.output_tokens },
+        arrivals,
+    };
+    Ok(ServingPoint {
+        engine: Engine::describe(request.engine),
+        ..answer(&target, &model, &layout, &load, &state, replicas)
+    })
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -178,6 +183,7 @@ pub(super) fn answer(
     ServingPoint {
         layout: l,
         gpu: target.gpu.name.clone(),
+        engine: Engine::describe(None),
         gpus,
         replicas,
         ttft_seconds: state.ttft_seconds,
