@@ -11,18 +11,25 @@ use crate::network::{
 use crate::quantity::GIB;
 
 use super::cut::{Cut, Formats, Mla, Moe, Sizes};
+use super::prefix::Prefix;
+use super::speculation::Drafter;
 use super::{EngineConstants, IterationParts, ServingLayout};
 
 /// A model on a GPU and its links, ready for the hot path: no allocation from here on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServingModel<'a> {
     pub(crate) arch: &'a Architecture,
+    pub(crate) precision: Precision,
     pub(crate) sizes: Sizes,
     pub(crate) formats: Formats,
     device: Device,
-    topology: Topology,
+    pub(super) topology: Topology,
     pub(crate) memory_bytes: f64,
     pub(crate) engine: EngineConstants,
+    /// What drafts tokens for it, if anything does.
+    pub(crate) draft: Option<Box<Drafter<'a>>>,
+    /// What of a prompt lies in the cache before it is read.
+    pub(crate) prefix: Prefix,
 }
 
 /// A layout found legal for a [`ServingModel`].
@@ -101,13 +108,29 @@ impl<'a> ServingModel<'a> {
         device.peak_flop_per_s("precision", precision)?;
         Ok(Self {
             arch,
+            precision,
             sizes: Sizes::new(arch),
             formats: Formats::new(arch, precision, kv_precision),
             device,
             topology: *topology,
             memory_bytes: gpu.memory_gib * GIB,
             engine: *engine,
+            draft: None,
+            prefix: Prefix::NONE,
         })
+    }
+
+    /// The same model where prompts come with what `prefix` says, and with `draft` ahead of it.
+    pub(crate) fn with(mut self, prefix: Prefix, draft: Option<Drafter<'a>>) -> Self {
+        self.prefix = prefix;
+        self.draft = draft.map(|draft| Box::new(draft.with_prefix(prefix)));
+        self
+    }
+
+    /// The same model where prompts come read by other GPUs: their keys and values, or states, are sent.
+    pub(crate) fn with_prompts_read(&self) -> Self {
+        let prefix = Prefix { read_share: 0.0, ..self.prefix };
+        self.clone().with(prefix, self.draft.as_deref().cloned())
     }
 
     /// The layout, if this model can be cut so over these links.
@@ -117,6 +140,9 @@ impl<'a> ServingModel<'a> {
     pub fn layout(&self, layout: ServingLayout) -> Result<LegalLayout, Error> {
         let cut = Cut::new(self.arch, &layout)?;
         cut.check_links(&self.topology)?;
+        if let Some(draft) = &self.draft {
+            draft.check(&layout)?;
+        }
         Ok(LegalLayout { layout, cut })
     }
 
@@ -125,8 +151,17 @@ impl<'a> ServingModel<'a> {
         &self.arch.name
     }
 
-    /// Bytes of weights on one GPU.
+    /// Bytes of weights on one GPU, a draft's included.
     pub(crate) fn weight_bytes(&self, cut: &Cut) -> f64 {
+        let s = &self.sizes;
+        // Embeddings stay in 16 bits; with pipeline stages the worst one holds one of the two.
+        let tables = if s.tied || cut.pp > 1.0 { 1.0 } else { 2.0 };
+        let draft = self.draft.as_ref().map_or(0.0, |draft| draft.weight_bytes(cut));
+        self.stack_bytes(cut) / cut.pp + tables * 2.0 * s.vocab * s.hidden / cut.tp + draft
+    }
+
+    /// Bytes of the weights of all layers on the GPUs that hold the same share of each stage.
+    pub(crate) fn stack_bytes(&self, cut: &Cut) -> f64 {
         let s = &self.sizes;
         let dense = self.formats.dense.weight_bytes();
         let experts = self.formats.experts.weight_bytes();
@@ -142,12 +177,10 @@ impl<'a> ServingModel<'a> {
             let router = 2.0 * s.hidden * moe.experts;
             bytes += s.moe_layers * ((expert * moe.experts / cut.ep + shared) * experts + router);
         }
-        // Embeddings stay in 16 bits; with pipeline stages the worst one holds one of the two.
-        let tables = if s.tied || cut.pp > 1.0 { 1.0 } else { 2.0 };
-        bytes / cut.pp + tables * 2.0 * s.vocab * s.hidden / cut.tp
+        bytes
     }
 
-    /// Bytes of KV cache of one sequence of `tokens` on one GPU, all pipeline stages' streams counted.
+    /// Bytes of KV cache of one sequence of `tokens` on one GPU, all pipeline stages' streams counted; a draft's included.
     pub(crate) fn kv_bytes(&self, cut: &Cut, tokens: f64) -> f64 {
         let s = &self.sizes;
         let element = match s.mla {
@@ -155,13 +188,25 @@ impl<'a> ServingModel<'a> {
             None => 2.0 * cut.kv_heads * s.head_dim,
         };
         let positions = s.full_layers * tokens + s.local_layers * tokens.min(s.window);
-        positions * element * self.formats.kv_bytes
+        // A draft runs behind the last stage: there its cache is as if every stage had it.
+        let draft = self.draft.as_ref().map_or(0.0, |draft| cut.pp * draft.kv_bytes(cut, tokens));
+        positions * element * self.formats.kv_bytes + draft
+    }
+
+    /// Tokens of a sequence that one decode iteration computes: 1, and one more for each token drafted.
+    pub(crate) fn tokens_per_sequence(&self) -> f64 {
+        self.draft.as_ref().map_or(1.0, |draft| draft.tokens + 1.0)
+    }
+
+    /// Tokens of an answer that one decode iteration gives on average: 1, and what is accepted of those drafted.
+    pub(crate) fn accepted_tokens(&self) -> f64 {
+        self.draft.as_ref().map_or(1.0, |draft| draft.accepted)
     }
 
     /// Seconds of one iteration through all layers, by part.
     pub(crate) fn iteration(&self, cut: &Cut, work: &Work) -> IterationParts {
         let s = &self.sizes;
-        let rows = work.sequences + work.prompt_tokens;
+        let rows = work.sequences * self.tokens_per_sequence() + work.prompt_tokens;
         let mut parts = IterationParts::default();
         let (linear, attention) = self.attention_layer(cut, work, rows);
         parts.matmul_seconds += s.layers * linear;
@@ -190,8 +235,9 @@ impl<'a> ServingModel<'a> {
             parts.all_reduce_seconds += s.moe_layers * sums;
         }
 
-        // One logit row for each sequence with a new token and each prompt that ends here.
-        let sampled = work.sequences + work.prompt_tokens / work.prompt_length.max(1.0);
+        // One logit row for each new token of a sequence and each prompt that ends here.
+        let ended = work.prompt_tokens / self.prefix.unread(work.prompt_length).max(1.0);
+        let sampled = work.sequences * self.tokens_per_sequence() + ended;
         parts.matmul_seconds += self.gemm(sampled.max(1.0), s.vocab / cut.tp, s.hidden, Precision::Bf16);
         let moved = rows * self.moved_bytes(cut) + sampled * s.vocab / cut.tp * 4.0 * 3.0;
         let small = s.layers * SMALL_KERNELS + s.dense_layers;
@@ -209,19 +255,24 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds *= factor;
         parts.attention_seconds *= factor;
         parts.memory_bound_seconds *= factor;
-        parts.engine_seconds = self.engine.iteration_s + self.engine.sequence_s * sampled * cut.pp;
+        parts.engine_seconds =
+            self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
+        if let Some(draft) = &self.draft {
+            parts.draft_seconds = draft.seconds(cut, work);
+        }
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
             + parts.memory_bound_seconds
             + parts.all_reduce_seconds
             + parts.all_to_all_seconds
             + parts.pipeline_seconds
+            + parts.draft_seconds
             + parts.engine_seconds;
         parts
     }
 
     /// Seconds of a matrix product with its fixed time inside an engine.
-    fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
+    pub(super) fn gemm(&self, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.grouped_gemm(1.0, m, n, k, precision)
     }
 
@@ -254,12 +305,14 @@ impl<'a> ServingModel<'a> {
                     down + out(mla.v) + d.gemm(rows, cut.heads * (mla.nope + mla.rope), q_from, p);
                 if work.sequences > 0.0 {
                     // Decode: the key and value projections are absorbed into queries and outputs, head by head.
-                    linear +=
-                        d.grouped_gemm(cut.heads, work.sequences, mla.kv_lora, mla.nope, Precision::Bf16)
-                            + d.grouped_gemm(cut.heads, work.sequences, mla.v, mla.kv_lora, Precision::Bf16);
+                    let rows = work.sequences * self.tokens_per_sequence();
+                    linear += d.grouped_gemm(cut.heads, rows, mla.kv_lora, mla.nope, Precision::Bf16)
+                        + d.grouped_gemm(cut.heads, rows, mla.v, mla.kv_lora, Precision::Bf16);
                 }
                 if work.prompt_tokens > 0.0 {
-                    linear += d.gemm(work.prompt_tokens, cut.heads * (mla.nope + mla.v), mla.kv_lora, p);
+                    // Of tokens found in the cache only the latent is: keys and values are made anew.
+                    let rows = work.prompt_tokens / self.prefix.unread(1.0);
+                    linear += d.gemm(rows, cut.heads * (mla.nope + mla.v), mla.kv_lora, p);
                 }
                 let attention = self.attention(cut, work, cut.heads, mla.nope + mla.rope, mla.v, Some(mla));
                 (linear, attention)
@@ -288,7 +341,7 @@ impl<'a> ServingModel<'a> {
                 let kv_bytes = self.formats.kv_bytes;
                 let shape = AttentionShape {
                     batch: work.sequences,
-                    queries: 1.0,
+                    queries: self.tokens_per_sequence(),
                     keys: work.keys.min(window),
                     heads: cut.heads,
                     kv_heads: cut.kv_heads,
@@ -305,11 +358,12 @@ impl<'a> ServingModel<'a> {
             }
             if work.prompt_tokens > 0.0 {
                 let length = work.prompt_length.max(1.0);
-                let prompts = work.prompt_tokens / length;
+                let queries = self.prefix.unread(length);
+                let prompts = work.prompt_tokens / queries;
                 // A chunk of a longer prompt does its share of the whole prompt's attention.
                 let shape = AttentionShape {
                     batch: prompts.max(1.0),
-                    queries: length,
+                    queries,
                     keys: length.min(window),
                     heads: cut.heads,
                     kv_heads: prompt_kv_heads,
@@ -335,7 +389,8 @@ impl<'a> ServingModel<'a> {
         let s = &self.sizes;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
-        let tokens = (cut.dp * (work.sequences * work.busy + work.prompt_tokens * work.reading)).max(rows);
+        let decoded = work.sequences * self.tokens_per_sequence();
+        let tokens = (cut.dp * (decoded * work.busy + work.prompt_tokens * work.reading)).max(rows);
         let touched =
             (moe.experts / cut.ep * (1.0 - libm::exp(tokens * moe.ln_unvisited))).max(moe.top_k / cut.ep);
         let experts = ExpertShape {

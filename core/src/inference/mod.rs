@@ -5,8 +5,11 @@ mod cut;
 mod fleet;
 mod iteration;
 mod point;
+mod pools;
+mod prefix;
 mod report;
 mod search;
+mod speculation;
 mod steady;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
@@ -14,7 +17,10 @@ pub use constants::{EngineConstants, Residuals};
 pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
+pub use pools::{Disaggregated, KvTransfer, ServingPools};
+pub use prefix::PrefixCache;
 pub use search::search_serving;
+pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{

@@ -2,9 +2,13 @@
 
 use crate::catalog::{Catalog, Gpu};
 use crate::error::{Error, check_range};
+use crate::model::{Architecture, Precision};
 use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
+use super::pools;
+use super::prefix::{Prefix, PrefixCache};
+use super::speculation::{Drafter, Speculation};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
 
@@ -27,48 +31,98 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
-    let model =
-        ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
+    let tactics = Tactics {
+        prefix_cache: request.prefix_cache.as_ref(),
+        speculation: request.speculation.as_ref(),
+        input_tokens: request.input_tokens,
+    };
+    let draft = tactics.drafting(catalog, &arch)?;
+    let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let size = replica_gpus(&layout)?;
-    if !request.gpus.is_multiple_of(size) {
-        return Err(Error::Conflict {
-            field: "gpus".to_owned(),
-            message: format!(
-                "{} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
-                request.gpus,
-                request.gpus.div_ceil(size).saturating_mul(size)
-            ),
-        });
-    }
-    let replicas = request.gpus / size;
-    let arrivals = match (request.concurrency, request.request_rate) {
-        (Some(total), None) => {
-            check_range("concurrency", total, 1e-6, 1e9)?;
-            Arrivals::Closed(total / f64::from(replicas))
-        }
-        (None, Some(rate)) => {
-            check_range("request_rate", rate, 1e-9, 1e9)?;
-            Arrivals::Poisson(rate / f64::from(replicas))
-        }
-        (Some(_), Some(_)) => {
-            return Err(Error::Conflict {
-                field: "request_rate".to_owned(),
-                message: "given together with concurrency; give one of the two".to_owned(),
-            });
-        }
-        (None, None) => {
-            return Err(Error::MissingField {
-                field: "concurrency".to_owned(),
-                expected: "requests in flight, or request_rate in requests per second".to_owned(),
-            });
-        }
-    };
+    let arrivals = arrivals(request)?;
     let load =
         ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
+    if let Some(apart) = &request.disaggregated {
+        return pools::point(&target, &model, apart, &layout, request.gpus, &load);
+    }
+    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
+    let load = ServingLoad { arrivals: load.arrivals.over(f64::from(replicas)), ..load };
     let state = model.point(&layout, &load);
     Ok(answer(&target, &model, &layout, &load, &state, replicas))
+}
+
+/// How requests come to all GPUs.
+fn arrivals(request: &ServingPointRequest) -> Result<Arrivals, Error> {
+    match (request.concurrency, request.request_rate) {
+        (Some(total), None) => check_range("concurrency", total, 1e-6, 1e9).map(Arrivals::Closed),
+        (None, Some(rate)) => check_range("request_rate", rate, 1e-9, 1e9).map(Arrivals::Poisson),
+        (Some(_), Some(_)) => Err(Error::Conflict {
+            field: "request_rate".to_owned(),
+            message: "given together with concurrency; give one of the two".to_owned(),
+        }),
+        (None, None) => Err(Error::MissingField {
+            field: "concurrency".to_owned(),
+            expected: "requests in flight, or request_rate in requests per second".to_owned(),
+        }),
+    }
+}
+
+/// Replicas of `layout` on `gpus` GPUs.
+pub(super) fn whole_replicas(field: &str, gpus: u32, layout: &LegalLayout) -> Result<u32, Error> {
+    let size = replica_gpus(layout)?;
+    if gpus > 0 && gpus.is_multiple_of(size) {
+        return Ok(gpus / size);
+    }
+    Err(Error::Conflict {
+        field: field.to_owned(),
+        message: format!(
+            "{gpus} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
+            gpus.max(1).div_ceil(size).saturating_mul(size)
+        ),
+    })
+}
+
+/// What is done beside reading every prompt and giving a token an iteration.
+pub(super) struct Tactics<'r> {
+    pub prefix_cache: Option<&'r PrefixCache>,
+    pub speculation: Option<&'r Speculation>,
+    pub input_tokens: f64,
+}
+
+impl Tactics<'_> {
+    /// The architecture that drafts for `arch`, if any does.
+    pub fn drafting(&self, catalog: &Catalog, arch: &Architecture) -> Result<Option<Architecture>, Error> {
+        self.speculation.map(|speculation| speculation.drafting(catalog, arch)).transpose()
+    }
+
+    /// `arch` on `target`, with `draft` ahead of it.
+    pub fn model<'a>(
+        &self,
+        target: &ServingTarget,
+        arch: &'a Architecture,
+        draft: Option<&'a Architecture>,
+        precision: Precision,
+        kv_precision: Option<Precision>,
+    ) -> Result<ServingModel<'a>, Error> {
+        let model = ServingModel::new(arch, &target.gpu, &target.topology, precision, kv_precision)?;
+        let prefix = match self.prefix_cache {
+            Some(cache) => cache.checked(self.input_tokens)?,
+            None => Prefix::NONE,
+        };
+        let drafter = match (self.speculation, draft) {
+            (Some(speculation), Some(draft)) => Some(Drafter::new(
+                speculation,
+                &model.engine,
+                draft,
+                arch,
+                (&target.gpu, &target.topology),
+                (precision, kv_precision),
+            )?),
+            _ => None,
+        };
+        Ok(model.with(prefix, drafter))
+    }
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -178,6 +232,7 @@ pub(super) fn answer(
     ServingPoint {
         layout: l,
         gpu: target.gpu.name.clone(),
+        precision: model.precision,
         gpus,
         replicas,
         ttft_seconds: state.ttft_seconds,
@@ -204,12 +259,19 @@ pub(super) fn answer(
         decode: state.decode,
         prefill,
         memory: state.memory,
-        bound_by: bound_by(load, state, &prefill),
+        pools: None,
+        tokens_per_iteration: model.accepted_tokens(),
+        bound_by: bound_by(model, load, state, &prefill),
         warnings,
     }
 }
 
-fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -> String {
+fn bound_by(
+    model: &ServingModel<'_>,
+    load: &ServingLoad,
+    state: &SteadyState,
+    prefill: &IterationParts,
+) -> String {
     if !state.memory.fits {
         return "memory: it does not fit".to_owned();
     }
@@ -221,8 +283,8 @@ fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -
         }
     }
     let rate = state.requests_per_second;
-    let decode =
-        (load.output_tokens - 1.0).max(0.0) * state.decode.total_seconds / state.decode_batch.max(1.0);
+    let decode = (load.output_tokens - 1.0).max(0.0) / model.accepted_tokens() * state.decode.total_seconds
+        / state.decode_batch.max(1.0);
     let (phase, parts) = if prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
         ("prefill", prefill)
     } else {
@@ -231,7 +293,7 @@ fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -
     format!("{phase}: {}", largest(parts))
 }
 
-fn largest(parts: &IterationParts) -> &'static str {
+pub(super) fn largest(parts: &IterationParts) -> &'static str {
     [
         (parts.matmul_seconds, "matrix products and reading weights"),
         (parts.attention_seconds, "attention and reading the KV cache"),
@@ -239,6 +301,7 @@ fn largest(parts: &IterationParts) -> &'static str {
         (parts.all_reduce_seconds, "tensor parallel all-reduce"),
         (parts.all_to_all_seconds, "expert exchange"),
         (parts.pipeline_seconds, "pipeline sends"),
+        (parts.draft_seconds, "drafting"),
         (parts.engine_seconds, "engine overhead"),
     ]
     .into_iter()

@@ -6,6 +6,10 @@ use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::quantity::{Interval, Warning};
 
+use super::pools::{Disaggregated, ServingPools};
+use super::prefix::PrefixCache;
+use super::speculation::Speculation;
+
 /// How one replica of a served model is cut over GPUs.
 ///
 /// A replica takes `tp × pp × dp` GPUs: attention runs `dp` times side by side, each `tp` wide; experts are spread over
@@ -47,9 +51,9 @@ pub struct ServingPointRequest {
     /// GPU to run on, in its usual nodes and fabric, if no cloud's shape is meant.
     #[serde(default)]
     pub gpu: Option<String>,
-    /// GPUs in all: a multiple of a replica's; more replicas share the load evenly.
+    /// GPUs in all: a multiple of a replica's; more replicas share the load evenly. With `disaggregated` those of both pools.
     pub gpus: u32,
-    /// How a replica is cut.
+    /// How a replica is cut; with `disaggregated` one that decodes.
     pub layout: ServingLayout,
     /// Mean tokens of a prompt.
     pub input_tokens: f64,
@@ -67,6 +71,15 @@ pub struct ServingPointRequest {
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
+    /// Prompt tokens found in the cache; none if not given.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding or multi-token prediction; none if not given.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// Prompts read on GPUs of their own; on those that decode if not given.
+    #[serde(default)]
+    pub disaggregated: Option<Disaggregated>,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -77,13 +90,15 @@ pub struct ServingPointRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct ServingPoint {
-    /// How a replica is cut.
+    /// How a replica is cut; one that decodes, where pools are apart.
     pub layout: ServingLayout,
     /// GPU it runs on.
     pub gpu: String,
-    /// GPUs in all.
+    /// Number format of weights and matrix products.
+    pub precision: Precision,
+    /// GPUs in all, both pools' where they are apart.
     pub gpus: u32,
-    /// Replicas in all.
+    /// Replicas in all; those that decode, where pools are apart.
     pub replicas: u32,
     /// Mean time to first token, seconds.
     pub ttft_seconds: f64,
@@ -117,6 +132,10 @@ pub struct ServingPoint {
     pub prefill: IterationParts,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Where prompts are read on GPUs of their own: both pools and the transfer between them.
+    pub pools: Option<ServingPools>,
+    /// Tokens that a decode iteration gives a sequence on average: more than 1 with speculation.
+    pub tokens_per_iteration: f64,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.
@@ -140,6 +159,8 @@ pub struct IterationParts {
     pub all_to_all_seconds: f64,
     /// Pipeline sends.
     pub pipeline_seconds: f64,
+    /// Drafting of speculative tokens.
+    pub draft_seconds: f64,
     /// Launches, scheduling and host work of the engine.
     pub engine_seconds: f64,
     /// All of it.

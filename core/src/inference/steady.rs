@@ -35,6 +35,17 @@ pub enum Arrivals {
     Full,
 }
 
+impl Arrivals {
+    /// The share of one of `replicas` that split the load evenly.
+    pub(super) fn over(self, replicas: f64) -> Self {
+        match self {
+            Self::Closed(total) => Self::Closed(total / replicas),
+            Self::Poisson(rate) => Self::Poisson(rate / replicas),
+            Self::Full => Self::Full,
+        }
+    }
+}
+
 /// Steady state of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SteadyState {
@@ -95,7 +106,7 @@ struct Pace {
 /// Quantile of the standard normal distribution at 95 %.
 const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
-const LN20: f64 = 2.995_732_273_553_991;
+pub(super) const LN20: f64 = 2.995_732_273_553_991;
 
 impl ServingModel<'_> {
     /// Steady state of one replica cut by `layout` under `load`. Allocates nothing.
@@ -153,6 +164,7 @@ impl ServingModel<'_> {
             }
         };
         let answer = steps * pace.tpot;
+        let accepted = self.accepted_tokens();
         let base = 0.5 * pace.tpot + pace.read;
         let scv = self.engine.length_scv;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
@@ -196,8 +208,9 @@ impl ServingModel<'_> {
         stream.state(StateParts {
             ttft,
             ttft_p95,
-            tpot: pace.tpot,
-            tpot_p95: tpot_p95.max(pace.tpot),
+            // An iteration gives a sequence all of the drafted tokens that it accepts.
+            tpot: pace.tpot / accepted,
+            tpot_p95: tpot_p95.max(pace.tpot) / accepted,
             requests_per_second,
             batch: match load.arrivals {
                 Arrivals::Closed(total) => batch * streams.min(total.max(1.0)),
@@ -219,7 +232,11 @@ impl ServingModel<'_> {
 
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
     pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
-        let chunk = input.min(self.engine.chunk_tokens).max(1.0);
+        let unread = self.prefix.unread(input);
+        if unread <= 0.0 {
+            return IterationParts::default();
+        }
+        let chunk = unread.min(self.engine.chunk_tokens).max(1.0);
         let read = Work {
             sequences: 0.0,
             keys: 0.0,
@@ -228,7 +245,7 @@ impl ServingModel<'_> {
             busy: 1.0,
             reading: 1.0 / layout.cut.dp,
         };
-        scaled(&self.iteration(&layout.cut, &read), (input / chunk).max(1.0))
+        scaled(&self.iteration(&layout.cut, &read), (unread / chunk).max(1.0))
     }
 
     /// Seconds of one batch of `sequences` (of a replica) run from prompt to last token with no other work: prefill, and
@@ -279,6 +296,8 @@ struct Stream<'a> {
     cut: &'a Cut,
     input: f64,
     output: f64,
+    /// Tokens of a prompt that are to be read: those not found in the cache.
+    unread: f64,
     /// Decode steps of an answer.
     steps: f64,
     /// Largest decode batch.
@@ -314,12 +333,17 @@ impl<'a> Stream<'a> {
         let weights = model.weight_bytes(cut);
         let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
-        let steps = output - 1.0;
+        let unread = model.prefix.unread(input);
+        let steps = (output - 1.0) / model.accepted_tokens();
         let reserved = input + engine.answer_reserve * output;
-        let by_kv = capacity / model.kv_bytes(cut, reserved);
+        let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
+        let by_kv = (capacity - model.prefix.shared_bytes(model, cut, input)).max(0.0) / own;
         let by_sequences = engine.max_sequences / cut.pp;
-        let by_prefill =
-            if steps > 0.0 { engine.chunk_tokens / (1.0 + input / steps) } else { f64::INFINITY };
+        let by_prefill = if steps > 0.0 {
+            engine.chunk_tokens / (model.tokens_per_sequence() + unread / steps)
+        } else {
+            f64::INFINITY
+        };
         let (most, limit) = if by_kv <= by_sequences && by_kv <= by_prefill {
             (by_kv, BatchLimit::KvCache)
         } else if by_sequences <= by_prefill {
@@ -338,6 +362,7 @@ impl<'a> Stream<'a> {
             cut,
             input,
             output,
+            unread,
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -361,9 +386,9 @@ impl<'a> Stream<'a> {
         let model = self.model;
         let others =
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
-        let left = (model.engine.chunk_tokens - batch).max(1.0);
-        let due = batch / self.steps * self.input;
-        let chunk = due.max(self.input.min(left)).max(1.0);
+        let left = (model.engine.chunk_tokens - batch * model.tokens_per_sequence()).max(1.0);
+        let due = batch / self.steps * self.unread;
+        let chunk = due.max(self.unread.min(left)).max(1.0);
         let mut share = (due / chunk).min(1.0) * others;
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
@@ -385,6 +410,10 @@ impl<'a> Stream<'a> {
         };
         let parts = model.iteration(self.cut, &work);
         let decode = parts.total_seconds;
+        if self.unread <= 0.0 {
+            // Prompts come read: no iteration has a share of them.
+            return Pace { parts, decode, mixed: decode, share: 0.0, tpot: decode, read: 0.0, reading: 0.0 };
+        }
         let beside = batch * others;
         let mixed = model
             .iteration(self.cut, &Work { sequences: beside, prompt_tokens: chunk, reading, ..work })
@@ -396,7 +425,7 @@ impl<'a> Stream<'a> {
             mixed,
             share,
             tpot: (1.0 - share) * decode + share * mixed,
-            read: (self.input / chunk).max(1.0) * mixed,
+            read: (self.unread / chunk).max(1.0) * mixed,
             reading: due / left,
         }
     }
@@ -452,8 +481,9 @@ impl<'a> Stream<'a> {
             };
             model.iteration(self.cut, &work).total_seconds
         };
-        let alone = (self.input / chunk).max(1.0) * time(self.input.min(chunk));
-        let packed = time(chunk.max(self.input.min(chunk))) * self.input / chunk;
+        let unread = self.unread.max(1.0);
+        let alone = (unread / chunk).max(1.0) * time(unread.min(chunk));
+        let packed = time(chunk.max(unread.min(chunk))) * unread / chunk;
         let most = 1.0 / packed;
         let scv = model.engine.length_scv;
         let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
@@ -490,8 +520,8 @@ impl<'a> Stream<'a> {
         self.state(StateParts {
             ttft,
             ttft_p95: p95,
-            tpot: decode.total_seconds,
-            tpot_p95: decode.total_seconds,
+            tpot: decode.total_seconds / model.accepted_tokens(),
+            tpot_p95: decode.total_seconds / model.accepted_tokens(),
             requests_per_second: rate * streams,
             batch: 0.0,
             concurrency: concurrency * streams,
@@ -527,7 +557,9 @@ impl<'a> Stream<'a> {
         // The stages share an attention rank's sequences: each holds its layers of all of them.
         let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;
         let one = of(self.input + self.output);
-        let used = sequences * of(self.keys());
+        let shared = model.prefix.shared_bytes(model, cut, self.input);
+        let alone = |tokens: f64| of(tokens) * model.prefix.own_share(self.input, tokens);
+        let used = sequences * alone(self.keys()) + shared;
         let workspace = self.workspace.min(model.memory_bytes);
         let tokens = if one > 0.0 { self.capacity / one * (self.input + self.output) * cut.dp } else { 0.0 };
         ServingMemory {
@@ -539,7 +571,7 @@ impl<'a> Stream<'a> {
             kv_capacity_tokens: tokens,
             total_gib: (self.weights + workspace + used) / GIB,
             available_gib: model.memory_bytes / GIB,
-            fits: self.capacity >= one,
+            fits: self.capacity >= alone(self.input + self.output) + shared,
         }
     }
 }
@@ -552,6 +584,7 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
         all_reduce_seconds: parts.all_reduce_seconds * by,
         all_to_all_seconds: parts.all_to_all_seconds * by,
         pipeline_seconds: parts.pipeline_seconds * by,
+        draft_seconds: parts.draft_seconds * by,
         engine_seconds: parts.engine_seconds * by,
         total_seconds: parts.total_seconds * by,
     }
@@ -559,7 +592,7 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
 
 /// Where the first of `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`, with the second there; none where
 /// it stays below. False position with the Illinois weights, to a thousandth of `at_zero` or of the batch.
-fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, Pace)) -> Option<(f64, Pace)> {
+pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> Option<(f64, T)> {
     let (mut a, mut fa, mut b) = (0.0, at_zero, high);
     let (mut fb, mut at_b) = f(b);
     if fb < 0.0 {

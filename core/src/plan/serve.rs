@@ -158,6 +158,9 @@ impl Sizing<'_> {
             request_rate: Some(self.peak / f64::from(least.replicas)),
             precision: self.request.precision,
             kv_precision: self.request.kv_precision,
+            prefix_cache: None,
+            speculation: None,
+            disaggregated: None,
             overlay: None,
         };
         Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
