@@ -3,12 +3,14 @@
 mod constants;
 mod cut;
 mod fleet;
+mod frontier;
 mod iteration;
 mod point;
 mod pools;
 mod prefix;
 mod report;
 mod search;
+mod search_pools;
 mod speculation;
 mod steady;
 
@@ -24,6 +26,6 @@ pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingPoint,
+    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingMode, ServingPoint,
     ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

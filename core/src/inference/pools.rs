@@ -161,7 +161,7 @@ pub(super) struct Transfer {
     /// Seconds, waiting included.
     seconds: f64,
     /// Seconds after the prefill.
-    exposed: f64,
+    pub exposed: f64,
     /// Requests per second that the links sustain.
     most_rate: f64,
 }
@@ -448,6 +448,11 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         point.bound_by = bound_by(&point, &pools);
         point.pools = Some(pools);
         point
+    }
+
+    /// How a replica that reads prompts is cut.
+    pub fn prefill_layout(&self) -> ServingLayout {
+        self.prefill_layout.layout
     }
 
     /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.

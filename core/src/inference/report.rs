@@ -224,13 +224,23 @@ pub struct ServingSearchRequest {
     pub output_tokens: f64,
     /// Latency targets.
     pub slo: LatencyTargets,
-    /// Number format of weights and matrix products.
+    /// Number format of weights and matrix products; of 16-bit, 8-bit and 4-bit float all that the GPU has units for, if not
+    /// given. Fewer bits change what a model answers: the search cannot tell.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: Option<Precision>,
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
-    /// Largest replica to look at, GPUs; two scale-up domains if not given.
+    /// Prompt tokens found in the cache; none if not given.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding or multi-token prediction; none if not given.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
+    #[serde(default)]
+    pub mode: Option<ServingMode>,
+    /// Largest replica to look at, or pools that work together, GPUs; two scale-up domains if not given.
     #[serde(default)]
     pub max_replica_gpus: Option<u32>,
     /// The user's own data laid over the catalogue for this call.
@@ -238,12 +248,24 @@ pub struct ServingSearchRequest {
     pub overlay: Option<Overlay>,
 }
 
+/// Where prompts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum ServingMode {
+    /// On the GPUs that decode, in chunks beside decode iterations.
+    Aggregated,
+    /// On GPUs of their own.
+    Disaggregated,
+}
+
 /// What a serving search found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct ServingSearch {
-    /// The point of one replica that meets the targets with the highest throughput per GPU.
+    /// The point of one replica, or of two pools, that meets the targets with the highest throughput per GPU: the cheapest.
     pub best: Option<ServingPoint>,
     /// Best throughput per GPU for each interactivity, over all layouts and batches: no point is beaten in both.
     pub frontier: Vec<FrontierPoint>,
@@ -258,9 +280,17 @@ pub struct ServingSearch {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct FrontierPoint {
-    /// How a replica is cut.
+    /// How a replica is cut; one that decodes, where pools are apart.
     pub layout: ServingLayout,
-    /// Requests in flight in one replica.
+    /// Number format of weights and matrix products.
+    pub precision: Precision,
+    /// GPUs of one replica, or of both pools.
+    pub gpus: u32,
+    /// GPUs that read prompts, of `gpus`; 0 where those that decode do.
+    pub prefill_gpus: u32,
+    /// How a replica that reads prompts is cut, where pools are apart.
+    pub prefill_layout: Option<ServingLayout>,
+    /// Requests in flight in one replica, or in both pools.
     pub concurrency: f64,
     /// Output tokens per second that one user sees: 1 / TPOT.
     pub tokens_per_second_per_user: f64,

@@ -9,8 +9,8 @@ use crate::catalog::{Catalog, Shape};
 use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, term_warnings, terms};
 use crate::error::Error;
 use crate::inference::{
-    Fleet, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, fleet, search_serving,
-    serving_point,
+    Fleet, ServingMode, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, fleet,
+    search_serving, serving_point,
 };
 use crate::order::sort_by;
 use crate::quantity::{HOUR, Warning};
@@ -46,8 +46,11 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             input_tokens: job.input_tokens,
             output_tokens: job.output_tokens,
             slo: job.slo,
-            precision: job.precision,
+            precision: Some(job.precision),
             kv_precision: job.kv_precision,
+            prefix_cache: None,
+            speculation: None,
+            mode: Some(ServingMode::Aggregated),
             max_replica_gpus: None,
             // The catalogue has the scenario's on it.
             overlay: None,
@@ -156,7 +159,7 @@ impl Sizing<'_> {
             output_tokens: self.request.output_tokens,
             concurrency: None,
             request_rate: Some(self.peak / f64::from(least.replicas)),
-            precision: self.request.precision,
+            precision: chosen.precision,
             kv_precision: self.request.kv_precision,
             prefix_cache: None,
             speculation: None,
