@@ -3,7 +3,7 @@
 use super::FrontierPoint;
 
 /// Points that no other beats in both measures, most interactive first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Frontier {
     points: Vec<FrontierPoint>,
 }

@@ -1,10 +1,8 @@
 //! The best way to serve a model on a shape: every precision, every legal layout, prompts read beside decode or apart, every
 //! batch worth looking at.
 //!
-//! Two bounds save most of the work. A layout's throughput at any load is at most that under endless demand, its
-//! interactivity at most that of a single request: what these two could give together and a known point beats already is not
-//! looked at, and so for every stretch between two loads. And where a layout misses the targets at the rate that would
-//! just beat the best, it cannot beat it.
+//! Bounds save most of the work: what a layout could give at best is not looked at where a known point beats it
+//! ([`stretch`]), and a layout that misses the targets at the rate that would just beat the best cannot beat it.
 
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
@@ -12,6 +10,7 @@ use crate::model::{Architecture, Precision};
 use crate::order::sort_by;
 
 use super::frontier::Frontier;
+use super::iteration::Work;
 use super::point::{Tactics, answer, check_lengths, replica_gpus};
 use super::search_pools::{BestPools, PoolSearch};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
@@ -175,7 +174,16 @@ impl<'m, 'a> Replicas<'m, 'a> {
     /// Puts the points of all layouts that fit on the frontier.
     fn extend(&mut self, frontier: &mut Frontier) {
         let load = self.load;
-        for replica in self.all.iter().filter(|replica| replica.full.memory.fits) {
+        let fits = self.all.iter().filter(|replica| replica.full.memory.fits);
+        let mut fits: Vec<(f64, &Replica<'_, '_>)> =
+            fits.map(|replica| (quickest(replica.model, &replica.layout, &load), replica)).collect();
+        // What is good in both measures leaves least of the others.
+        sort_by(&mut fits, |a, b| {
+            let both =
+                |(quickest, r): &(f64, &Replica<'_, '_>)| quickest * r.full.requests_per_second / r.gpus;
+            both(b).total_cmp(&both(a))
+        });
+        for (quickest, replica) in fits {
             let point = |state: &SteadyState| FrontierPoint {
                 layout: replica.layout.layout,
                 precision: replica.model.precision,
@@ -193,7 +201,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..load };
                 point(&replica.model.point_knowing(&replica.layout, &load, known))
             };
-            self.considered += stretch(frontier, point(&replica.full), at);
+            self.considered += stretch(frontier, point(&replica.full), quickest, at);
         }
     }
 
@@ -287,37 +295,48 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
     (Some(best), u64::from(HALVINGS) + 1)
 }
 
-/// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`.
-/// Stretches that could at best give what the frontier has are left out. Points looked at.
+/// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
+/// `quickest` is the most tokens per second that one user can see. Points looked at.
+///
+/// With n requests in flight no more than n users' tokens come per second, and no more than under endless demand; with
+/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over.
 pub(super) fn stretch(
     frontier: &mut Frontier,
     full: FrontierPoint,
+    quickest: f64,
     at: impl Fn(f64) -> FrontierPoint,
 ) -> u64 {
-    let user = |p: &FrontierPoint| p.tokens_per_second_per_user;
-    let gpu = |p: &FrontierPoint| p.output_tokens_per_second_per_gpu;
-    frontier.add(full);
-    // Powers of two below the full load.
-    let steps = libm::ceil(libm::log2(full.concurrency.max(1.0))) as u32;
-    if steps == 0 {
-        return 0;
-    }
-    let one = at(1.0);
-    frontier.add(one);
-    let mut looked = 1;
-    let mut open = vec![(0, steps, user(&one), gpu(&full))];
-    while let Some((low, high, quickest, most)) = open.pop() {
-        if high - low < 2 || frontier.beats(quickest, most) {
-            continue;
+    let most = full.output_tokens_per_second_per_gpu;
+    let per_user = 1.0 / f64::from(full.gpus);
+    let (mut user, mut requests, mut looked) = (quickest, 1.0, 0);
+    while requests < full.concurrency {
+        if frontier.beats(user, most) {
+            return looked;
         }
-        let middle = u32::midpoint(low, high);
-        let point = at(libm::exp2(f64::from(middle)));
-        looked += 1;
-        frontier.add(point);
-        open.push((low, middle, quickest, gpu(&point).max(f64::MIN_POSITIVE)));
-        open.push((middle, high, user(&point), most));
+        if !frontier.beats(user, requests * user * per_user) {
+            let point = at(requests);
+            looked += 1;
+            user = point.tokens_per_second_per_user;
+            frontier.add(point);
+        }
+        requests *= 2.0;
     }
+    frontier.add(full);
     looked
+}
+
+/// Tokens per second that a request alone on a replica sees.
+pub(super) fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+    let cut = &layout.cut;
+    let alone = Work {
+        sequences: 1.0,
+        keys: load.input_tokens + 0.5 * load.output_tokens,
+        prompt_tokens: 0.0,
+        prompt_length: load.input_tokens,
+        busy: 1.0 / (cut.pp * cut.dp),
+        reading: 0.0,
+    };
+    model.accepted_tokens() / model.iteration(cut, &alone).total_seconds
 }
 
 /// Legal layouts of replicas of at most `most` GPUs, with tensor ranks inside `domain`.

@@ -9,9 +9,12 @@ use crate::order::sort_by;
 use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolsState};
-use super::search::{ALONE, highest, stretch};
+use super::search::{ALONE, highest, quickest, stretch};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
+
+/// Stands for the GPUs that read prompts in a point of pools of any ratio.
+const IDEAL: u32 = u32::MAX;
 
 /// Pools apart of one model in one precision.
 pub(super) struct PoolSearch<'m, 'a> {
@@ -96,15 +99,15 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     pub fn extend(&mut self, frontier: &mut Frontier) {
         let Some(least) = self.prefill.first().map(Side::gpu_seconds) else { return };
         let output = self.load.output_tokens;
-        // What pools of any ratio would give; what it says is reached or not by whole ones below.
-        let mut bound = Frontier::default();
+        // What pools of any ratio would give beyond what is known.
+        let mut bound = frontier.clone();
         let mut looked = 0;
         for decode in &self.decode {
             let ideal = |state: &SteadyState| FrontierPoint {
                 layout: decode.layout.layout,
                 precision: self.model.precision,
                 gpus: decode.gpus,
-                prefill_gpus: 0,
+                prefill_gpus: IDEAL,
                 prefill_layout: None,
                 concurrency: state.concurrency,
                 tokens_per_second_per_user: 1.0 / state.tpot_seconds,
@@ -117,14 +120,15 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..self.load };
                 ideal(&self.reading.point_knowing(&decode.layout, &load, known))
             };
-            looked += stretch(&mut bound, ideal(&decode.full), at);
+            let quickest = quickest(self.reading, &decode.layout, &self.load);
+            looked += stretch(&mut bound, ideal(&decode.full), quickest, at);
         }
-        for ideal in bound.into_points() {
+        for ideal in bound.into_points().iter().filter(|point| point.prefill_gpus == IDEAL) {
             if frontier.beats(ideal.tokens_per_second_per_user, ideal.output_tokens_per_second_per_gpu) {
                 continue;
             }
             let decode = self.decode.iter().find(|side| side.layout.layout == ideal.layout);
-            if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, &ideal)) {
+            if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, ideal)) {
                 let state = pair.state(counts.0, counts.1, Arrivals::Closed(requests));
                 let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
                 looked += 1;
