@@ -18,7 +18,7 @@ use std::fs;
 use std::path::Path;
 
 use rackrate::catalog::Catalog;
-use rackrate::inference::EngineConstants;
+use rackrate::inference::Engines;
 use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
 use rackrate::validate::{Table, weighted_quantile};
 
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = arguments.first().ok_or("usage: fit_inference MEASURED.csv [DATA_FOLDER | --each]")?;
     let text = fs::read_to_string(path)?;
     let samples = samples(&text)?;
-    let mut engine = *EngineConstants::shipped();
+    let mut engine = Engines::shipped().clone();
     if arguments.get(1).is_some_and(|a| a == "--each") {
         each(&samples, &engine);
         return Ok(());
@@ -91,7 +91,7 @@ fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
 }
 
 /// ln(predicted / measured) of a row by quantity.
-fn residuals(sample: &Sample, engine: &EngineConstants) -> Vec<(Quantity, f64)> {
+fn residuals(sample: &Sample, engine: &Engines) -> Vec<(Quantity, f64)> {
     let Ok(prediction) = sample.prepared.predict(engine) else { return Vec::new() };
     Quantity::ALL
         .into_iter()
@@ -100,7 +100,7 @@ fn residuals(sample: &Sample, engine: &EngineConstants) -> Vec<(Quantity, f64)> 
         .collect()
 }
 
-fn cost(engine: &EngineConstants, samples: &[&Sample]) -> f64 {
+fn cost(engine: &Engines, samples: &[&Sample]) -> f64 {
     let (mut sum, mut weight) = (0.0, 0.0);
     for sample in samples {
         for (quantity, residual) in residuals(sample, engine) {
@@ -113,19 +113,19 @@ fn cost(engine: &EngineConstants, samples: &[&Sample]) -> f64 {
     sum / weight
 }
 
-fn value(engine: &EngineConstants, name: &str) -> f64 {
-    let mut copy = *engine;
+fn value(engine: &Engines, name: &str) -> f64 {
+    let mut copy = engine.clone();
     copy.get_mut(name).map_or(f64::NAN, |x| *x)
 }
 
-fn descend(engine: &mut EngineConstants, samples: &[&Sample]) {
+fn descend(engine: &mut Engines, samples: &[&Sample]) {
     let mut best = cost(engine, samples);
     for step in [0.3, 0.15, 0.07, 0.03, 0.015] {
         for _ in 0..8 {
             let before = best;
             for (name, _, min, max) in FITTED {
                 for factor in [1.0 + step, 1.0 / (1.0 + step)] {
-                    let mut tried = *engine;
+                    let mut tried = engine.clone();
                     let Some(slot) = tried.get_mut(name) else { continue };
                     *slot = (*slot * factor).clamp(min, max);
                     let now = cost(&tried, samples);
@@ -141,7 +141,7 @@ fn descend(engine: &mut EngineConstants, samples: &[&Sample]) {
     }
 }
 
-fn report(samples: &[Sample], engine: &EngineConstants) {
+fn report(samples: &[Sample], engine: &Engines) {
     let mut errors: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for sample in samples {
         let kind = if sample.fitted { "steady, 2025 on" } else { "others" };
@@ -156,7 +156,7 @@ fn report(samples: &[Sample], engine: &EngineConstants) {
     }
 }
 
-fn each(samples: &[Sample], engine: &EngineConstants) {
+fn each(samples: &[Sample], engine: &Engines) {
     println!("DUMP,id,quantity,measured,predicted,weight");
     for sample in samples {
         if let Ok(prediction) = sample.prepared.predict(engine) {
@@ -170,7 +170,7 @@ fn each(samples: &[Sample], engine: &EngineConstants) {
 }
 
 /// The table with the fitted values in place; all else stays.
-fn write_constants(path: &Path, engine: &EngineConstants) -> Result<(), Box<dyn Error>> {
+fn write_constants(path: &Path, engine: &Engines) -> Result<(), Box<dyn Error>> {
     let old = fs::read_to_string(path)?;
     let mut new = String::new();
     for line in old.lines() {
@@ -189,7 +189,7 @@ fn write_constants(path: &Path, engine: &EngineConstants) -> Result<(), Box<dyn 
 
 /// Ends that hold 80 % of measured / predicted, and the share of each group that lies between the ends which the other
 /// groups give.
-fn write_residuals(path: &Path, samples: &[&Sample], engine: &EngineConstants) -> Result<(), Box<dyn Error>> {
+fn write_residuals(path: &Path, samples: &[&Sample], engine: &Engines) -> Result<(), Box<dyn Error>> {
     let mut ratios: Vec<(&str, f64, f64)> = Vec::new();
     for sample in samples {
         for (quantity, residual) in residuals(sample, engine) {

@@ -257,6 +257,15 @@ impl<'a> ServingModel<'a> {
         parts.memory_bound_seconds *= factor;
         parts.engine_seconds =
             self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
+        if work.prompt_tokens > 0.0 {
+            // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.
+            let gpu = parts.matmul_seconds
+                + parts.attention_seconds
+                + parts.memory_bound_seconds
+                + parts.all_reduce_seconds
+                + parts.all_to_all_seconds;
+            parts.engine_seconds += (s.layers * self.engine.launch_layer_s - gpu).max(0.0);
+        }
         if let Some(draft) = &self.draft {
             parts.draft_seconds = draft.seconds(cut, work);
         }

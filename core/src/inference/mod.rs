@@ -2,6 +2,7 @@
 
 mod constants;
 mod cut;
+mod engine;
 mod fleet;
 mod frontier;
 mod iteration;
@@ -9,6 +10,7 @@ mod point;
 mod pools;
 mod prefix;
 mod report;
+mod run;
 mod search;
 mod search_pools;
 mod speculation;
@@ -16,11 +18,13 @@ mod steady;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{EngineConstants, Residuals};
+pub use engine::{Engine, EngineClass, EngineFactors, Engines};
 pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
 pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;
+pub use run::{RunState, ServingRun};
 pub use search::search_serving;
 pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};

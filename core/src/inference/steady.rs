@@ -90,15 +90,15 @@ pub enum BatchLimit {
 
 /// One stream at a decode batch.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     parts: IterationParts,
-    decode: f64,
-    mixed: f64,
+    pub(super) decode: f64,
+    pub(super) mixed: f64,
     /// Share of the iterations that are mixed.
     share: f64,
-    tpot: f64,
+    pub(super) tpot: f64,
     /// Seconds from the start of a prompt's first chunk to its first token.
-    read: f64,
+    pub(super) read: f64,
     /// Use of the prompts' share of the iterations, 0 to 1.
     reading: f64,
 }
@@ -165,7 +165,9 @@ impl ServingModel<'_> {
         };
         let answer = steps * pace.tpot;
         let accepted = self.accepted_tokens();
-        let base = 0.5 * pace.tpot + pace.read;
+        // Where prompts come read, the GPUs that read them took the request.
+        let request = if stream.unread > 0.0 { self.engine.request_s } else { 0.0 };
+        let base = request + 0.5 * pace.tpot + pace.read;
         let scv = self.engine.length_scv;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
             Arrivals::Poisson(_) => {
@@ -184,7 +186,8 @@ impl ServingModel<'_> {
                 };
                 // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
                 // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = 0.95 * pace.tpot
+                let p95 = self.engine.request_s
+                    + 0.95 * pace.tpot
                     + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
                     + exceeded(use_of_reading, queue)
                     + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
@@ -291,7 +294,7 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
 }
 
 /// One of the like streams of a replica.
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
     cut: &'a Cut,
     input: f64,
@@ -299,9 +302,9 @@ struct Stream<'a> {
     /// Tokens of a prompt that are to be read: those not found in the cache.
     unread: f64,
     /// Decode steps of an answer.
-    steps: f64,
+    pub(super) steps: f64,
     /// Largest decode batch.
-    most: f64,
+    pub(super) most: f64,
     limit: BatchLimit,
     busy: f64,
     weights: f64,
@@ -327,7 +330,7 @@ struct StateParts {
 }
 
 impl<'a> Stream<'a> {
-    fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
+    pub(super) fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
         let engine = &model.engine;
         let (input, output) = (load.input_tokens, load.output_tokens);
         let weights = model.weight_bytes(cut);
@@ -382,7 +385,7 @@ impl<'a> Stream<'a> {
         (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
     }
 
-    fn pace(&self, batch: f64, in_flight: f64) -> Pace {
+    pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
         let model = self.model;
         let others =
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
@@ -433,7 +436,9 @@ impl<'a> Stream<'a> {
     /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
     fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
+        self.model.engine.request_s
+            + 0.5 * pace.tpot * others
+            + pace.read / (1.0 - pace.reading * others).max(1e-9)
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
@@ -482,7 +487,7 @@ impl<'a> Stream<'a> {
             model.iteration(self.cut, &work).total_seconds
         };
         let unread = self.unread.max(1.0);
-        let alone = (unread / chunk).max(1.0) * time(unread.min(chunk));
+        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
         let packed = time(chunk.max(unread.min(chunk))) * unread / chunk;
         let most = 1.0 / packed;
         let scv = model.engine.length_scv;

@@ -3,7 +3,8 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Arrivals, EngineConstants, LegalLayout, ServingLayout, ServingLoad, ServingModel, ServingTarget,
+    Arrivals, Engine, EngineClass, Engines, LegalLayout, ServingLayout, ServingLoad, ServingModel,
+    ServingRun, ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
@@ -33,9 +34,8 @@ pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Valida
     for line in table.lines() {
         let row = Row::read(&line)?;
         let group = by.map(|column| line.text(column).unwrap_or("").to_owned());
-        let predicted = row
-            .prepare(catalog)
-            .and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
+        let predicted =
+            row.prepare(catalog).and_then(|p| p.predict(Engines::shipped()).map(|x| (x, p.left_out())));
         for quantity in Quantity::REPORTED {
             let Some(measured) = row.measured(quantity) else { continue };
             let mut out = ValidationRow {
@@ -153,6 +153,7 @@ pub struct Row {
     total_rate: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
+    spread: f64,
 }
 
 impl Row {
@@ -169,6 +170,11 @@ impl Row {
             // Lengths drawn evenly between 0.8 and 1.0 of the figure.
             Some("uniform_0.8_to_1.0_of_value") => 0.9,
             _ => 1.0,
+        };
+        // Data sets' lengths are about exponential; the others hardly vary.
+        let spread = match line.text("len_kind") {
+            Some("dataset_mean") => 1.0,
+            _ => 0.0,
         };
         let gpus = count("n_gpus")?;
         let all = f64::from(gpus.unwrap_or(0));
@@ -202,6 +208,7 @@ impl Row {
             total_rate: rate(number("total_tok_s")?, number("total_tok_s_gpu")?).filter(|x| *x > 0.0),
             tpot: milliseconds(number("tpot_mean_ms")?),
             ttft: milliseconds(number("ttft_mean_ms")?),
+            spread,
         })
     }
 
@@ -227,6 +234,7 @@ impl Row {
         let plain = |e: Error| e.to_string();
         let gpu = self.gpu.as_deref().ok_or("GPU not stated")?;
         let target = ServingTarget::of(catalog, None, Some(gpu)).map_err(plain)?;
+        let gpu_vendor = target.gpu.vendor.clone();
         let arch = catalog.model("model", &self.model).map_err(plain)?.architecture.clone();
         if let Some(why) = &arch.unsupported {
             return Err(format!("{}: {why}", arch.name));
@@ -260,6 +268,8 @@ impl Row {
             input,
             output,
             load,
+            engine: self.engine(&gpu_vendor),
+            spread: self.spread,
         })
     }
 
@@ -281,6 +291,20 @@ impl Row {
             ));
         }
         Ok(())
+    }
+
+    /// The row's engine as a class and a year; none where it is of no class that we know.
+    fn engine(&self, vendor: &str) -> Option<Engine> {
+        let class = match self.engine.as_str() {
+            "TensorRT-LLM" => EngineClass::TensorrtLlm,
+            "vLLM" if vendor == "AMD" => EngineClass::RocmVllm,
+            "vLLM" => EngineClass::Vllm,
+            "SGLang" => EngineClass::Sglang,
+            _ => return None,
+        };
+        // A source without a date ships with a tool of 2026.
+        let year = self.date.get(..4).and_then(|y| y.parse().ok()).unwrap_or(2026);
+        Some(Engine { class, year })
     }
 
     /// Format of the KV cache: stated, or the engine's own default. TensorRT-LLM's quantised checkpoints carry an 8-bit
@@ -335,11 +359,15 @@ pub struct Prepared {
     input: f64,
     output: f64,
     load: Load,
+    engine: Option<Engine>,
+    /// Squared coefficient of variation of the answers' lengths.
+    spread: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Load {
     Offline { requests: Option<f64> },
+    Burst(f64),
     Closed(f64),
     Poisson(f64),
     Static(f64),
@@ -350,7 +378,8 @@ enum Load {
 impl Load {
     fn of(row: &Row) -> Result<Self, String> {
         Ok(match row.load.as_str() {
-            "offline_max" | "burst_all_at_once" => Self::Offline { requests: row.requests },
+            "burst_all_at_once" => Self::Burst(row.requests.ok_or("number of requests not stated")?),
+            "offline_max" => Self::Offline { requests: row.requests },
             "closed_loop" => Self::Closed(row.concurrency.ok_or("concurrency not stated")?),
             "poisson" => Self::Poisson(row.rate.ok_or("request rate not stated")?),
             "static_batch" => Self::Static(row.batch.ok_or("batch not stated")?),
@@ -371,10 +400,11 @@ impl Prepared {
     ///
     /// # Errors
     /// In words: what the model of serving refuses.
-    pub fn predict(&self, engine: &EngineConstants) -> Result<Prediction, String> {
+    pub fn predict(&self, engines: &Engines) -> Result<Prediction, String> {
         let plain = |e: Error| e.to_string();
+        let engine = engines.of(self.engine, &self.gpu).map_err(plain)?;
         let model = ServingModel::with_engine(
-            engine,
+            &engine,
             &self.arch,
             &self.gpu,
             &self.topology,
@@ -395,11 +425,19 @@ impl Prepared {
         let copies = self.replicas;
         Ok(match self.load {
             Load::Closed(total) => {
-                let state = point(Arrivals::Closed(total / copies))?;
+                let arrivals = Arrivals::Closed(total / copies);
+                let state = point(arrivals)?;
+                let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
+                // Load generators start all requests at once; lengths that differ mix them soon.
+                let ttft = if self.spread > 0.0 || state.waiting {
+                    state.ttft_seconds
+                } else {
+                    model.lockstep_ttft(&layout, &load, total / copies).max(state.ttft_seconds)
+                };
                 Prediction {
                     output: Some(state.requests_per_second * copies * self.output),
                     tpot: Some(state.tpot_seconds),
-                    ttft: Some(state.ttft_seconds),
+                    ttft: Some(ttft),
                     input: None,
                 }
             }
@@ -412,18 +450,28 @@ impl Prepared {
                     input: None,
                 }
             }
-            Load::Offline { requests } => {
-                let full = point(Arrivals::Full)?;
-                let each = requests.map_or(f64::INFINITY, |n| n / copies);
-                let state = if each < full.concurrency { point(Arrivals::Closed(each))? } else { full };
-                // The batch drains at the end: half of it is empty on average for the time of an answer.
-                let answer = (self.output - 1.0) * state.tpot_seconds;
-                let steady = state.requests_per_second;
-                let rate = if each.is_finite() { each / (each / steady + 0.5 * answer) } else { steady };
+            Load::Offline { requests: None } => {
+                let state = point(Arrivals::Full)?;
                 Prediction {
-                    output: Some(rate * copies * self.output),
+                    output: Some(state.requests_per_second * copies * self.output),
                     tpot: Some(state.tpot_seconds),
-                    ttft: None,
+                    ..Prediction::default()
+                }
+            }
+            Load::Offline { requests: Some(requests) } | Load::Burst(requests) => {
+                // What does not fit is refused.
+                point(Arrivals::Full)?;
+                let run = ServingRun {
+                    input_tokens: self.input,
+                    output_tokens: self.output,
+                    requests: requests / copies,
+                    length_scv: self.spread,
+                };
+                let state = model.burst(&layout, &run);
+                Prediction {
+                    output: Some(state.requests_per_second * copies * self.output),
+                    tpot: Some(state.tpot_seconds),
+                    ttft: matches!(self.load, Load::Burst(_)).then_some(state.ttft_seconds),
                     input: None,
                 }
             }
