@@ -11,8 +11,12 @@ use crate::network::{
 use crate::quantity::GIB;
 
 use super::cut::{Cut, Formats, Mla, Moe, Sizes};
+use super::operation::{
+    Listener, OperationBound, ServingIteration, ServingOperation, ServingPart, Spent, Told,
+};
 use super::prefix::Prefix;
 use super::speculation::Drafter;
+use super::steady::SteadyState;
 use super::{EngineConstants, IterationParts, ServingLayout};
 
 /// A model on a GPU and its links, ready for the hot path: no allocation from here on.
@@ -59,6 +63,11 @@ pub(crate) struct Work {
 /// Memory-bound kernels of a layer besides the activation: two norms (residual and quantisation fused), rotary embedding
 /// with the write to the cache.
 const SMALL_KERNELS: f64 = 3.0;
+
+/// Names of a feed-forward layer's products.
+const DENSE: [&str; 2] = ["feed-forward up", "feed-forward down"];
+/// Names of the products of the experts that every token visits.
+const SHARED: [&str; 2] = ["shared experts up", "shared experts down"];
 
 impl<'a> ServingModel<'a> {
     /// The model `arch` in `precision` on `gpu` with these links.
@@ -205,31 +214,86 @@ impl<'a> ServingModel<'a> {
 
     /// Seconds of one iteration through all layers, by part.
     pub(crate) fn iteration(&self, cut: &Cut, work: &Work) -> IterationParts {
+        self.iteration_told(cut, work, &mut ())
+    }
+
+    /// The operations of a point's decode iteration; each part's add up to it.
+    pub(crate) fn decode_operations(
+        &self,
+        layout: &LegalLayout,
+        state: &SteadyState,
+    ) -> Vec<ServingOperation> {
+        self.operations(&layout.cut, &state.decode_work, ServingIteration::Decode, 1.0)
+    }
+
+    /// The operations of the prefill of one prompt of `input` tokens; each part's add up to it.
+    pub(crate) fn prefill_operations(&self, layout: &LegalLayout, input: f64) -> Vec<ServingOperation> {
+        let (chunk, chunks) = self.prefill_chunk(layout, input);
+        self.operations(&layout.cut, &chunk, ServingIteration::Prefill, chunks)
+    }
+
+    fn operations(
+        &self,
+        cut: &Cut,
+        work: &Work,
+        iteration: ServingIteration,
+        times: f64,
+    ) -> Vec<ServingOperation> {
+        let mut told: Vec<Told> = Vec::new();
+        self.iteration_told(cut, work, &mut told);
+        let factor = self.engine.gpu_time_factor;
+        told.iter()
+            .filter(|told| told.seconds() > 0.0)
+            .map(|told| {
+                told.in_engine(factor).operation(
+                    iteration,
+                    times,
+                    self.device.memory_bytes_per_s,
+                    &self.topology,
+                )
+            })
+            .collect()
+    }
+
+    /// What an iteration spends its seconds on.
+    pub(crate) fn spent(&self, layout: &LegalLayout, work: &Work) -> Spent {
+        let mut spent = Spent::new(self.engine.gpu_time_factor);
+        self.iteration_told(&layout.cut, work, &mut spent);
+        spent
+    }
+
+    fn iteration_told(&self, cut: &Cut, work: &Work, to: &mut impl Listener) -> IterationParts {
         let s = &self.sizes;
         let rows = work.sequences * self.tokens_per_sequence() + work.prompt_tokens;
         let mut parts = IterationParts::default();
-        let (linear, attention) = self.attention_layer(cut, work, rows);
+        let (linear, attention) = self.attention_layer(cut, work, rows, to);
         parts.matmul_seconds += s.layers * linear;
         parts.attention_seconds += attention;
 
         let all_reduce = if cut.tp > 1.0 {
             // Half precision sums, whatever the products' format.
             let bytes = 2.0 * rows * s.hidden;
-            engine_all_reduce_time(bytes, cut.tp_group, &self.topology).map_or(f64::INFINITY, |t| t.seconds)
+            let time = engine_all_reduce_time(bytes, cut.tp_group, &self.topology);
+            // Behind attention, and behind every feed-forward layer whose partial sums do not meet in an exchange.
+            let gathered = if cut.dp > 1.0 { 0.0 } else { s.moe_layers };
+            let count = s.layers + s.dense_layers + gathered;
+            to.hear(|| Told::sent("all-reduce", ServingPart::AllReduce, count, time));
+            time.map_or(f64::INFINITY, |t| t.seconds)
         } else {
             0.0
         };
         parts.all_reduce_seconds += s.layers * all_reduce;
 
         if s.dense_layers > 0.0 {
-            let matmul = self.feed_forward(rows, s.ffn / cut.tp, self.formats.dense);
+            let matmul =
+                self.feed_forward(rows, s.ffn / cut.tp, self.formats.dense, (DENSE, s.dense_layers), to);
             parts.matmul_seconds += s.dense_layers * matmul;
             parts.all_reduce_seconds += s.dense_layers * all_reduce;
         }
         if let Some(moe) = s.moe
             && s.moe_layers > 0.0
         {
-            let (matmul, exchange, sums) = self.expert_layer(cut, &moe, work, rows, all_reduce);
+            let (matmul, exchange, sums) = self.expert_layer(cut, &moe, work, rows, all_reduce, to);
             parts.matmul_seconds += s.moe_layers * matmul;
             parts.all_to_all_seconds += s.moe_layers * exchange;
             parts.all_reduce_seconds += s.moe_layers * sums;
@@ -238,17 +302,24 @@ impl<'a> ServingModel<'a> {
         // One logit row for each new token of a sequence and each prompt that ends here.
         let ended = work.prompt_tokens / self.prefix.unread(work.prompt_length).max(1.0);
         let sampled = work.sequences * self.tokens_per_sequence() + ended;
-        parts.matmul_seconds += self.gemm(sampled.max(1.0), s.vocab / cut.tp, s.hidden, Precision::Bf16);
+        let head = (sampled.max(1.0), s.vocab / cut.tp, s.hidden);
+        parts.matmul_seconds += self.product("output projection", 1.0, head, Precision::Bf16, to);
         let moved = rows * self.moved_bytes(cut) + sampled * s.vocab / cut.tp * 4.0 * 3.0;
         let small = s.layers * SMALL_KERNELS + s.dense_layers;
-        parts.memory_bound_seconds += self.device.memory_bound(moved)
+        let passes = self.device.memory_bound(moved)
             + small * self.engine.fixed_share * self.device.memory_fixed_seconds();
+        parts.memory_bound_seconds += passes;
+        to.hear(|| {
+            let mut cost = self.device.memory_bound_cost(moved);
+            cost.fixed_seconds = passes - cost.memory_seconds;
+            Told::kernel("norms, activations, rotary, sampling", ServingPart::MemoryBound, 1.0, passes, cost)
+        });
 
         if cut.pp > 1.0 {
             let bytes = 2.0 * rows * s.hidden / cut.tp;
-            let send = collective_time(CollectiveOp::SendRecv, bytes, cut.pp_group, &self.topology)
-                .map_or(f64::INFINITY, |t| t.seconds);
-            parts.pipeline_seconds += (cut.pp - 1.0) * send;
+            let time = collective_time(CollectiveOp::SendRecv, bytes, cut.pp_group, &self.topology);
+            to.hear(|| Told::sent("send to the next stage", ServingPart::Pipeline, cut.pp - 1.0, time));
+            parts.pipeline_seconds += (cut.pp - 1.0) * time.map_or(f64::INFINITY, |t| t.seconds);
         }
 
         let factor = self.engine.gpu_time_factor;
@@ -266,8 +337,15 @@ impl<'a> ServingModel<'a> {
                 + parts.all_to_all_seconds;
             parts.engine_seconds += (s.layers * self.engine.launch_layer_s - gpu).max(0.0);
         }
+        let host = parts.engine_seconds;
+        to.hear(|| Told::other("engine", ServingPart::Engine, 1.0, host, OperationBound::Host));
         if let Some(draft) = &self.draft {
-            parts.draft_seconds = draft.seconds(cut, work);
+            let seconds = draft.seconds(cut, work);
+            parts.draft_seconds = seconds;
+            let count = if work.sequences > 0.0 { draft.tokens } else { 1.0 };
+            to.hear(|| {
+                Told::other("draft", ServingPart::Draft, count, seconds / count, OperationBound::Mixed)
+            });
         }
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds
@@ -290,40 +368,76 @@ impl<'a> ServingModel<'a> {
             - self.hidden_share() * self.device.gemm_fixed_seconds()
     }
 
+    /// Seconds of a matrix product m × n × k, told as one of each of `layers`.
+    fn product(
+        &self,
+        name: &'static str,
+        layers: f64,
+        (m, n, k): (f64, f64, f64),
+        precision: Precision,
+        to: &mut impl Listener,
+    ) -> f64 {
+        self.products(name, layers, (1.0, m, n, k), precision, to)
+    }
+
+    /// Seconds of `groups` products in one kernel, told as one of each of `layers`.
+    fn products(
+        &self,
+        name: &'static str,
+        layers: f64,
+        (groups, m, n, k): (f64, f64, f64, f64),
+        precision: Precision,
+        to: &mut impl Listener,
+    ) -> f64 {
+        let seconds = self.grouped_gemm(groups, m, n, k, precision);
+        to.hear(|| {
+            let cost = self.device.grouped_gemm_cost(groups, m, n, k, precision);
+            Told::kernel(name, ServingPart::Matmul, layers, seconds, cost)
+        });
+        seconds
+    }
+
     /// Share of a kernel's fixed time that an engine saves; negative where it adds.
     fn hidden_share(&self) -> f64 {
         1.0 - self.engine.fixed_share
     }
 
     /// Projections of one layer, attention of all layers.
-    fn attention_layer(&self, cut: &Cut, work: &Work, rows: f64) -> (f64, f64) {
+    fn attention_layer(&self, cut: &Cut, work: &Work, rows: f64, to: &mut impl Listener) -> (f64, f64) {
         let s = &self.sizes;
-        let d = self;
         let p = self.formats.dense;
-        let out = |v: f64| d.gemm(rows, s.hidden, cut.heads * v, p);
+        let mut one = |name, n: f64, k: f64| self.product(name, s.layers, (rows, n, k), p, to);
         match s.mla {
             None => {
-                let qkv = d.gemm(rows, (cut.heads + 2.0 * cut.kv_heads) * s.head_dim, s.hidden, p);
-                let attention = self.attention(cut, work, cut.kv_heads, s.head_dim, s.head_dim, None);
-                (qkv + out(s.head_dim), attention)
+                let qkv = one("qkv projection", (cut.heads + 2.0 * cut.kv_heads) * s.head_dim, s.hidden);
+                let out = one("attention output projection", s.hidden, cut.heads * s.head_dim);
+                let attention = self.attention(cut, work, cut.kv_heads, s.head_dim, s.head_dim, None, to);
+                (qkv + out, attention)
             }
             Some(mla) => {
-                let down = d.gemm(rows, mla.q_lora + mla.kv_lora + mla.rope, s.hidden, p);
+                let down =
+                    one("query and latent down projection", mla.q_lora + mla.kv_lora + mla.rope, s.hidden);
                 let q_from = if mla.q_lora > 0.0 { mla.q_lora } else { s.hidden };
+                let out = one("attention output projection", s.hidden, cut.heads * mla.v);
                 let mut linear =
-                    down + out(mla.v) + d.gemm(rows, cut.heads * (mla.nope + mla.rope), q_from, p);
+                    down + out + one("query up projection", cut.heads * (mla.nope + mla.rope), q_from);
                 if work.sequences > 0.0 {
                     // Decode: the key and value projections are absorbed into queries and outputs, head by head.
                     let rows = work.sequences * self.tokens_per_sequence();
-                    linear += d.grouped_gemm(cut.heads, rows, mla.kv_lora, mla.nope, Precision::Bf16)
-                        + d.grouped_gemm(cut.heads, rows, mla.v, mla.kv_lora, Precision::Bf16);
+                    let mut absorbed = |name, n: f64, k: f64| {
+                        self.products(name, s.layers, (cut.heads, rows, n, k), Precision::Bf16, to)
+                    };
+                    linear += absorbed("absorbed key projection", mla.kv_lora, mla.nope)
+                        + absorbed("absorbed value projection", mla.v, mla.kv_lora);
                 }
                 if work.prompt_tokens > 0.0 {
                     // Of tokens found in the cache only the latent is: keys and values are made anew.
                     let rows = work.prompt_tokens / self.prefix.unread(1.0);
-                    linear += d.gemm(rows, cut.heads * (mla.nope + mla.v), mla.kv_lora, p);
+                    let shape = (rows, cut.heads * (mla.nope + mla.v), mla.kv_lora);
+                    linear += self.product("key and value up projection", s.layers, shape, p, to);
                 }
-                let attention = self.attention(cut, work, cut.heads, mla.nope + mla.rope, mla.v, Some(mla));
+                let attention =
+                    self.attention(cut, work, cut.heads, mla.nope + mla.rope, mla.v, Some(mla), to);
                 (linear, attention)
             }
         }
@@ -338,6 +452,7 @@ impl<'a> ServingModel<'a> {
         qk_dim: f64,
         v_dim: f64,
         mla: Option<Mla>,
+        to: &mut impl Listener,
     ) -> f64 {
         let s = &self.sizes;
         let mut seconds = 0.0;
@@ -363,7 +478,20 @@ impl<'a> ServingModel<'a> {
                     Some(_) => self.device.attention_decode_latent(&shape, kv_bytes),
                 };
                 let fixed = self.device.constants().decode_fixed_us * 1e-6;
-                seconds += layers * (whole - self.hidden_share() * fixed);
+                let each = whole - self.hidden_share() * fixed;
+                seconds += layers * each;
+                to.hear(|| {
+                    let cost = match mla {
+                        None => self.device.attention_decode_cost(&shape, kv_bytes),
+                        Some(_) => self.device.attention_decode_latent_cost(&shape, kv_bytes),
+                    };
+                    let name = if window.is_finite() {
+                        "attention over a window of the cache"
+                    } else {
+                        "attention over the cache"
+                    };
+                    Told::kernel(name, ServingPart::Attention, layers, each, cost)
+                });
             }
             if work.prompt_tokens > 0.0 {
                 let length = work.prompt_length.max(1.0);
@@ -380,21 +508,48 @@ impl<'a> ServingModel<'a> {
                     v_dim,
                     causal: length <= window,
                 };
-                seconds += layers * self.device.attention_prefill(&shape) * prompts.min(1.0);
+                let whole = self.device.attention_prefill(&shape);
+                seconds += layers * whole * prompts.min(1.0);
+                to.hear(|| {
+                    let cost = self.device.attention_prefill_cost(&shape);
+                    let name = if window.is_finite() {
+                        "attention of prompts over a window"
+                    } else {
+                        "attention of prompts"
+                    };
+                    Told::kernel(name, ServingPart::Attention, layers * prompts.min(1.0), whole, cost)
+                });
             }
         }
         seconds
     }
 
-    fn feed_forward(&self, rows: f64, width: f64, precision: Precision) -> f64 {
+    /// Seconds of one feed-forward layer, told under these names as one of each of so many layers.
+    fn feed_forward(
+        &self,
+        rows: f64,
+        width: f64,
+        precision: Precision,
+        (names, layers): ([&'static str; 2], f64),
+        to: &mut impl Listener,
+    ) -> f64 {
         let s = &self.sizes;
-        self.gemm(rows, s.up * width, s.hidden, precision) + self.gemm(rows, s.hidden, width, precision)
+        self.product(names[0], layers, (rows, s.up * width, s.hidden), precision, to)
+            + self.product(names[1], layers, (rows, s.hidden, width), precision, to)
     }
 
     /// Products, exchange and sums of one layer of experts.
     ///
     /// With uniform routing, T tokens touch `E(1 − (1 − k/E)^T)` of E experts; only those are read.
-    fn expert_layer(&self, cut: &Cut, moe: &Moe, work: &Work, rows: f64, all_reduce: f64) -> (f64, f64, f64) {
+    fn expert_layer(
+        &self,
+        cut: &Cut,
+        moe: &Moe,
+        work: &Work,
+        rows: f64,
+        all_reduce: f64,
+        to: &mut impl Listener,
+    ) -> (f64, f64, f64) {
         let s = &self.sizes;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
@@ -410,16 +565,22 @@ impl<'a> ServingModel<'a> {
             intermediate: moe.ffn / cut.expert_tp,
         };
         let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
-        let mut matmul = self.gemm(rows, moe.experts, s.hidden, Precision::Bf16)
-            - self.hidden_share() * fixed
-            + if p == Precision::Nvfp4 {
-                let whole = self.device.moe_ffn(&experts, p);
-                (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
-            } else {
-                self.device.moe_ffn(&experts, p)
-            };
+        let layers = s.moe_layers;
+        let router = self.product("router", layers, (rows, moe.experts, s.hidden), Precision::Bf16, to);
+        let products = if p == Precision::Nvfp4 {
+            let whole = self.device.moe_ffn(&experts, p);
+            (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
+        } else {
+            self.device.moe_ffn(&experts, p)
+        };
+        let saved = self.hidden_share() * fixed;
+        let mut matmul = router - saved + products;
+        to.hear(|| {
+            let cost = self.device.moe_ffn_cost(&experts, p);
+            Told::kernel("experts", ServingPart::Matmul, layers, products - saved, cost)
+        });
         if moe.shared > 0.0 {
-            matmul += self.feed_forward(rows, moe.shared / cut.tp, p);
+            matmul += self.feed_forward(rows, moe.shared / cut.tp, p, (SHARED, layers), to);
         }
         if cut.dp <= 1.0 {
             // Every rank has every token already; partial sums meet in the all-reduce.
@@ -428,14 +589,16 @@ impl<'a> ServingModel<'a> {
         if cut.ep <= 1.0 {
             // Experts cut over all ranks: tokens are gathered before and partial sums scattered after.
             let bytes = 2.0 * tokens * s.hidden;
-            let time = |op| {
-                collective_time(op, bytes, cut.stage_group, &self.topology)
-                    .map_or(f64::INFINITY, |t| t.seconds)
+            let mut time = |name, op| {
+                let time = collective_time(op, bytes, cut.stage_group, &self.topology);
+                to.hear(|| Told::sent(name, ServingPart::AllToAll, layers, time));
+                time.map_or(f64::INFINITY, |t| t.seconds)
             };
-            return (matmul, time(CollectiveOp::AllGather) + time(CollectiveOp::ReduceScatter), 0.0);
+            let gathered = time("all-gather of tokens", CollectiveOp::AllGather);
+            return (matmul, gathered + time("reduce-scatter of sums", CollectiveOp::ReduceScatter), 0.0);
         }
         let kernel = if work.prompt_tokens > 0.0 { ExpertKernel::Normal } else { ExpertKernel::LowLatency };
-        let exchange = |bytes_per_value: f64| {
+        let mut exchange = |name, bytes_per_value: f64| {
             let exchange = ExpertExchange {
                 tokens: rows / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
@@ -443,11 +606,13 @@ impl<'a> ServingModel<'a> {
                 max_domains: None,
                 kernel,
             };
-            expert_all_to_all_time(&exchange, cut.ep_group, &self.topology)
-                .map_or(f64::INFINITY, |t| t.seconds)
+            let time = expert_all_to_all_time(&exchange, cut.ep_group, &self.topology);
+            to.hear(|| Told::sent(name, ServingPart::AllToAll, layers, time));
+            time.map_or(f64::INFINITY, |t| t.seconds)
         };
         // Dispatch in the products' format (16 or 8 bits), combine in 16.
-        (matmul, exchange(p.weight_bytes().clamp(1.0, 2.0)) + exchange(2.0), 0.0)
+        let dispatched = exchange("dispatch", p.weight_bytes().clamp(1.0, 2.0));
+        (matmul, dispatched + exchange("combine", 2.0), 0.0)
     }
 
     /// Seconds that 4-bit experts take at the data sheet's rates.

@@ -44,12 +44,17 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let load =
         ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
     if let Some(apart) = &request.disaggregated {
-        return pools::point(&target, &model, apart, &layout, request.gpus, &load);
+        return pools::point(&target, &model, apart, &layout, request, &load);
     }
     let replicas = whole_replicas("gpus", request.gpus, &layout)?;
     let load = ServingLoad { arrivals: load.arrivals.over(f64::from(replicas)), ..load };
     let state = model.point(&layout, &load);
-    Ok(answer(&target, &model, &layout, &load, &state, replicas))
+    let mut point = answer(&target, &model, &layout, &load, &state, replicas);
+    if request.explain {
+        point.operations = model.decode_operations(&layout, &state);
+        point.operations.extend(model.prefill_operations(&layout, load.input_tokens));
+    }
+    Ok(point)
 }
 
 /// How requests come to all GPUs.
@@ -260,14 +265,16 @@ pub(super) fn answer(
         prefill,
         memory: state.memory,
         pools: None,
+        operations: Vec::new(),
         tokens_per_iteration: model.accepted_tokens(),
-        bound_by: bound_by(model, load, state, &prefill),
+        bound_by: bound_by(model, layout, load, state, &prefill),
         warnings,
     }
 }
 
 fn bound_by(
     model: &ServingModel<'_>,
+    layout: &LegalLayout,
     load: &ServingLoad,
     state: &SteadyState,
     prefill: &IterationParts,
@@ -282,29 +289,26 @@ fn bound_by(
             BatchLimit::Prefill => {}
         }
     }
-    let rate = state.requests_per_second;
     let decode = (load.output_tokens - 1.0).max(0.0) / model.accepted_tokens() * state.decode.total_seconds
         / state.decode_batch.max(1.0);
-    let (phase, parts) = if prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
-        ("prefill", prefill)
+    let reads = prefill.total_seconds > decode && state.requests_per_second > 0.0 && state.decode_batch > 1.5;
+    if reads {
+        format!("prefill: {}", prefill_bound(model, layout, load.input_tokens))
     } else {
-        ("decode", &state.decode)
-    };
-    format!("{phase}: {}", largest(parts))
+        format!("decode: {}", decode_bound(model, layout, state))
+    }
 }
 
-pub(super) fn largest(parts: &IterationParts) -> &'static str {
-    [
-        (parts.matmul_seconds, "matrix products and reading weights"),
-        (parts.attention_seconds, "attention and reading the KV cache"),
-        (parts.memory_bound_seconds, "memory bandwidth beside products and attention"),
-        (parts.all_reduce_seconds, "tensor parallel all-reduce"),
-        (parts.all_to_all_seconds, "expert exchange"),
-        (parts.pipeline_seconds, "pipeline sends"),
-        (parts.draft_seconds, "drafting"),
-        (parts.engine_seconds, "engine overhead"),
-    ]
-    .into_iter()
-    .max_by(|a, b| a.0.total_cmp(&b.0))
-    .map_or("", |(_, name)| name)
+/// What a decode iteration spends most on.
+pub(super) fn decode_bound(
+    model: &ServingModel<'_>,
+    layout: &LegalLayout,
+    state: &SteadyState,
+) -> &'static str {
+    model.spent(layout, &state.decode_work).most()
+}
+
+/// What the prefill of a prompt spends most on.
+pub(super) fn prefill_bound(model: &ServingModel<'_>, layout: &LegalLayout, input: f64) -> &'static str {
+    model.spent(layout, &model.prefill_chunk(layout, input).0).most()
 }

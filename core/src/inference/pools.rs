@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, check_range};
 use crate::network::{CollectiveOp, Group, Topology, collective_time};
 
-use super::point::{answer, largest, replica_gpus, whole_replicas};
+use super::point::{answer, decode_bound, prefill_bound, replica_gpus, whole_replicas};
 use super::steady::{Arrivals, LN20, ServingLoad, SteadyState, root};
-use super::{LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingTarget};
+use super::{
+    LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingPointRequest, ServingTarget,
+};
 use crate::quantity::Warning;
 
 /// Prompts read on GPUs of their own; `gpus` of the request counts both pools, its `layout` is one that decodes.
@@ -89,9 +91,10 @@ pub(super) fn point(
     model: &ServingModel<'_>,
     apart: &Disaggregated,
     decode_layout: &LegalLayout,
-    gpus: u32,
+    request: &ServingPointRequest,
     load: &ServingLoad,
 ) -> Result<ServingPoint, Error> {
+    let gpus = request.gpus;
     let prefill_layout = model.layout(apart.prefill_layout).map_err(renamed)?;
     let reading = model.with_prompts_read();
     let pair = PoolPair::new(model, &reading, &prefill_layout, decode_layout, load, apart.transfer)?;
@@ -109,7 +112,12 @@ pub(super) fn point(
         });
     }
     let state = pair.state(prefill, decode, load.arrivals);
-    Ok(pair.shown(target, load, &state, prefill, decode))
+    let mut point = pair.shown(target, load, &state, prefill, decode);
+    if request.explain {
+        point.operations = reading.decode_operations(decode_layout, &state.decode);
+        point.operations.extend(model.prefill_operations(&prefill_layout, load.input_tokens));
+    }
+    Ok(point)
 }
 
 /// The error of a prefill replica's layout with its own path.
@@ -320,43 +328,43 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         }
     }
 
-    /// A closed loop: the rate at which prefill, transfer and decode together hold all requests. Queues at the prefill pool
-    /// see the other requests of one of its streams (Schweitzer); what the largest decode batches do not hold waits.
-    fn closed(&self, counts: (u32, u32), total: f64, most_rate: f64) -> PoolsState {
+    /// A closed loop: the requests in the decode pool at whose rate those in prefill and on their way make up all others.
+    /// Queues at the prefill pool see the other requests of one of its streams (Schweitzer's approximation).
+    fn closed(&self, (prefill, decode): (u32, u32), total: f64, most_rate: f64) -> PoolsState {
         let cut = &self.prefill_layout.cut;
-        let streams = cut.pp * cut.dp * f64::from(counts.0);
+        let streams = cut.pp * cut.dp * f64::from(prefill);
         let each = (total / streams).max(1.0);
         let others = (each - 1.0) / each;
         let alone = self.prefill.ttft_seconds;
-        let packed = streams / (f64::from(counts.0) * self.prefill.sustainable_request_rate);
-        let base = |rate: f64| {
-            let run = self.decode_at(counts.1, rate);
-            let used = rate * packed / streams * others;
-            let queue = packed * used / (1.0 - used).max(1e-9);
-            let join = 0.5 * run.tpot_seconds * self.decode_model.accepted_tokens();
-            let transfer = self.transfer_at(counts.0, counts.1, rate);
-            (alone + transfer.exposed + join, queue, run, transfer)
+        let sustained = f64::from(prefill) * self.prefill.sustainable_request_rate;
+        let at = |decoding: f64| {
+            let run = self.decode_under(Arrivals::Closed(decoding / f64::from(decode)));
+            let rate = run.requests_per_second * f64::from(decode);
+            let used = rate / sustained * others;
+            let queue = streams / sustained * used / (1.0 - used).max(1e-9);
+            let transfer = self.transfer_at(prefill, decode, rate);
+            let elsewhere = alone + queue + transfer.exposed;
+            (decoding + rate * elsewhere - total, (run, rate, queue, transfer))
         };
-        let held = |rate: f64| {
-            let (least, queue, run, _) = base(rate);
-            (rate * (least + queue + self.answer(&run)) - total, ())
-        };
-        let (rate, waiting) = match root(most_rate, -total, held) {
-            Some((rate, ())) => (rate, false),
-            None => (most_rate, true),
-        };
-        let (least, queue, run, transfer) = base(rate);
-        let ttft = if waiting { (total / rate - self.answer(&run)).max(least) } else { least + queue };
+        // At most all of them decode: then some are too many.
+        let (_, (run, rate, queue, transfer)) =
+            root(total, -total, at).unwrap_or_else(|| (total, at(total).1));
+        let rate = rate.min(most_rate);
+        let least = alone + transfer.exposed.min(total / rate) + 0.5 * run.tpot_seconds;
+        // As on one replica: Little's law, or where it leaves little the queue's own formula, which loses fewer digits.
+        let (direct, answer) = (alone + queue + transfer.exposed + run.ttft_seconds, self.answer(&run));
+        let by_law = run.waiting || direct > 0.05 * answer;
+        let ttft = if by_law { total / rate - answer } else { direct }.max(alone);
         PoolsState {
             rate,
             most_rate,
             ttft,
-            ttft_p95: if waiting { ttft + alone } else { least + LN20 * queue },
+            ttft_p95: if run.waiting { ttft + alone } else { ttft + (LN20 - 1.0) * (ttft - least).max(0.0) },
             concurrency: total,
             saturated: false,
-            waiting,
-            prefill: SteadyState { ttft_seconds: alone + queue, ..self.prefill },
-            decode: SteadyState { tpot_p95_seconds: run.tpot_seconds, ..run },
+            waiting: run.waiting,
+            prefill: SteadyState { ttft_seconds: (alone + queue).min(ttft), ..self.prefill },
+            decode: run,
             transfer,
         }
     }
@@ -371,11 +379,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     fn decode_at(&self, replicas: u32, rate: f64) -> SteadyState {
-        let load = ServingLoad {
-            input_tokens: self.input,
-            output_tokens: self.output,
-            arrivals: Arrivals::Poisson(rate / f64::from(replicas)),
-        };
+        self.decode_under(Arrivals::Poisson(rate / f64::from(replicas)))
+    }
+
+    /// One decode replica.
+    fn decode_under(&self, arrivals: Arrivals) -> SteadyState {
+        let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
         let known = Some(self.decode.sustainable_request_rate);
         self.decode_model.point_knowing(&self.decode_layout, &load, known)
     }
@@ -445,9 +454,23 @@ impl<'m, 'a> PoolPair<'m, 'a> {
                 ),
             ));
         }
-        point.bound_by = bound_by(&point, &pools);
+        point.bound_by = self.bound_by(&point, &pools, state);
         point.pools = Some(pools);
         point
+    }
+
+    fn bound_by(&self, point: &ServingPoint, pools: &ServingPools, state: &PoolsState) -> String {
+        if !point.memory.fits || !pools.prefill_memory.fits {
+            return "memory: it does not fit".to_owned();
+        }
+        let (prefill, decode) = (pools.prefill_utilisation, pools.decode_utilisation);
+        if pools.transfer_utilisation > prefill.max(decode) {
+            "transfer of the KV cache".to_owned()
+        } else if prefill > decode {
+            format!("prefill pool: {}", prefill_bound(self.prefill_model, &self.prefill_layout, self.input))
+        } else {
+            format!("decode pool: {}", decode_bound(self.decode_model, &self.decode_layout, &state.decode))
+        }
     }
 
     /// How a replica that reads prompts is cut.
@@ -466,18 +489,4 @@ impl<'m, 'a> PoolPair<'m, 'a> {
 fn between(topology: &Topology, gpus: u32) -> Group {
     let domain = topology.scale_up_domain.max(1);
     Group { ranks: 2, stride: if gpus <= domain { 1 } else { domain } }
-}
-
-fn bound_by(point: &ServingPoint, pools: &ServingPools) -> String {
-    if !point.memory.fits || !pools.prefill_memory.fits {
-        return "memory: it does not fit".to_owned();
-    }
-    let (prefill, decode) = (pools.prefill_utilisation, pools.decode_utilisation);
-    if pools.transfer_utilisation > prefill.max(decode) {
-        "transfer of the KV cache".to_owned()
-    } else if prefill > decode {
-        format!("prefill pool: {}", largest(&point.prefill))
-    } else {
-        format!("decode pool: {}", largest(&point.decode))
-    }
 }

@@ -6,6 +6,7 @@ use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::quantity::{Interval, Warning};
 
+use super::operation::ServingOperation;
 use super::pools::{Disaggregated, ServingPools};
 use super::prefix::PrefixCache;
 use super::speculation::Speculation;
@@ -80,6 +81,9 @@ pub struct ServingPointRequest {
     /// Prompts read on GPUs of their own; on those that decode if not given.
     #[serde(default)]
     pub disaggregated: Option<Disaggregated>,
+    /// Whether `operations` are to be told.
+    #[serde(default)]
+    pub explain: bool,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -136,6 +140,9 @@ pub struct ServingPoint {
     pub pools: Option<ServingPools>,
     /// Tokens that a decode iteration gives a sequence on average: more than 1 with speculation.
     pub tokens_per_iteration: f64,
+    /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
+    /// up to `decode` and `prefill`; else none.
+    pub operations: Vec<ServingOperation>,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.

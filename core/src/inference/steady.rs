@@ -73,6 +73,8 @@ pub struct SteadyState {
     pub sustainable_request_rate: f64,
     /// One decode iteration.
     pub decode: IterationParts,
+    /// What that iteration works on.
+    pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
 }
@@ -92,6 +94,7 @@ pub enum BatchLimit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     parts: IterationParts,
+    work: Work,
     pub(super) decode: f64,
     pub(super) mixed: f64,
     /// Share of the iterations that are mixed.
@@ -186,7 +189,7 @@ impl ServingModel<'_> {
                 };
                 // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
                 // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = self.engine.request_s
+                let p95 = request
                     + 0.95 * pace.tpot
                     + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
                     + exceeded(use_of_reading, queue)
@@ -229,26 +232,31 @@ impl ServingModel<'_> {
             // A batch short of the largest may be quicker by a wave of tiles.
             sustainable: most.max(requests_per_second),
             decode: pace.parts,
+            decode_work: pace.work,
             kv_batch: batch * cut.pp,
         })
     }
 
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
     pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
+        let (chunk, chunks) = self.prefill_chunk(layout, input);
+        scaled(&self.iteration(&layout.cut, &chunk), chunks)
+    }
+
+    /// The chunk of a prompt of `input` tokens that an iteration reads when it has nothing else to do, and how many there
+    /// are; 0 where prompts come read.
+    pub(crate) fn prefill_chunk(&self, layout: &LegalLayout, input: f64) -> (Work, f64) {
         let unread = self.prefix.unread(input);
-        if unread <= 0.0 {
-            return IterationParts::default();
-        }
         let chunk = unread.min(self.engine.chunk_tokens).max(1.0);
         let read = Work {
             sequences: 0.0,
             keys: 0.0,
-            prompt_tokens: chunk,
+            prompt_tokens: if unread > 0.0 { chunk } else { 0.0 },
             prompt_length: input,
             busy: 1.0,
             reading: 1.0 / layout.cut.dp,
         };
-        scaled(&self.iteration(&layout.cut, &read), (unread / chunk).max(1.0))
+        (read, if unread > 0.0 { (unread / chunk).max(1.0) } else { 0.0 })
     }
 
     /// Seconds of one batch of `sequences` (of a replica) run from prompt to last token with no other work: prefill, and
@@ -325,6 +333,7 @@ struct StateParts {
     waiting: bool,
     sustainable: f64,
     decode: IterationParts,
+    decode_work: Work,
     /// Sequences of one attention rank.
     kv_batch: f64,
 }
@@ -415,7 +424,16 @@ impl<'a> Stream<'a> {
         let decode = parts.total_seconds;
         if self.unread <= 0.0 {
             // Prompts come read: no iteration has a share of them.
-            return Pace { parts, decode, mixed: decode, share: 0.0, tpot: decode, read: 0.0, reading: 0.0 };
+            return Pace {
+                parts,
+                work,
+                decode,
+                mixed: decode,
+                share: 0.0,
+                tpot: decode,
+                read: 0.0,
+                reading: 0.0,
+            };
         }
         let beside = batch * others;
         let mixed = model
@@ -424,6 +442,7 @@ impl<'a> Stream<'a> {
             .max(decode);
         Pace {
             parts,
+            work,
             decode,
             mixed,
             share,
@@ -436,7 +455,7 @@ impl<'a> Stream<'a> {
     /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
     fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        self.model.engine.request_s
+        (if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 })
             + 0.5 * pace.tpot * others
             + pace.read / (1.0 - pace.reading * others).max(1e-9)
     }
@@ -511,17 +530,15 @@ impl<'a> Stream<'a> {
                 }
             }
         };
-        let decode = model.iteration(
-            self.cut,
-            &Work {
-                sequences: 1.0,
-                keys: self.keys(),
-                prompt_tokens: 0.0,
-                prompt_length: 0.0,
-                busy: self.busy,
-                reading: 0.0,
-            },
-        );
+        let decode_work = Work {
+            sequences: 1.0,
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: 0.0,
+            busy: self.busy,
+            reading: 0.0,
+        };
+        let decode = model.iteration(self.cut, &decode_work);
         self.state(StateParts {
             ttft,
             ttft_p95: p95,
@@ -534,6 +551,7 @@ impl<'a> Stream<'a> {
             waiting: false,
             sustainable: most * streams,
             decode,
+            decode_work,
             kv_batch: 0.0,
         })
     }
@@ -552,6 +570,7 @@ impl<'a> Stream<'a> {
             limit: self.limit,
             sustainable_request_rate: parts.sustainable,
             decode: parts.decode,
+            decode_work: parts.decode_work,
             memory: self.memory(parts.kv_batch),
         }
     }

@@ -164,6 +164,7 @@ impl Sizing<'_> {
             prefix_cache: None,
             speculation: None,
             disaggregated: None,
+            explain: false,
             overlay: None,
         };
         Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
