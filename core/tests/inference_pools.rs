@@ -1,5 +1,5 @@
 //! Pools apart, prefix caching and speculation: known points, refusals, laws.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use rackrate::Error;

@@ -4,6 +4,7 @@ mod constants;
 mod cut;
 mod engine;
 mod fleet;
+mod footprint;
 mod frontier;
 mod iteration;
 mod operation;
