@@ -132,6 +132,37 @@ fn qwen3_32b_in_two_pools_is_near_its_measurement() {
     assert!((p.ttft_seconds / 1.436 - 1.0).abs() < 0.20, "{} s to the first", p.ttft_seconds);
 }
 
+/// InferenceX's DeepSeek and Kimi in two pools on B200, GB200, H100 and H200 (`tests/measured/pools.csv`): the medians of
+/// the error that was reached, with room for other constants.
+#[test]
+fn published_pools_are_near_their_measurements() {
+    let (mut throughput, mut tpot) = (Vec::new(), Vec::new());
+    for line in include_str!("../../tests/measured/pools.csv").lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number = |at: usize| cells[at].parse::<f64>();
+        let count = |at: usize| cells[at].parse::<u32>().unwrap();
+        let layout = |at: usize| json!({"tp": count(at), "dp": count(at + 1), "ep": count(at + 2)});
+        let p = point(&json!({
+            "model": cells[1], "shape": null, "gpu": cells[2], "precision": cells[3], "gpus": count(4) + count(8),
+            "layout": layout(9), "disaggregated": {"prefill_layout": layout(5), "prefill_gpus": count(4)},
+            "input_tokens": number(12).unwrap(), "output_tokens": number(13).unwrap(), "request_rate": null,
+            "concurrency": number(14).unwrap()
+        }))
+        .unwrap();
+        let error = |ours: f64, measured: f64| (ours / measured - 1.0).abs();
+        // Some rows give no throughput.
+        throughput.extend(number(15).ok().map(|measured| error(p.total_tokens_per_second_per_gpu, measured)));
+        tpot.push(error(p.tpot_seconds, number(16).unwrap()));
+    }
+    for (what, errors, rows) in [("throughput", &mut throughput, 170), ("time per token", &mut tpot, 200)] {
+        assert!(errors.len() >= rows);
+        errors.sort_by(f64::total_cmp);
+        let at = |share: f64| errors[(share * (errors.len() - 1) as f64) as usize];
+        println!("{what}: median {:.3}, 90th percentile {:.3}", at(0.5), at(0.9));
+        assert!(at(0.5) < 0.15 && at(0.9) < 0.5, "{what}: {} {}", at(0.5), at(0.9));
+    }
+}
+
 /// SGLang on 16 H200, DeepSeek's own prediction layer: 60.4 tokens/s a rank without, 81.5 with two drafted tokens (2.18 a
 /// step), 82.0 with three (2.44 a step), on 65,536 tokens and two requests a rank (SGLang's blog on multi-token prediction).
 /// The acceptances are those that give these tokens a step.
