@@ -42,6 +42,16 @@ pub struct EngineConstants {
     /// Host time to start the kernels of one layer outside a captured graph, seconds: iterations that read prompts have no
     /// graph, so that they take at least this for each layer.
     pub launch_layer_s: f64,
+    /// The same for a layer with experts, on top, seconds.
+    pub launch_experts_s: f64,
+    /// Arithmetic time of a product whose weights are stored in fewer bits than it computes in, over that of the same
+    /// product of 16-bit weights: they are unpacked for every tile of rows.
+    pub unpack: f64,
+    /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
+    pub prompts_first: f64,
+    /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
+    /// spread over more than one scale-up domain: two halves of the batch take turns.
+    pub exchange_overlap: f64,
     /// Queue of prompts in a closed loop whose like requests were started at once, in prompt times and square roots of the
     /// requests in flight.
     pub lockstep: f64,
@@ -63,6 +73,10 @@ impl EngineConstants {
         expert_fp4_time: f64::NAN,
         request_s: f64::NAN,
         launch_layer_s: f64::NAN,
+        launch_experts_s: f64::NAN,
+        unpack: f64::NAN,
+        prompts_first: 0.0,
+        exchange_overlap: f64::NAN,
         lockstep: f64::NAN,
     };
 
@@ -103,6 +117,9 @@ impl EngineConstants {
             "expert_fp4_time" => &mut self.expert_fp4_time,
             "request_s" => &mut self.request_s,
             "launch_layer_s" => &mut self.launch_layer_s,
+            "launch_experts_s" => &mut self.launch_experts_s,
+            "unpack" => &mut self.unpack,
+            "exchange_overlap" => &mut self.exchange_overlap,
             "lockstep" => &mut self.lockstep,
             _ => return None,
         })

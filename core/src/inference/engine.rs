@@ -53,6 +53,16 @@ pub struct Engine {
     pub year: u32,
 }
 
+impl Engine {
+    /// The engine in words; without one, what is taken.
+    pub fn describe(engine: Option<Self>) -> String {
+        match engine {
+            Some(Self { class, year }) => format!("{} of {year}", class.name()),
+            None => format!("a current engine of no class ({NEWEST})"),
+        }
+    }
+}
+
 fn newest() -> u32 {
     NEWEST
 }
@@ -65,14 +75,18 @@ const OLDEST: u32 = 2023;
 /// What sets a class of engines apart from the common engine: factors near 1, and the limits that it sets itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineFactors {
-    /// Over the common host time of an iteration and of the start of a layer's kernels.
+    /// Over the common host time of an iteration.
     pub iteration: f64,
+    /// Over the common host time to start a layer's kernels outside a graph.
+    pub launch: f64,
     /// Over the common host time of a sequence.
     pub sequence: f64,
     /// Over the common time of kernels.
     pub kernels: f64,
     /// Over the common host time of a request.
     pub request: f64,
+    /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
+    pub prompts_first: f64,
     /// Sequences of an iteration at most.
     pub max_sequences: f64,
     /// The same on a GPU of less than 70 GiB or without 8-bit units.
@@ -103,9 +117,11 @@ impl Engines {
     pub fn parse(table: &str) -> Self {
         let absent = EngineFactors {
             iteration: f64::NAN,
+            launch: f64::NAN,
             sequence: f64::NAN,
             kernels: f64::NAN,
             request: f64::NAN,
+            prompts_first: f64::NAN,
             max_sequences: f64::NAN,
             small_max_sequences: f64::NAN,
             small_chunk_tokens: f64::NAN,
@@ -131,9 +147,11 @@ impl Engines {
         let f = self.classes.get_mut(at)?;
         Some(match factor {
             "iteration" => &mut f.iteration,
+            "launch" => &mut f.launch,
             "sequence" => &mut f.sequence,
             "kernels" => &mut f.kernels,
             "request" => &mut f.request,
+            "prompts_first" => &mut f.prompts_first,
             "max_sequences" => &mut f.max_sequences,
             "small_max_sequences" => &mut f.small_max_sequences,
             "small_chunk_tokens" => &mut f.small_chunk_tokens,
@@ -157,10 +175,12 @@ impl Engines {
         let c = self.common;
         Ok(EngineConstants {
             iteration_s: c.iteration_s * f.iteration * age,
-            launch_layer_s: c.launch_layer_s * f.iteration * age,
+            launch_layer_s: c.launch_layer_s * f.launch * age,
+            launch_experts_s: c.launch_experts_s * f.launch * age,
             sequence_s: c.sequence_s * f.sequence * age,
             gpu_time_factor: c.gpu_time_factor * f.kernels * age,
             request_s: c.request_s * f.request * age,
+            prompts_first: f.prompts_first,
             max_sequences: if small { f.small_max_sequences } else { f.max_sequences },
             chunk_tokens: if small { f.small_chunk_tokens } else { c.chunk_tokens },
             ..c

@@ -114,7 +114,7 @@ impl<'a> ServingModel<'a> {
             });
         }
         let device = Device::new(gpu)?;
-        device.peak_flop_per_s("precision", precision)?;
+        device.peak_flop_per_s("precision", precision).map_err(|error| weight_only(error, precision))?;
         Ok(Self {
             arch,
             precision,
@@ -198,17 +198,21 @@ impl<'a> ServingModel<'a> {
         times: f64,
     ) -> Vec<ServingOperation> {
         let mut told: Vec<Told> = Vec::new();
-        self.iteration_told(cut, work, &mut told);
+        let parts = self.iteration_told(cut, work, &mut told);
         let factor = self.engine.gpu_time_factor;
+        // Of the exchange only what does not hide behind work is waited for.
+        let exchange = told.iter().filter(|told| told.part == ServingPart::AllToAll);
+        let exchange = exchange.fold(0.0, |sum, told| sum + told.seconds());
+        let waited = if exchange > 0.0 { parts.all_to_all_seconds / exchange } else { 1.0 };
         told.iter()
             .filter(|told| told.seconds() > 0.0)
             .map(|told| {
-                told.in_engine(factor).operation(
-                    iteration,
-                    times,
-                    self.device.memory_bytes_per_s,
-                    &self.topology,
-                )
+                let rate = self.device.memory_bytes_per_s;
+                let mut told = told.in_engine(factor).operation(iteration, times, rate, &self.topology);
+                if told.part == ServingPart::AllToAll {
+                    told.seconds *= waited;
+                }
+                told
             })
             .collect()
     }
@@ -216,7 +220,8 @@ impl<'a> ServingModel<'a> {
     /// What an iteration spends its seconds on.
     pub(crate) fn spent(&self, layout: &LegalLayout, work: &Work) -> Spent {
         let mut spent = Spent::new(self.engine.gpu_time_factor);
-        self.iteration_told(&layout.cut, work, &mut spent);
+        let parts = self.iteration_told(&layout.cut, work, &mut spent);
+        spent.exchange(parts.all_to_all_seconds);
         spent
     }
 
@@ -284,6 +289,10 @@ impl<'a> ServingModel<'a> {
         parts.matmul_seconds *= factor;
         parts.attention_seconds *= factor;
         parts.memory_bound_seconds *= factor;
+        if cut.ep * f64::from(cut.ep_group.stride) > f64::from(self.topology.scale_up_domain) {
+            let work = parts.matmul_seconds + parts.attention_seconds + parts.memory_bound_seconds;
+            parts.all_to_all_seconds -= self.engine.exchange_overlap * work.min(parts.all_to_all_seconds);
+        }
         parts.engine_seconds =
             self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
         if work.prompt_tokens > 0.0 {
@@ -293,7 +302,8 @@ impl<'a> ServingModel<'a> {
                 + parts.memory_bound_seconds
                 + parts.all_reduce_seconds
                 + parts.all_to_all_seconds;
-            parts.engine_seconds += (s.layers * self.engine.launch_layer_s - gpu).max(0.0);
+            let starts = s.layers * self.engine.launch_layer_s + s.moe_layers * self.engine.launch_experts_s;
+            parts.engine_seconds += (starts - gpu).max(0.0);
         }
         let host = parts.engine_seconds;
         to.hear(|| Told::other("engine", ServingPart::Engine, 1.0, host, OperationBound::Host));
@@ -324,6 +334,16 @@ impl<'a> ServingModel<'a> {
     fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         self.device.grouped_gemm(groups, m, n, k, precision)
             - self.hidden_share() * self.device.gemm_fixed_seconds()
+            + self.unpack_seconds(2.0 * groups * m * n * k, precision)
+    }
+
+    /// Seconds that unpacking weights adds to products of `flop` operations; 0 where the GPU computes in the weights'
+    /// format.
+    fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
+        match precision {
+            Precision::Int4 | Precision::Int8 => (self.engine.unpack - 1.0) * flop / self.device.peak.half,
+            _ => 0.0,
+        }
     }
 
     /// Seconds of a matrix product m × n × k, told as one of each of `layers`.
@@ -528,7 +548,8 @@ impl<'a> ServingModel<'a> {
             let whole = self.device.moe_ffn(&experts, p);
             (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
         } else {
-            self.device.moe_ffn(&experts, p)
+            let elements = (s.up + 1.0) * experts.hidden * experts.intermediate;
+            self.device.moe_ffn(&experts, p) + self.unpack_seconds(2.0 * experts.rows * elements, p)
         };
         let saved = self.hidden_share() * fixed;
         let mut matmul = router - saved + products;
@@ -589,5 +610,22 @@ impl<'a> ServingModel<'a> {
         // Activation: reads what the first product wrote, writes the second's input.
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         bytes
+    }
+}
+
+/// The refusal of a format without matrix units, with the format that stores weights so and computes in 16 bits.
+fn weight_only(error: Error, precision: Precision) -> Error {
+    let stored = match precision {
+        Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => "int8",
+        Precision::Nvfp4 => "int4",
+        _ => return error,
+    };
+    match error {
+        Error::Unsupported { field, given, reason } => Error::Unsupported {
+            field,
+            given,
+            reason: format!("{reason}; {stored} prices weights stored in as many bits and computed in 16"),
+        },
+        other => other,
     }
 }

@@ -23,7 +23,7 @@ pub struct ServingOperation {
     pub part: ServingPart,
     /// How often it runs: layers, as a rule, times the chunks of a prompt.
     pub count: f64,
-    /// Seconds, all runs together.
+    /// Seconds that are waited for, all runs together.
     pub seconds: f64,
     /// FLOP, a multiply-add as two; those of matrix products and attention's two products.
     pub flop: f64,
@@ -140,6 +140,11 @@ const SPENT_ON: [&str; 10] = [
 impl Spent {
     pub fn new(kernel_factor: f64) -> Self {
         Self { kernel_factor, seconds: [0.0; SPENT_ON.len()] }
+    }
+
+    /// So many seconds of the exchange are waited for; the others hide behind work.
+    pub fn exchange(&mut self, seconds: f64) {
+        self.seconds[6] = seconds;
     }
 
     /// What most of them are spent on.

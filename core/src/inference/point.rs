@@ -10,7 +10,10 @@ use super::pools;
 use super::prefix::{Prefix, PrefixCache};
 use super::speculation::{Drafter, Speculation};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
-use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
+use super::{
+    Engine, EngineConstants, Engines, IterationParts, LegalLayout, ReplicaLoad, Residuals, ServingModel,
+    ServingPoint, ServingPointRequest,
+};
 
 /// Longest prompt or answer that is priced, tokens.
 const MOST_TOKENS: f64 = 1e7;
@@ -23,15 +26,17 @@ const MOST_TOKENS: f64 = 1e7;
 /// A model that does not fit is an answer ([`super::ServingMemory::fits`]): its times are those of a GPU with the memory.
 ///
 /// # Errors
-/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu`, or `concurrency` and `request_rate`,
-/// both or neither given; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
+/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu` both or neither given; a number that the
+/// load needs and lacks, or has no use for; an engine's year that was not measured; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
 /// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
+    let engine = Engines::shipped().of(request.engine, &target.gpu)?;
     let tactics = Tactics {
+        engine: &engine,
         prefix_cache: request.prefix_cache.as_ref(),
         speculation: request.speculation.as_ref(),
         input_tokens: request.input_tokens,
@@ -40,35 +45,62 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let arrivals = arrivals(request)?;
-    let load =
-        ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
+    // Lengths spread as in chat logs, unless the request says how.
+    let scv = match request.length_scv {
+        Some(scv) => check_range("length_scv", scv, 0.0, 1.0)?,
+        None => model.engine.length_scv,
+    };
+    let endless = |asked: &ReplicaLoad| {
+        let arrivals = match *asked {
+            ReplicaLoad::Closed(total, _) => Arrivals::Closed(total),
+            ReplicaLoad::Poisson(rate) => Arrivals::Poisson(rate),
+            _ => Arrivals::Full,
+        };
+        ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals }
+    };
     if let Some(apart) = &request.disaggregated {
-        return pools::point(&target, &model, apart, &layout, request, &load);
+        let asked = ReplicaLoad::of(request, 1.0)?;
+        steady_only(request, &asked, "disaggregated")?;
+        let point = pools::point(&target, &model, apart, &layout, request, &endless(&asked))?;
+        return Ok(ServingPoint { engine: Engine::describe(request.engine), ..point });
     }
     let replicas = whole_replicas("gpus", request.gpus, &layout)?;
-    let load = ServingLoad { arrivals: load.arrivals.over(f64::from(replicas)), ..load };
-    let state = model.point(&layout, &load);
+    let asked = ReplicaLoad::of(request, f64::from(replicas))?;
+    for (field, given) in
+        [("prefix_cache", request.prefix_cache.is_some()), ("speculation", request.speculation.is_some())]
+    {
+        if given {
+            steady_only(request, &asked, field)?;
+        }
+    }
+    let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
+    let mut load = endless(&asked);
+    if asked == ReplicaLoad::Prefill {
+        load.output_tokens = 1.0;
+    }
     let mut point = answer(&target, &model, &layout, &load, &state, replicas);
     if request.explain {
         point.operations = model.decode_operations(&layout, &state);
         point.operations.extend(model.prefill_operations(&layout, load.input_tokens));
     }
-    Ok(point)
+    Ok(ServingPoint { engine: Engine::describe(request.engine), ..point })
 }
 
-/// How requests come to all GPUs.
-fn arrivals(request: &ServingPointRequest) -> Result<Arrivals, Error> {
-    match (request.concurrency, request.request_rate) {
-        (Some(total), None) => check_range("concurrency", total, 1e-6, 1e9).map(Arrivals::Closed),
-        (None, Some(rate)) => check_range("request_rate", rate, 1e-9, 1e9).map(Arrivals::Poisson),
-        (Some(_), Some(_)) => Err(Error::Conflict {
-            field: "request_rate".to_owned(),
-            message: "given together with concurrency; give one of the two".to_owned(),
+/// Refuses a load that ends, or has one phase alone, together with `field`.
+fn steady_only(request: &ServingPointRequest, asked: &ReplicaLoad, field: &str) -> Result<(), Error> {
+    match asked {
+        ReplicaLoad::Closed(_, None) | ReplicaLoad::Poisson(_) | ReplicaLoad::Offline(None) => Ok(()),
+        ReplicaLoad::Closed(_, Some(_)) => Err(Error::Conflict {
+            field: "requests".to_owned(),
+            message: format!("a run that ends is not priced together with {field}; leave it out"),
         }),
-        (None, None) => Err(Error::MissingField {
-            field: "concurrency".to_owned(),
-            expected: "requests in flight, or request_rate in requests per second".to_owned(),
+        _ => Err(Error::Conflict {
+            field: "load".to_owned(),
+            message: format!(
+                "a load of kind {:?} is not priced together with {field}; try closed_loop, poisson or offline \
+                 without an end",
+                request.load
+            ),
         }),
     }
 }
@@ -90,6 +122,7 @@ pub(super) fn whole_replicas(field: &str, gpus: u32, layout: &LegalLayout) -> Re
 
 /// What is done beside reading every prompt and giving a token an iteration.
 pub(super) struct Tactics<'r> {
+    pub engine: &'r EngineConstants,
     pub prefix_cache: Option<&'r PrefixCache>,
     pub speculation: Option<&'r Speculation>,
     pub input_tokens: f64,
@@ -110,7 +143,14 @@ impl Tactics<'_> {
         precision: Precision,
         kv_precision: Option<Precision>,
     ) -> Result<ServingModel<'a>, Error> {
-        let model = ServingModel::new(arch, &target.gpu, &target.topology, precision, kv_precision)?;
+        let model = ServingModel::with_engine(
+            self.engine,
+            arch,
+            &target.gpu,
+            &target.topology,
+            precision,
+            kv_precision,
+        )?;
         let prefix = match self.prefix_cache {
             Some(cache) => cache.checked(self.input_tokens)?,
             None => Prefix::NONE,
@@ -237,6 +277,7 @@ pub(super) fn answer(
     ServingPoint {
         layout: l,
         gpu: target.gpu.name.clone(),
+        engine: Engine::describe(None),
         precision: model.precision,
         gpus,
         replicas,

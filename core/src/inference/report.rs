@@ -10,6 +10,7 @@ use super::operation::ServingOperation;
 use super::pools::{Disaggregated, ServingPools};
 use super::prefix::PrefixCache;
 use super::speculation::Speculation;
+use super::{Engine, LoadKind};
 
 /// How one replica of a served model is cut over GPUs.
 ///
@@ -60,12 +61,26 @@ pub struct ServingPointRequest {
     pub input_tokens: f64,
     /// Mean tokens of an answer.
     pub output_tokens: f64,
-    /// Requests in flight over all GPUs, kept constant (closed loop); either this or `request_rate`.
+    /// How requests come; a closed loop with `concurrency`, random arrivals with `request_rate`, if not given.
+    #[serde(default)]
+    pub load: Option<LoadKind>,
+    /// Requests in flight over all GPUs (closed loop), or in the batch (static batch, decode only).
     #[serde(default)]
     pub concurrency: Option<f64>,
-    /// Requests per second over all GPUs, arriving at random (Poisson); either this or `concurrency`.
+    /// Requests per second over all GPUs, arriving at random (Poisson).
     #[serde(default)]
     pub request_rate: Option<f64>,
+    /// Requests of the run over all GPUs: a burst's or an offline run's, or a load generator's closed loop, which starts
+    /// `concurrency` of them at once; without end if not given.
+    #[serde(default)]
+    pub requests: Option<f64>,
+    /// Squared coefficient of variation of the answers' lengths in a run with an end, 0 (all alike) to 1 (exponential,
+    /// as in chat logs, and what is meant if not given).
+    #[serde(default)]
+    pub length_scv: Option<f64>,
+    /// The inference engine; a current one of no class if not given.
+    #[serde(default)]
+    pub engine: Option<Engine>,
     /// Number format of weights and matrix products.
     #[serde(default)]
     pub precision: Precision,
@@ -98,6 +113,8 @@ pub struct ServingPoint {
     pub layout: ServingLayout,
     /// GPU it runs on.
     pub gpu: String,
+    /// The inference engine that the times are those of, in words.
+    pub engine: String,
     /// Number format of weights and matrix products.
     pub precision: Precision,
     /// GPUs in all, both pools' where they are apart.

@@ -5,6 +5,7 @@
 //! batch thins out as its answers end, and the longest answer ends the run. Lengths without spread drain evenly;
 //! spread ones (exponential, as in chat logs) leave a long tail of few sequences.
 
+use super::IterationParts;
 use super::iteration::{LegalLayout, ServingModel, Work};
 use super::steady::{Arrivals, ServingLoad, Stream};
 
@@ -36,8 +37,10 @@ pub struct RunState {
     pub decode_batch: f64,
 }
 
-/// Points of the integrals over the drain and over the spread of lengths.
+/// Points of the integral over the drain.
 const POINTS: u32 = 8;
+/// Points of the integral over the spread of lengths: the shortest answers wait longest for each token.
+const LENGTHS: u32 = 64;
 
 impl ServingModel<'_> {
     /// A burst: all of the run's requests come at once, and the run ends with the last token.
@@ -67,7 +70,10 @@ impl ServingModel<'_> {
         };
         let steady = (each - most).max(0.0) / steady_rate;
         let drain = if stream.steps > 0.0 { self.drain(layout, run, most, each > 1.5 * most) } else { 0.0 };
-        let seconds = self.engine.request_s + fill + steady + drain;
+        // A batch that fills in less than an answer's time is young all over: its first answers end late, and no run beats
+        // the endless one.
+        let least = if each > most { each / steady_rate } else { 0.0 };
+        let seconds = self.engine.request_s + (fill + steady + drain).max(least);
 
         // While the batch fills, a token takes a mixed iteration; the first prompt sees all of the fill, the last none.
         let first = self.mean_tpot(run, 0.5 * fill, beside.iteration, decode);
@@ -84,18 +90,29 @@ impl ServingModel<'_> {
         }
     }
 
-    /// Mean time to first token of a closed loop of `in_flight` like requests that were started at once: they stay close
-    /// together, so that prompts meet prompts far more often than in the mixed state of [`ServingModel::point`].
+    /// Mean seconds that a first token waits longer in a load generator's closed loop than in the mixed state of
+    /// [`ServingModel::point`].
     ///
-    /// Requests that all come in a window as long as their prompts take to read wait in proportion to the square root
-    /// of their number (the reflected Brownian bridge); the factor is fitted.
-    pub fn lockstep_ttft(&self, layout: &LegalLayout, load: &ServingLoad, in_flight: f64) -> f64 {
+    /// A load generator starts all of `in_flight` requests at once: a share `in_flight / requests` of the run's requests
+    /// waits for half of the others' prompts. Where the answers are alike (`length_scv` 0) the requests stay close
+    /// together, and their prompts meet more often than by chance: requests that come in a window as long as their
+    /// prompts take to read wait √π/4 prompt times for each root of their number (the reflected Brownian bridge); lengths
+    /// that differ a little widen the window, and the fitted `lockstep` is lower.
+    pub fn start_seconds(
+        &self,
+        layout: &LegalLayout,
+        load: &ServingLoad,
+        in_flight: f64,
+        requests: f64,
+        length_scv: f64,
+    ) -> f64 {
         let cut = &layout.cut;
         let each = (in_flight / (cut.pp * cut.dp)).max(1.0);
         let batch = each.min(Stream::new(self, cut, load).most);
         let read = self.read_seconds(layout, load.input_tokens, batch);
-        let queue = self.engine.lockstep * libm::sqrt(each - 1.0) * read.seconds;
-        self.engine.request_s + read.alone + queue
+        let start = (in_flight / requests).min(1.0) * 0.5 * (each - 1.0) * read.seconds;
+        let alike = 1.0 - length_scv.clamp(0.0, 1.0);
+        start + alike * self.engine.lockstep * libm::sqrt(each - 1.0) * read.seconds
     }
 
     /// Seconds of a prompt read back to back with others, with `sequences` in decode beside it.
@@ -113,21 +130,23 @@ impl ServingModel<'_> {
         };
         let most = self.engine.chunk_tokens.max(1.0);
         let iteration = time(most);
-        let short = input.min(most).max(1.0);
-        Read { seconds: iteration * input / most, alone: time(short) * (input / short), iteration }
+        Read { seconds: iteration * input / most, iteration }
+    }
+
+    /// One decode step of `sequences` of a stream at `keys` tokens each, by part.
+    pub(super) fn decode_step(
+        &self,
+        layout: &LegalLayout,
+        sequences: f64,
+        keys: f64,
+    ) -> (IterationParts, Work) {
+        let work = Work { sequences, keys, prompt_tokens: 0.0, prompt_length: 0.0, busy: 1.0, reading: 0.0 };
+        (self.iteration(&layout.cut, &work), work)
     }
 
     /// Seconds of a decode step of `batch` sequences that have a share `done` of their answers.
     fn step_seconds(&self, layout: &LegalLayout, run: &ServingRun, batch: f64, done: f64) -> f64 {
-        let work = Work {
-            sequences: batch.max(1.0),
-            keys: run.input_tokens + done * run.output_tokens,
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: 1.0,
-            reading: 0.0,
-        };
-        self.iteration(&layout.cut, &work).total_seconds
+        self.decode_step(layout, batch.max(1.0), run.input_tokens + done * run.output_tokens).0.total_seconds
     }
 
     /// Seconds until the last batch has ended. In the middle of a long run its answers are at any point (`mixed`), after
@@ -151,17 +170,19 @@ impl ServingModel<'_> {
     }
 
     /// Mean over the requests of their time per output token, when the first `window` seconds of each answer go at `slow`
-    /// seconds a token and the rest at `fast`.
+    /// seconds a token and the rest at `fast`; an engine that reads prompts first gives no token at all in the window.
     fn mean_tpot(&self, run: &ServingRun, window: f64, slow: f64, fast: f64) -> f64 {
         let spread = libm::sqrt(run.length_scv.clamp(0.0, 1.0));
         let slow_tokens = window / slow.max(1e-12);
-        let points = f64::from(POINTS);
+        let points = f64::from(LENGTHS);
         let mut sum = 0.0;
-        for i in 0..POINTS {
+        for i in 0..LENGTHS {
             let at = (f64::from(i) + 0.5) / points;
-            let length = run.output_tokens * (1.0 + spread * (-libm::log(1.0 - at) - 1.0));
-            let slowed = (slow_tokens / length.max(1.0)).min(1.0);
-            sum += slowed * slow + (1.0 - slowed) * fast;
+            let length = (run.output_tokens * (1.0 + spread * (-libm::log(1.0 - at) - 1.0))).max(1.0);
+            let slowed = (slow_tokens / length).min(1.0);
+            let shared = slowed * slow + (1.0 - slowed) * fast;
+            let first = window / length + fast;
+            sum += shared + self.engine.prompts_first * (first - shared);
         }
         sum / points
     }
@@ -171,8 +192,6 @@ impl ServingModel<'_> {
 struct Read {
     /// Of one among others, packed into full chunks.
     seconds: f64,
-    /// Of one with no other, from its first chunk to its first token.
-    alone: f64,
     /// Of an iteration with a full chunk.
     iteration: f64,
 }

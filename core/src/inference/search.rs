@@ -15,8 +15,8 @@ use super::point::{Tactics, answer, check_lengths, replica_gpus};
 use super::search_pools::{BestPools, PoolSearch};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{
-    FrontierPoint, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel, ServingPoint,
-    ServingSearch, ServingSearchRequest, ServingTarget,
+    Engines, FrontierPoint, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel,
+    ServingPoint, ServingSearch, ServingSearchRequest, ServingTarget,
 };
 
 /// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
@@ -51,7 +51,9 @@ pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Resu
         None if target.topology.scale_out_bytes_per_s > 0.0 => domain.saturating_mul(2),
         None => domain,
     };
+    let engine = Engines::shipped().of(None, &target.gpu)?;
     let tactics = Tactics {
+        engine: &engine,
         prefix_cache: request.prefix_cache.as_ref(),
         speculation: request.speculation.as_ref(),
         input_tokens: request.input_tokens,

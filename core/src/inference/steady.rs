@@ -35,17 +35,6 @@ pub enum Arrivals {
     Full,
 }
 
-impl Arrivals {
-    /// The share of one of `replicas` that split the load evenly.
-    pub(super) fn over(self, replicas: f64) -> Self {
-        match self {
-            Self::Closed(total) => Self::Closed(total / replicas),
-            Self::Poisson(rate) => Self::Poisson(rate / replicas),
-            Self::Full => Self::Full,
-        }
-    }
-}
-
 /// Steady state of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SteadyState {
