@@ -1484,6 +1484,29 @@ class Disaggregated(Answer):
             transfer=given["transfer"],
         )
 
+EngineClass: TypeAlias = Literal["tensorrt_llm", "vllm", "sglang", "rocm_vllm"]
+"""A family of inference engines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Engine(Answer):
+    """The engine that serves: a class and the year of its release.
+
+    Attributes:
+        class: Family.
+        year: Year of the release, 2023 to 2026; older ones are slower.
+    """
+
+    class: EngineClass
+    year: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Engine:
+        return cls(
+            class=given["class"],
+            year=given["year"],
+        )
+
 FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "region", "transfer", "reliability", "constants"]
 """Kind of a figure."""
 
@@ -2195,6 +2218,9 @@ class Link(Answer):
             gbit_per_s=given["gbit_per_s"],
         )
 
+LoadKind: TypeAlias = Literal["closed_loop", "poisson", "offline", "burst", "static_batch", "prefill_only", "decode_only"]
+"""How requests come."""
+
 OperationBound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host", "mixed"]
 """What an operation takes its time for: the highest of its bounds."""
 
@@ -2726,7 +2752,7 @@ class ServingOperation(Answer):
             `experts`.
         part: The part of the iteration that its seconds count in.
         count: How often it runs: layers, as a rule, times the chunks of a prompt.
-        seconds: Seconds, all runs together.
+        seconds: Seconds that are waited for, all runs together.
         flop: FLOP, a multiply-add as two; those of matrix products and attention's two products.
         memory_bytes: Bytes through the GPU's memory.
         scale_up_bytes: Bytes that the GPU sends over the scale-up link.
@@ -2832,6 +2858,7 @@ class ServingPoint(Answer):
     Attributes:
         layout: How a replica is cut; one that decodes, where pools are apart.
         gpu: GPU it runs on.
+        engine: The inference engine that the times are those of, in words.
         precision: Number format of weights and matrix products.
         gpus: GPUs in all, both pools' where they are apart.
         replicas: Replicas in all; those that decode, where pools are apart.
@@ -2863,6 +2890,7 @@ class ServingPoint(Answer):
 
     layout: ServingLayout
     gpu: str
+    engine: str
     precision: Precision
     gpus: int
     replicas: int
@@ -2893,6 +2921,7 @@ class ServingPoint(Answer):
         return cls(
             layout=ServingLayout._read(given["layout"]),
             gpu=given["gpu"],
+            engine=given["engine"],
             precision=given["precision"],
             gpus=given["gpus"],
             replicas=given["replicas"],
@@ -3625,7 +3654,7 @@ class ValidationReport(Answer):
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "length_scv", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "overlay",),
@@ -3657,6 +3686,8 @@ __all__ = [
     "EnergyFigure",
     "EnergyQuantity",
     "EnergyScope",
+    "Engine",
+    "EngineClass",
     "ExpertKernel",
     "ExpertRouting",
     "Fabric",
@@ -3683,6 +3714,7 @@ __all__ = [
     "LimitClaim",
     "Link",
     "LinkUse",
+    "LoadKind",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
