@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::iteration::{LegalLayout, ServingModel};
+use super::iteration::{LegalLayout, ServingModel, Work};
 use super::run::ServingRun;
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{IterationParts, ServingPointRequest};
@@ -212,10 +212,10 @@ impl ServingModel<'_> {
         sequences: f64,
         input: f64,
         output: f64,
-    ) -> (IterationParts, f64) {
+    ) -> ((IterationParts, Work), f64) {
         let each = (sequences / (layout.cut.dp * layout.cut.pp)).max(1.0);
-        let parts = self.decode_step(layout, each, input + 0.5 * output);
-        (parts, parts.total_seconds)
+        let (parts, work) = self.decode_step(layout, each, input + 0.5 * output);
+        ((parts, work), parts.total_seconds)
     }
 }
 
@@ -226,7 +226,7 @@ fn fixed(
     tpot: f64,
     batch: f64,
     requests_per_second: f64,
-    decode: IterationParts,
+    (decode, decode_work): (IterationParts, Work),
 ) -> SteadyState {
     let held = state.decode_batch;
     SteadyState {
@@ -241,6 +241,7 @@ fn fixed(
         waiting: batch > held,
         sustainable_request_rate: state.sustainable_request_rate.max(requests_per_second),
         decode,
+        decode_work,
         ..state
     }
 }

@@ -134,14 +134,19 @@ impl ServingModel<'_> {
     }
 
     /// One decode step of `sequences` of a stream at `keys` tokens each, by part.
-    pub(super) fn decode_step(&self, layout: &LegalLayout, sequences: f64, keys: f64) -> IterationParts {
+    pub(super) fn decode_step(
+        &self,
+        layout: &LegalLayout,
+        sequences: f64,
+        keys: f64,
+    ) -> (IterationParts, Work) {
         let work = Work { sequences, keys, prompt_tokens: 0.0, prompt_length: 0.0, busy: 1.0, reading: 0.0 };
-        self.iteration(&layout.cut, &work)
+        (self.iteration(&layout.cut, &work), work)
     }
 
     /// Seconds of a decode step of `batch` sequences that have a share `done` of their answers.
     fn step_seconds(&self, layout: &LegalLayout, run: &ServingRun, batch: f64, done: f64) -> f64 {
-        self.decode_step(layout, batch.max(1.0), run.input_tokens + done * run.output_tokens).total_seconds
+        self.decode_step(layout, batch.max(1.0), run.input_tokens + done * run.output_tokens).0.total_seconds
     }
 
     /// Seconds until the last batch has ended. In the middle of a long run its answers are at any point (`mixed`), after
