@@ -36,8 +36,16 @@ fn a_load_names_what_it_lacks_and_what_it_has_no_use_for() {
         (r#"{"load": "prefill_only", "concurrency": 4.0}"#, "concurrency", "conflict"),
         (r#"{"load": "decode_only", "requests": 4.0}"#, "concurrency", "missing_field"),
         (r#"{"concurrency": 4.0, "length_scv": 1.5}"#, "length_scv", "out_of_range"),
-        (r#"{"concurrency": 4.0, "engine": {"class": "vllm", "year": 2022}}"#, "engine.year", "out_of_range"),
-        (r#"{"concurrency": 4.0, "engine": {"class": "vllm", "year": 2027}}"#, "engine.year", "out_of_range"),
+        (
+            r#"{"concurrency": 4.0, "engine": {"family": "vllm", "year": 2022}}"#,
+            "engine.year",
+            "out_of_range",
+        ),
+        (
+            r#"{"concurrency": 4.0, "engine": {"family": "vllm", "year": 2027}}"#,
+            "engine.year",
+            "out_of_range",
+        ),
     ] {
         let error = point(json(change)).unwrap_err();
         assert_eq!((error.field(), error.code()), (field, code), "{change}");
@@ -49,7 +57,7 @@ fn the_engine_is_said_and_age_costs() {
     let none = good(serde_json::json!({"concurrency": 16.0}));
     assert!(none.engine.contains("current engine") && none.engine.contains("2026"), "{}", none.engine);
     let at = |class: &str, year: u32| {
-        good(serde_json::json!({"concurrency": 16.0, "engine": {"class": class, "year": year}}))
+        good(serde_json::json!({"concurrency": 16.0, "engine": {"family": class, "year": year}}))
     };
     for class in ["tensorrt_llm", "vllm", "sglang"] {
         let (old, new) = (at(class, 2023), at(class, 2026));

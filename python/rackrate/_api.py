@@ -19,9 +19,11 @@ from rackrate._types import (
     CollectiveAnswer,
     CollectiveOp,
     Disaggregated,
+    Engine,
     LatencyTargets,
     Layout,
     LayoutSearch,
+    LoadKind,
     PipelineSchedule,
     Plan,
     Precision,
@@ -232,14 +234,18 @@ def serving_point(
     layout: ServingLayout | Mapping[str, Any],
     input_tokens: float,
     output_tokens: float,
+    load: LoadKind | None = None,
     concurrency: float | None = None,
     request_rate: float | None = None,
+    requests: float | None = None,
+    length_scv: float | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
     prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
     speculation: Speculation | Mapping[str, Any] | None = None,
     disaggregated: Disaggregated | Mapping[str, Any] | None = None,
-    explain: bool = False,
+    explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> ServingPoint:
     """Estimate one explicit operating point: TTFT, TPOT, throughput, use of the KV cache.
@@ -252,8 +258,12 @@ def serving_point(
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
+        load: What the load is, such as ``"burst"``; what `concurrency` or `request_rate` say if not given.
         concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
         request_rate: Requests per second over all GPUs, arriving at random.
+        requests: Requests in all, where the run ends.
+        length_scv: Squared coefficient of variation of the lengths of prompts and answers: 0 for equal ones.
+        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
@@ -275,8 +285,12 @@ def serving_point(
         layout=layout,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        load=load,
         concurrency=concurrency,
         request_rate=request_rate,
+        requests=requests,
+        length_scv=length_scv,
+        engine=engine,
         precision=precision,
         kv_precision=kv_precision,
         prefix_cache=prefix_cache,

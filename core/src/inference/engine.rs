@@ -46,8 +46,8 @@ impl EngineClass {
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
-    /// Family.
-    pub class: EngineClass,
+    /// Its class.
+    pub family: EngineClass,
     /// Year of the release, 2023 to 2026; older ones are slower.
     #[serde(default = "newest")]
     pub year: u32,
@@ -57,7 +57,7 @@ impl Engine {
     /// The engine in words; without one, what is taken.
     pub fn describe(engine: Option<Self>) -> String {
         match engine {
-            Some(Self { class, year }) => format!("{} of {year}", class.name()),
+            Some(Self { family, year }) => format!("{} of {year}", family.name()),
             None => format!("a current engine of no class ({NEWEST})"),
         }
     }
@@ -164,7 +164,7 @@ impl Engines {
     /// # Errors
     /// `OutOfRange` for a year before 2023 or after 2026.
     pub fn of(&self, engine: Option<Engine>, gpu: &Gpu) -> Result<EngineConstants, Error> {
-        let Some(Engine { class, year }) = engine else { return Ok(self.common) };
+        let Some(Engine { family: class, year }) = engine else { return Ok(self.common) };
         check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST))?;
         let Some(f) = self.classes.get(class as usize) else { return Ok(self.common) };
         let mut age = 1.0;
