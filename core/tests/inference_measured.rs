@@ -106,7 +106,7 @@ fn oci_mi355x_on_llama_2_70b() {
     let p = point(serde_json::json!({
         "model": "llama-2-70b", "shape": "BM.GPU.MI355X.8", "gpus": 8, "layout": {}, "precision": "nvfp4",
         "kv_precision": "fp8", "input_tokens": 222.3, "output_tokens": 294.45, "load": "offline",
-        "engine": {"class": "rocm_vllm", "year": 2026}
+        "engine": {"family": "rocm_vllm", "year": 2026}
     }));
     let ratio = p.output_tokens_per_second / 99_874.3;
     assert!((0.8..1.2).contains(&ratio), "{ratio}");

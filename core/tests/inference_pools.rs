@@ -123,7 +123,7 @@ fn tokens_of_an_iteration_follow_the_acceptance() {
 #[test]
 fn qwen3_32b_in_two_pools_is_near_its_measurement() {
     let p = point(&json!({
-        "engine": {"class": "tensorrt_llm", "year": 2025}, "model": "qwen3-32b", "shape": null, "gpu": "B200-SXM", "gpus": 64, "layout": {"tp": 4}, "precision": "nvfp4",
+        "engine": {"family": "tensorrt_llm", "year": 2025}, "model": "qwen3-32b", "shape": null, "gpu": "B200-SXM", "gpus": 64, "layout": {"tp": 4}, "precision": "nvfp4",
         "input_tokens": 15_000.0, "output_tokens": 500.0, "request_rate": null, "concurrency": 480.0,
         "disaggregated": {"prefill_layout": {"tp": 1}, "prefill_gpus": 40}
     }))
@@ -167,7 +167,7 @@ fn published_pools_are_near_their_measurements() {
 /// The engine that a row's name says, of the year of most runs.
 fn engine_of(id: &str) -> Json {
     let class = ["sglang", "vllm"].into_iter().find(|class| id.contains(class)).unwrap_or("tensorrt_llm");
-    json!({"class": class, "year": 2025})
+    json!({"family": class, "year": 2025})
 }
 
 /// SGLang on 16 H200, DeepSeek's own prediction layer: 60.4 tokens/s a rank without, 81.5 with two drafted tokens (2.18 a
@@ -178,7 +178,7 @@ fn multi_token_prediction_gains_what_was_measured() {
     let speed = |speculation: Json| {
         let wide = json!({"tp": 1, "dp": 16, "ep": 16});
         let p = point(&json!({
-            "engine": {"class": "sglang", "year": 2025}, "gpus": 144, "layout": wide, "input_tokens": 65_536.0, "output_tokens": 4096.0, "request_rate": null,
+            "engine": {"family": "sglang", "year": 2025}, "gpus": 144, "layout": wide, "input_tokens": 65_536.0, "output_tokens": 4096.0, "request_rate": null,
             "concurrency": 34.0, "disaggregated": {"prefill_layout": {"tp": 8}, "prefill_gpus": 128},
             "speculation": speculation
         }))
