@@ -1,7 +1,7 @@
 //! Attention: over whole sequences, and of one new token against a cache.
 
-use super::Device;
 use super::gemm::norm4;
+use super::{Cost, Device};
 
 /// Shape of one attention over a batch of sequences.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,7 +27,15 @@ pub struct AttentionShape {
 /// Query rows of one tile in flash attention (arXiv 2307.08691, section 3.3; the same order on every generation).
 pub(super) const TILE_ROWS: f64 = 128.0;
 
+/// FLOP of the backward pass for one of the forward pass: five products instead of two (arXiv 2205.14135, section 3.1).
+const BACKWARD_FLOP: f64 = 2.5;
+
 impl AttentionShape {
+    /// FLOP of the two products over the pairs that are computed.
+    fn flop(&self) -> f64 {
+        2.0 * self.batch * self.heads * self.pairs() * (self.qk_dim + self.v_dim)
+    }
+
     /// Query-key pairs that are computed: with a causal mask, the triangle and the rest of the tiles on its edge.
     fn pairs(&self) -> f64 {
         let all = self.queries * self.keys;
@@ -47,39 +55,67 @@ impl Device {
     /// Seconds of attention over whole sequences (training forward, prefill): flash attention, 16-bit. Rotary embedding
     /// and the writing of a KV cache are not in it: [`Device::rotary_and_cache`].
     pub fn attention_prefill(&self, shape: &AttentionShape) -> f64 {
-        self.forward(shape, 2.0, 1.0)
+        self.attention_prefill_cost(shape).seconds
+    }
+
+    /// [`Device::attention_prefill`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_prefill_cost(&self, shape: &AttentionShape) -> Cost {
+        self.forward(shape, self.peak.half, 2.0, 1.0)
     }
 
     /// Seconds of [`Device::attention_prefill`] with Q, K, V and the products in 8-bit float, as engines run it over an
     /// 8-bit KV cache. Where the chip has no such units, the 16-bit kernel.
     pub fn attention_prefill_fp8(&self, shape: &AttentionShape) -> f64 {
+        self.attention_prefill_fp8_cost(shape).seconds
+    }
+
+    /// [`Device::attention_prefill_fp8`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_prefill_fp8_cost(&self, shape: &AttentionShape) -> Cost {
         if self.peak.fp8 > 0.0 {
-            self.forward(shape, 1.0, self.constants().attention_fp8_gain)
+            self.forward(shape, self.peak.fp8, 1.0, self.constants().attention_fp8_gain)
         } else {
-            self.attention_prefill(shape)
+            self.attention_prefill_cost(shape)
         }
     }
 
     /// Seconds of the backward pass of [`Device::attention_prefill`].
     pub fn attention_backward(&self, shape: &AttentionShape) -> f64 {
-        self.backward(shape, 1.0)
+        self.attention_backward_cost(shape).seconds
     }
 
-    fn backward(&self, shape: &AttentionShape, gain: f64) -> f64 {
-        // Five products instead of two (arXiv 2205.14135, section 3.1), and Q, K, V, their gradients, the result and its
-        // gradient through memory: about three times as much.
-        let compute = 2.5 * self.attention_compute(shape) / (gain * self.constants().attention_backward_rate);
+    /// [`Device::attention_backward`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_backward_cost(&self, shape: &AttentionShape) -> Cost {
+        self.backward(shape, self.peak.half, 1.0)
+    }
+
+    #[inline]
+    fn backward(&self, shape: &AttentionShape, peak: f64, gain: f64) -> Cost {
+        // Q, K, V, their gradients, the result and its gradient through memory: about three times as much.
+        let compute =
+            BACKWARD_FLOP * self.attention_compute(shape) / (gain * self.constants().attention_backward_rate);
         let elements = shape.batch
             * (shape.queries * shape.heads + shape.keys * shape.kv_heads)
             * (shape.qk_dim + shape.v_dim);
-        let memory = 3.0 * 2.0 * elements / (self.constants().memory_share * self.memory_bytes_per_s);
-        self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
+        let bytes = 3.0 * 2.0 * elements;
+        self.attention_cost(BACKWARD_FLOP * shape.flop(), bytes, compute, peak)
     }
 
     /// Seconds of the backward pass of [`Device::attention_prefill_fp8`]: its products gain as those of the forward pass do.
     pub fn attention_backward_fp8(&self, shape: &AttentionShape) -> f64 {
-        let gain = if self.peak.fp8 > 0.0 { self.constants().attention_fp8_gain } else { 1.0 };
-        self.backward(shape, gain)
+        self.attention_backward_fp8_cost(shape).seconds
+    }
+
+    /// [`Device::attention_backward_fp8`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_backward_fp8_cost(&self, shape: &AttentionShape) -> Cost {
+        if self.peak.fp8 > 0.0 {
+            self.backward(shape, self.peak.fp8, self.constants().attention_fp8_gain)
+        } else {
+            self.attention_backward_cost(shape)
+        }
     }
 
     /// Seconds of rotary embedding on the queries and new keys and of writing keys and values to a cache, in one kernel.
@@ -102,14 +138,29 @@ impl Device {
         self.decode(shape, shape.batch * shape.keys * shape.qk_dim * kv_bytes)
     }
 
-    fn forward(&self, shape: &AttentionShape, input_bytes: f64, gain: f64) -> f64 {
+    #[inline]
+    fn forward(&self, shape: &AttentionShape, peak: f64, input_bytes: f64, gain: f64) -> Cost {
         let compute = self.attention_compute(shape) / gain;
         let queries = shape.batch * shape.queries * shape.heads;
         let keys = shape.batch * shape.keys * shape.kv_heads;
         let input = queries * shape.qk_dim + keys * (shape.qk_dim + shape.v_dim);
         let bytes = input * input_bytes + 2.0 * queries * shape.v_dim;
-        let memory = bytes / (self.constants().memory_share * self.memory_bytes_per_s);
-        self.constants().attention_fixed_us * 1e-6 + norm4(compute, memory)
+        self.attention_cost(shape.flop(), bytes, compute, peak)
+    }
+
+    #[inline]
+    fn attention_cost(&self, flop: f64, bytes: f64, compute_seconds: f64, peak: f64) -> Cost {
+        let memory_seconds = bytes / (self.constants().memory_share * self.memory_bytes_per_s);
+        let fixed_seconds = self.constants().attention_fixed_us * 1e-6;
+        Cost {
+            seconds: fixed_seconds + norm4(compute_seconds, memory_seconds),
+            flop,
+            bytes,
+            peak_seconds: flop / peak,
+            compute_seconds,
+            memory_seconds,
+            fixed_seconds,
+        }
     }
 
     fn attention_compute(&self, shape: &AttentionShape) -> f64 {

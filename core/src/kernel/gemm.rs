@@ -1,6 +1,6 @@
 //! Matrix products: tiles in waves over the multiprocessors, against memory.
 
-use super::MatrixConstants;
+use super::{Cost, MatrixConstants};
 
 /// Tile shapes that libraries choose among (rows, columns): from those that keep every multiprocessor busy in a small
 /// product to those that reuse operands most. The same on all generations: CUTLASS, cuBLASLt and hipBLASLt differ in
@@ -17,6 +17,8 @@ const LEAST_DEPTH: f64 = 512.0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MatrixUnit {
     sm_count: f64,
+    /// Dense peak, FLOP/s.
+    peak: f64,
     bytes_per_s: f64,
     prologue: f64,
     /// Seconds of one multiprocessor for one step of K in each tile: the smaller the tile, the less its operands are
@@ -43,6 +45,7 @@ impl MatrixUnit {
         });
         Self {
             sm_count,
+            peak,
             bytes_per_s,
             prologue: constants.prologue,
             seconds_per_depth,
@@ -53,11 +56,12 @@ impl MatrixUnit {
         }
     }
 
-    /// Seconds of `groups` products m × n × k that move `bytes`.
+    /// `groups` products m × n × k that move `bytes`.
     ///
     /// Never falls as m, n, k or groups grow: each candidate is a product of ceilings and a depth that do not fall, and
     /// the least of such candidates does not either.
-    pub(super) fn seconds(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> f64 {
+    #[inline]
+    pub(super) fn cost(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> Cost {
         let mut compute = f64::INFINITY;
         for (&(rows, columns), &seconds_per_depth) in TILES.iter().zip(&self.seconds_per_depth) {
             let tiles = groups * ceil(m / rows) * ceil(n / columns);
@@ -67,7 +71,16 @@ impl MatrixUnit {
             compute = compute.min(waves * depth * seconds_per_depth);
         }
         let memory = bytes / self.bytes_per_s;
-        self.fixed_seconds + norm4(compute, memory)
+        let flop = 2.0 * groups * m * n * k;
+        Cost {
+            seconds: self.fixed_seconds + norm4(compute, memory),
+            flop,
+            bytes,
+            peak_seconds: flop / self.peak,
+            compute_seconds: compute,
+            memory_seconds: memory,
+            fixed_seconds: self.fixed_seconds,
+        }
     }
 }
 

@@ -24,6 +24,7 @@
 
 mod attention;
 mod constants;
+mod cost;
 mod gemm;
 mod moe;
 mod scan;
@@ -31,6 +32,7 @@ mod scan;
 pub use attention::AttentionShape;
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Family, KernelConstants, MatrixConstants};
+pub use cost::Cost;
 pub use moe::ExpertShape;
 pub use scan::{SCAN_KERNELS, ScanShape};
 
@@ -158,6 +160,12 @@ impl Device {
 
     /// Seconds of `groups` products of the same shape in one kernel: experts, each with m rows.
     pub fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
+        self.grouped_gemm_cost(groups, m, n, k, precision).seconds
+    }
+
+    /// [`Device::grouped_gemm`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn grouped_gemm_cost(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> Cost {
         let weight_bytes = precision.weight_bytes();
         // Integer weights meet 16-bit activations; other formats hold both sides alike.
         let row_bytes = match precision {
@@ -165,7 +173,7 @@ impl Device {
             _ => weight_bytes,
         };
         let bytes = groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n);
-        self.unit(precision).seconds(groups, m, n, k, bytes)
+        self.unit(precision).cost(groups, m, n, k, bytes)
     }
 
     /// Seconds of bringing `rows` × `width` 16-bit activations into the format of a product, scales included, as kernels
@@ -185,7 +193,21 @@ impl Device {
 
     /// Seconds of an operation that moves `bytes` through memory in one kernel and computes little.
     pub fn memory_bound(&self, bytes: f64) -> f64 {
-        self.memory_fixed_seconds() + bytes / (self.constants.memory_share * self.memory_bytes_per_s)
+        self.memory_bound_cost(bytes).seconds
+    }
+
+    /// [`Device::memory_bound`] with its bounds.
+    #[inline]
+    pub fn memory_bound_cost(&self, bytes: f64) -> Cost {
+        let fixed_seconds = self.memory_fixed_seconds();
+        let memory_seconds = bytes / (self.constants.memory_share * self.memory_bytes_per_s);
+        Cost {
+            seconds: fixed_seconds + memory_seconds,
+            bytes,
+            memory_seconds,
+            fixed_seconds,
+            ..Cost::default()
+        }
     }
 
     fn unit(&self, precision: Precision) -> &MatrixUnit {
