@@ -3,6 +3,7 @@
 use super::job::Job;
 use super::layer::LayerWork;
 use super::layout::Task;
+use super::ledger::Ledger;
 use super::report::TrainingMemory;
 use super::step::Cut;
 use crate::quantity::GIB;
@@ -106,9 +107,14 @@ impl KeptPerLayer {
 }
 
 /// What a layer keeps, dense and expert layers in the model's proportion.
-pub fn kept_per_layer(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWork) -> KeptPerLayer {
+pub fn kept_per_layer<L: Ledger>(
+    job: &Job,
+    cut: &Cut,
+    dense: &LayerWork<L>,
+    expert: &LayerWork<L>,
+) -> KeptPerLayer {
     let share = job.sizes.moe_layers / job.sizes.layers().max(1.0);
-    let mean = |of: &dyn Fn(&LayerWork) -> f64| (1.0 - share) * of(dense) + share * of(expert);
+    let mean = |of: &dyn Fn(&LayerWork<L>) -> f64| (1.0 - share) * of(dense) + share * of(expert);
     KeptPerLayer {
         whole: mean(&|work| work.kept_bytes),
         freed: mean(&|work| work.again(cut.recompute, cut.recompute_parts).freed_bytes),
@@ -118,11 +124,11 @@ pub fn kept_per_layer(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWor
 /// Memory of the fullest rank.
 ///
 /// `dense` and `expert` are the layers' work; a stage holds as many micro-batches as its place in the schedule says.
-pub fn memory(
+pub fn memory<L: Ledger>(
     job: &Job,
     cut: &Cut,
-    dense: &LayerWork,
-    expert: &LayerWork,
+    dense: &LayerWork<L>,
+    expert: &LayerWork<L>,
     logits_bytes: f64,
 ) -> TrainingMemory {
     let kept = kept_per_layer(job, cut, dense, expert);

@@ -1,16 +1,21 @@
 //! Self-attention: projections, rotary embedding, the attention itself, exchange of keys and values.
 
 use super::{Block, HALF, Pass, Rank, Volume};
-use crate::kernel::AttentionShape;
+use crate::kernel::{AttentionShape, Cost};
 use crate::model::SmallParameter;
 use crate::network::{CollectiveOp, Group, collective_time};
 use crate::training::job::Job;
+use crate::training::ledger::{Ledger, Role};
 use crate::training::recompute::Piece;
-use crate::training::software::{AttentionKernel, attention_seconds};
+use crate::training::software::{AttentionKernel, attention_costs};
+
+const ROTARY: &str = "rotary embedding";
+const QK_NORM: &str = "query and key norm";
+const KEYS_VALUES: &str = "keys and values of other ranks";
 
 impl Rank<'_> {
     /// Self-attention: norm, projections, rotary embedding, attention, output projection.
-    pub fn attention_block(&self) -> Option<Block> {
+    pub fn attention_block<L: Ledger>(&self) -> Option<Block<L>> {
         let model = &self.job.architecture;
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
@@ -26,55 +31,60 @@ impl Rank<'_> {
             // The down-projections are not cut by tensor parallel ranks, but their rows are.
             let mut up = Block::default();
             if q_rank > 0.0 {
-                self.linear(&mut block, 1.0, self.local_rows, q_rank, self.hidden);
-                self.linear(&mut up, 1.0, self.rows, heads * qk_dim, q_rank);
+                self.linear(&mut block, "query down-projection", (self.local_rows, q_rank, self.hidden));
+                self.linear(&mut up, "query up-projection", (self.rows, heads * qk_dim, q_rank));
             } else {
-                self.linear(&mut up, 1.0, self.rows, heads * qk_dim, self.hidden);
+                self.linear(&mut up, "query projection", (self.rows, heads * qk_dim, self.hidden));
             }
-            self.linear(&mut block, 1.0, self.local_rows, kv_rank + rope, self.hidden);
-            self.linear(&mut up, 1.0, self.rows, heads * (nope + v_dim), kv_rank);
+            self.linear(
+                &mut block,
+                "key and value down-projection",
+                (self.local_rows, kv_rank + rope, self.hidden),
+            );
+            self.linear(&mut up, "key and value up-projection", (self.rows, heads * (nope + v_dim), kv_rank));
             block.add(&up);
-            block.piece(Piece::LatentProjections, up.forward, 0.0);
+            block.piece(Piece::LatentProjections, up.forward.clone(), 0.0);
             block.kept += self.kept_input(self.local_rows * (q_rank + kv_rank + rope));
         } else {
             qk_dim = f64::from(model.head_dim);
             v_dim = qk_dim;
             kv_heads = f64::from(model.kv_heads) / self.tp;
             rotated = (heads + kv_heads) * qk_dim;
-            self.linear(&mut block, 1.0, self.rows, (heads + 2.0 * kv_heads) * qk_dim, self.hidden);
+            let outputs = (heads + 2.0 * kv_heads) * qk_dim;
+            self.linear(&mut block, "qkv projection", (self.rows, outputs, self.hidden));
         }
         self.norm_output(&mut block);
         let rotary = self.elementwise(self.rows * rotated * 2.0 * HALF);
-        block.forward.memory += rotary;
-        block.backward.memory += rotary;
+        block.forward.stream(ROTARY, Role::Itself, rotary);
+        block.backward.stream(ROTARY, Role::Itself, rotary);
         block.forward.kernels += 2.0;
         block.backward.kernels += 2.0;
 
         if model.has(SmallParameter::QkNorm) || model.has(SmallParameter::QkNormAllHeads) {
             let bytes = self.rows * (heads + kv_heads) * qk_dim * 2.0 * HALF;
-            block.forward.memory += self.elementwise(bytes);
-            block.backward.memory += self.elementwise(2.0 * bytes);
+            block.forward.stream(QK_NORM, Role::Itself, self.elementwise(bytes));
+            block.backward.stream(QK_NORM, Role::Itself, self.elementwise(2.0 * bytes));
             block.forward.kernels += 2.0;
             block.backward.kernels += 2.0;
         }
-        self.attention(&mut block, heads, kv_heads, qk_dim, v_dim)?;
+        let core = self.core_attention(heads, kv_heads, qk_dim, v_dim)?;
+        block.add(&core);
+        block.context = core.context;
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
         // Fused attention keeps its inputs and output, in its own number format.
         let bytes = if self.job.attention == AttentionKernel::FusedFp8 { 1.0 } else { HALF };
         block.kept += queries_keys_values * bytes + self.kept_input(output);
         if model.mla.is_some() {
-            let pass = Pass { memory: rotary, kernels: 2.0, ..Pass::default() };
+            let pass = Pass::one_stream(ROTARY, 2.0, rotary);
             block.piece(Piece::LatentProjections, pass, queries_keys_values * bytes);
         }
         // Attention's own copy of its output, where the projection keeps it in 8 bits.
         let own = if self.job.casts() { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
-        let Pass { attention, context, .. } = block.forward;
-        let core = Pass { attention, context, kernels: 1.0, ..Pass::default() };
-        block.piece(Piece::CoreAttention, core, own + scores);
-        self.linear(&mut block, 1.0, self.rows, self.hidden, heads * v_dim);
+        block.piece(Piece::CoreAttention, core.forward, own + scores);
+        self.linear(&mut block, "attention output projection", (self.rows, self.hidden, heads * v_dim));
         Some(block)
     }
 
@@ -83,7 +93,15 @@ impl Rank<'_> {
         if self.job.keeps_scores() { self.rows * self.job.sequence * heads * HALF } else { 0.0 }
     }
 
-    fn attention(&self, block: &mut Block, heads: f64, kv_heads: f64, qk_dim: f64, v_dim: f64) -> Option<()> {
+    /// Attention between its projections.
+    fn core_attention<L: Ledger>(
+        &self,
+        heads: f64,
+        kv_heads: f64,
+        qk_dim: f64,
+        v_dim: f64,
+    ) -> Option<Block<L>> {
+        let mut block = Block::default();
         let Job { architecture, sequence, topology, .. } = self.job;
         let cp = f64::from(self.cut.cp);
         // Cut over context parallel ranks in zigzag, every rank has the same share of the causal triangle: half of all keys for
@@ -100,7 +118,7 @@ impl Rank<'_> {
             causal: !zigzag,
         };
         let layers = f64::from(architecture.attention_layers()).max(1.0);
-        let mut times = attention_seconds(self.job, &shape);
+        let mut costs = attention_costs(self.job, &shape);
         let banded =
             |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
         if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
@@ -109,12 +127,11 @@ impl Rank<'_> {
             let band =
                 AttentionShape { keys: window * (1.0 - 0.5 * window / *sequence), causal: false, ..shape };
             let full = f64::from(local.full_layers) / layers;
-            let mix = |whole: f64, banded: f64| full * whole + (1.0 - full) * banded.min(whole);
-            let local = attention_seconds(self.job, &band);
-            times = (mix(times.0, local.0), mix(times.1, local.1));
+            let local = attention_costs(self.job, &band);
+            costs = (mixed(full, &costs.0, &local.0), mixed(full, &costs.1, &local.1));
         }
-        block.forward.attention += self.seconds(times.0);
-        block.backward.attention += self.seconds(times.1);
+        block.forward.attend("attention", self.sustained(costs.0));
+        block.backward.attend("attention", self.sustained(costs.1));
         block.forward.kernels += 1.0;
         block.backward.kernels += 2.0;
         if self.cut.cp > 1 {
@@ -124,10 +141,18 @@ impl Rank<'_> {
             let time = collective_time(CollectiveOp::AllGather, bytes, group, topology)?;
             // The first of cp parts is local; the last hop cannot hide.
             let first = time.seconds / cp;
-            block.forward.context += (time.seconds - block.forward.attention).max(first);
-            block.backward.context += (2.0 * time.seconds - block.backward.attention).max(first);
+            let waited = (time.seconds - block.forward.attention).max(first);
+            block.forward.context_exchange(KEYS_VALUES, 1.0, &time, waited);
+            let waited = (2.0 * time.seconds - block.backward.attention).max(first);
+            block.backward.context_exchange(KEYS_VALUES, 2.0, &time, waited);
             block.context = Volume::of(&time, bytes, 3.0);
         }
-        Some(())
+        Some(block)
     }
+}
+
+/// The mean of layers with full attention, a share of `full`, and of layers with a window, where that is faster.
+fn mixed(full: f64, whole: &Cost, banded: &Cost) -> Cost {
+    let local = if banded.seconds < whole.seconds { banded } else { whole };
+    whole.times(full).plus(&local.times(1.0 - full))
 }

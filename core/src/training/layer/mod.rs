@@ -9,6 +9,7 @@ mod rank;
 
 use super::job::Job;
 use super::layout::Recompute;
+use super::ledger::{Ledger, Role};
 use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::state_space;
 use crate::model::Precision;
@@ -36,15 +37,15 @@ pub struct LayerCut {
 
 /// A layer's work and traffic for one micro-batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LayerWork {
+pub struct LayerWork<L = ()> {
     /// Forward pass.
-    pub forward: Pass,
+    pub forward: Pass<L>,
     /// Backward pass, without recompute.
-    pub backward: Pass,
+    pub backward: Pass<L>,
     /// Whether tokens are routed to experts.
     pub routed: bool,
     /// What doing each piece again costs and frees.
-    pub pieces: [Again; PIECES],
+    pub pieces: [Again<L>; PIECES],
     /// Tensor parallel traffic, both passes.
     pub tensor: Volume,
     /// Context parallel traffic, both passes.
@@ -57,10 +58,11 @@ pub struct LayerWork {
     pub input_bytes: f64,
 }
 
-impl LayerWork {
+impl<L: Ledger> LayerWork<L> {
     /// What a recompute mode does again.
-    pub fn again(&self, recompute: Recompute, parts: RecomputeParts) -> Again {
-        let whole = Again { pass: self.forward, freed_bytes: (self.kept_bytes - self.input_bytes).max(0.0) };
+    pub fn again(&self, recompute: Recompute, parts: RecomputeParts) -> Again<L> {
+        let freed_bytes = (self.kept_bytes - self.input_bytes).max(0.0);
+        let whole = Again { pass: self.forward.clone(), freed_bytes };
         again(recompute, parts, &self.pieces, &whole)
     }
 }
@@ -68,9 +70,12 @@ impl LayerWork {
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
 
+const LOGITS: &str = "output projection";
+const LOSS: &str = "loss";
+
 /// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
 /// is not there.
-pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     if let Some(hybrid) = &job.architecture.state_space {
         return state_space::mean_layer(job, cut, hybrid);
     }
@@ -81,7 +86,7 @@ pub fn dense_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
 }
 
 /// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
-pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     if job.architecture.state_space.is_some() {
         return state_space::expert_layer(job, cut);
     }
@@ -94,58 +99,61 @@ pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
 }
 
 /// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
-pub fn logits(job: &Job, cut: &LayerCut) -> (Pass, Pass, f64) {
+pub fn logits<L: Ledger>(job: &Job, cut: &LayerCut) -> (Pass<L>, Pass<L>, f64) {
     let rank = Rank::new(job, cut);
     let model = &job.architecture;
     let (width, vocab) = (f64::from(model.hidden), f64::from(model.vocab) / f64::from(cut.tp));
-    let product = |m, n, k| rank.seconds(job.device.gemm(m, n, k, Precision::Bf16));
+    let product = |m, n, k| rank.sustained(job.device.grouped_gemm_cost(1.0, m, n, k, Precision::Bf16));
     let elements = rank.rows * vocab;
-    let forward = Pass {
-        matmul: product(rank.rows, vocab, width),
-        // Written in 16 bits, read and reduced in 32.
-        memory: rank.elementwise(elements * 8.0),
-        kernels: 6.0,
-        ..Pass::default()
-    };
-    let backward = Pass {
-        matmul: product(rank.rows, width, vocab) + product(vocab, width, rank.rows),
-        memory: rank.elementwise(elements * 6.0),
-        kernels: 6.0,
-        ..Pass::default()
-    };
+    let mut forward = Pass { kernels: 6.0, ..Pass::default() };
+    forward.product(LOGITS, Role::Itself, product(rank.rows, vocab, width));
+    // Written in 16 bits, read and reduced in 32.
+    forward.stream(LOSS, Role::Itself, rank.elementwise(elements * 8.0));
+    let mut backward = Pass { kernels: 6.0, ..Pass::default() };
+    backward.product(LOGITS, Role::InputGradient, product(rank.rows, width, vocab));
+    backward.product(LOGITS, Role::WeightGradient, product(vocab, width, rank.rows));
+    backward.stream(LOSS, Role::Itself, rank.elementwise(elements * 6.0));
     // 16-bit logits and the 32-bit copy of which the loss takes the gradient in place.
     (forward, backward, elements * 6.0)
 }
 
 impl Rank<'_> {
     /// Both halves of a layer with the tensor parallel communication between them.
-    pub fn joined(&self, attention: &Block, ffn: &Block, expert: Volume, gathers: f64) -> Option<LayerWork> {
+    pub fn joined<L: Ledger>(
+        &self,
+        attention: &Block<L>,
+        ffn: &Block<L>,
+        expert: Volume,
+        gathers: f64,
+    ) -> Option<LayerWork<L>> {
         let mut forward = attention.forward.plus(&ffn.forward);
         let mut backward = attention.backward.plus(&ffn.backward);
+        let mut pieces = attention.pieces.clone();
+        for (piece, more) in pieces.iter_mut().zip(&ffn.pieces) {
+            *piece = piece.plus(more);
+        }
         let mut tensor = Volume::default();
         if self.cut.tp > 1 {
             let bytes = self.rows * self.hidden * HALF;
             let group = Group { ranks: self.cut.tp, stride: 1 };
             // An all-gather before and a reduce-scatter after each half; or one all-reduce after it.
-            let (op, count) = if self.cut.sequence_parallel {
-                (CollectiveOp::AllGather, 2.0 * gathers)
+            let (op, each, name) = if self.cut.sequence_parallel {
+                (CollectiveOp::AllGather, 2.0, "all-gather and reduce-scatter of activations")
             } else {
-                (CollectiveOp::AllReduce, gathers)
+                (CollectiveOp::AllReduce, 1.0, "all-reduce of activations")
             };
+            let count = each * gathers;
             let time = collective_time(op, bytes, group, &self.job.topology)?;
-            forward.tensor = count * time.seconds;
-            backward.tensor = count * time.seconds;
+            forward.tensor_exchange(name, count, &time);
+            backward.tensor_exchange(name, count, &time);
             forward.kernels += count;
             backward.kernels += count;
             tensor = Volume::of(&time, bytes, 2.0 * count);
+            // A feed-forward layer that gathers the sequence gathers it again.
+            let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
+            let again = each * (gathers - 1.0).max(0.0);
+            pieces[whole as usize].pass.tensor_exchange(name, again, &time);
         }
-        let mut pieces = attention.pieces;
-        for (piece, more) in pieces.iter_mut().zip(&ffn.pieces) {
-            *piece = piece.plus(more);
-        }
-        // A feed-forward layer that gathers the sequence gathers it again.
-        let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
-        pieces[whole as usize].pass.tensor = forward.tensor * (gathers - 1.0).max(0.0) / gathers.max(1.0);
         Some(LayerWork {
             forward,
             backward,

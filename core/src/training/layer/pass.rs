@@ -1,12 +1,15 @@
 //! What a pass through a layer takes, and what it moves: the sums that operations are added to.
 
+use crate::kernel::Cost;
 use crate::network::{Algorithm, CollectiveTime};
+use crate::training::ledger::{Entry, Ledger, Role};
+use crate::training::operation::StepPart;
 use crate::training::recompute::{Again, PIECES, Piece};
 
 /// Seconds of one pass of one micro-batch through one layer. Communication is given whole; how much of it is waited
 /// for is decided by the step.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Pass {
+pub struct Pass<L = ()> {
     /// Matrix products.
     pub matmul: f64,
     /// Attention.
@@ -25,6 +28,8 @@ pub struct Pass {
     pub idle: f64,
     /// Times that tokens are routed.
     pub routings: f64,
+    /// The operations behind these sums.
+    pub told: L,
 }
 
 /// Traffic of one dimension.
@@ -67,16 +72,73 @@ impl Volume {
     }
 }
 
-impl Pass {
+impl<L: Ledger> Pass<L> {
+    /// A matrix product.
+    pub fn product(&mut self, name: &'static str, role: Role, cost: Cost) {
+        self.matmul += cost.seconds;
+        self.told.note(|| Entry::kernel(StepPart::Compute, name, role, cost));
+    }
+
+    /// Attention, or the scan that takes its place.
+    pub fn attend(&mut self, name: &'static str, cost: Cost) {
+        self.attention += cost.seconds;
+        self.told.note(|| Entry::kernel(StepPart::Compute, name, Role::Itself, cost));
+    }
+
+    /// Work bound by memory bandwidth.
+    pub fn stream(&mut self, name: &'static str, role: Role, cost: Cost) {
+        self.memory += cost.seconds;
+        self.told.note(|| Entry::kernel(StepPart::MemoryBound, name, role, cost));
+    }
+
+    /// So many tensor parallel exchanges.
+    pub fn tensor_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime) {
+        let seconds = count * time.seconds;
+        self.tensor += seconds;
+        self.told.note(|| Entry::sent(StepPart::TensorParallel, name, count, time, seconds));
+    }
+
+    /// So many exchanges of keys and values, of which so many seconds outlast the attention.
+    pub fn context_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime, waited: f64) {
+        self.context += waited;
+        self.told.note(|| Entry::sent(StepPart::ContextParallel, name, count, time, waited));
+    }
+
+    /// So many exchanges between experts.
+    pub fn expert_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime) {
+        let seconds = count * time.seconds;
+        self.expert += seconds;
+        self.told.note(|| Entry::sent(StepPart::ExpertParallel, name, count, time, seconds));
+    }
+
+    /// Of another pass's tensor parallel exchanges, `part` of `whole`.
+    pub fn tensor_share_of(&mut self, other: &Self, part: f64, whole: f64) {
+        self.tensor = other.tensor * part / whole;
+        self.told.take(&other.told, |entry| entry.share_of(StepPart::TensorParallel, part / whole));
+    }
+
+    /// Memory-bound work by itself.
+    pub fn one_stream(name: &'static str, kernels: f64, cost: Cost) -> Self {
+        let mut pass = Self { kernels, ..Self::default() };
+        pass.stream(name, Role::Itself, cost);
+        pass
+    }
+
     /// Seconds of computation.
     pub fn compute(&self) -> f64 {
         self.matmul + self.attention + self.memory
     }
 
     /// The same pass where so many of the GPU's multiprocessors are set aside.
+    #[must_use]
     pub fn on(&self, multiprocessors: f64, aside: f64) -> Self {
         let slower = multiprocessors / (multiprocessors - aside).max(1.0);
-        Self { matmul: self.matmul * slower, attention: self.attention * slower, ..*self }
+        Self {
+            matmul: self.matmul * slower,
+            attention: self.attention * slower,
+            told: self.told.each(|entry| entry.slower(slower)),
+            ..*self
+        }
     }
 
     /// Both.
@@ -92,6 +154,7 @@ impl Pass {
             kernels: self.kernels + other.kernels,
             idle: self.idle + other.idle,
             routings: self.routings + other.routings,
+            told: self.told.plus(&other.told),
         }
     }
 
@@ -108,21 +171,22 @@ impl Pass {
             kernels: self.kernels * by,
             idle: self.idle * by,
             routings: self.routings * by,
+            told: self.told.scaled(by),
         }
     }
 }
 
 /// Half a layer: both passes, kept activation bytes, and what can be done again by itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Block {
-    pub forward: Pass,
-    pub backward: Pass,
+pub struct Block<L = ()> {
+    pub forward: Pass<L>,
+    pub backward: Pass<L>,
     pub kept: f64,
-    pub pieces: [Again; PIECES],
+    pub pieces: [Again<L>; PIECES],
     pub context: Volume,
 }
 
-impl Block {
+impl<L: Ledger> Block<L> {
     pub fn add(&mut self, other: &Self) {
         self.forward = self.forward.plus(&other.forward);
         self.backward = self.backward.plus(&other.backward);
@@ -133,12 +197,12 @@ impl Block {
     }
 
     /// Doing `pass` again frees `freed_bytes`.
-    pub fn piece(&mut self, piece: Piece, pass: Pass, freed_bytes: f64) {
+    pub fn piece(&mut self, piece: Piece, pass: Pass<L>, freed_bytes: f64) {
         self.pieces[piece as usize] = self.pieces[piece as usize].plus(&Again { pass, freed_bytes });
     }
 
     /// Doing all of another block again frees all that it keeps.
     pub fn whole(&mut self, piece: Piece, of: &Self) {
-        self.piece(piece, of.forward, of.kept);
+        self.piece(piece, of.forward.clone(), of.kept);
     }
 }
