@@ -128,6 +128,7 @@ def training_step(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    explain: bool = False,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
     """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
@@ -142,6 +143,7 @@ def training_step(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -156,6 +158,7 @@ def training_step(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        explain=explain,
         overlay=overlay,
     )
     return TrainingStep._read(_core.training_step(request))
