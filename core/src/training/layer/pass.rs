@@ -74,24 +74,28 @@ impl Volume {
 
 impl<L: Ledger> Pass<L> {
     /// A matrix product.
+    #[inline]
     pub fn product(&mut self, name: &'static str, role: Role, cost: Cost) {
         self.matmul += cost.seconds;
         self.told.note(|| Entry::kernel(StepPart::Compute, name, role, cost));
     }
 
     /// Attention, or the scan that takes its place.
+    #[inline]
     pub fn attend(&mut self, name: &'static str, cost: Cost) {
         self.attention += cost.seconds;
         self.told.note(|| Entry::kernel(StepPart::Compute, name, Role::Itself, cost));
     }
 
     /// Work bound by memory bandwidth.
+    #[inline]
     pub fn stream(&mut self, name: &'static str, role: Role, cost: Cost) {
         self.memory += cost.seconds;
         self.told.note(|| Entry::kernel(StepPart::MemoryBound, name, role, cost));
     }
 
     /// So many tensor parallel exchanges.
+    #[inline]
     pub fn tensor_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime) {
         let seconds = count * time.seconds;
         self.tensor += seconds;
@@ -99,12 +103,14 @@ impl<L: Ledger> Pass<L> {
     }
 
     /// So many exchanges of keys and values, of which so many seconds outlast the attention.
+    #[inline]
     pub fn context_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime, waited: f64) {
         self.context += waited;
         self.told.note(|| Entry::sent(StepPart::ContextParallel, name, count, time, waited));
     }
 
     /// So many exchanges between experts.
+    #[inline]
     pub fn expert_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime) {
         let seconds = count * time.seconds;
         self.expert += seconds;
@@ -118,6 +124,7 @@ impl<L: Ledger> Pass<L> {
     }
 
     /// Memory-bound work by itself.
+    #[inline]
     pub fn one_stream(name: &'static str, kernels: f64, cost: Cost) -> Self {
         let mut pass = Self { kernels, ..Self::default() };
         pass.stream(name, Role::Itself, cost);
@@ -131,6 +138,7 @@ impl<L: Ledger> Pass<L> {
 
     /// The same pass where so many of the GPU's multiprocessors are set aside.
     #[must_use]
+    #[inline]
     pub fn on(&self, multiprocessors: f64, aside: f64) -> Self {
         let slower = multiprocessors / (multiprocessors - aside).max(1.0);
         Self {
@@ -143,6 +151,7 @@ impl<L: Ledger> Pass<L> {
 
     /// Both.
     #[must_use]
+    #[inline]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
             matmul: self.matmul + other.matmul,
@@ -160,6 +169,7 @@ impl<L: Ledger> Pass<L> {
 
     /// So much of it.
     #[must_use]
+    #[inline]
     pub fn scaled(&self, by: f64) -> Self {
         Self {
             matmul: self.matmul * by,
@@ -187,6 +197,7 @@ pub struct Block<L = ()> {
 }
 
 impl<L: Ledger> Block<L> {
+    #[inline]
     pub fn add(&mut self, other: &Self) {
         self.forward = self.forward.plus(&other.forward);
         self.backward = self.backward.plus(&other.backward);
@@ -197,11 +208,13 @@ impl<L: Ledger> Block<L> {
     }
 
     /// Doing `pass` again frees `freed_bytes`.
+    #[inline]
     pub fn piece(&mut self, piece: Piece, pass: Pass<L>, freed_bytes: f64) {
         self.pieces[piece as usize] = self.pieces[piece as usize].plus(&Again { pass, freed_bytes });
     }
 
     /// Doing all of another block again frees all that it keeps.
+    #[inline]
     pub fn whole(&mut self, piece: Piece, of: &Self) {
         self.piece(piece, of.forward.clone(), of.kept);
     }

@@ -33,11 +33,13 @@ impl<'a> Rank<'a> {
     }
 
     /// A kernel as a step sustains it.
+    #[inline]
     pub fn sustained(&self, kernel: Cost) -> Cost {
         kernel.at_share(self.job.sustained)
     }
 
     /// Elementwise work that moves so many bytes where it is fused.
+    #[inline]
     pub fn elementwise(&self, bytes: f64) -> Cost {
         let passes = if self.job.software.fused_elementwise { 1.0 } else { self.job.constants.eager_passes };
         self.job.device.memory_bound_cost(bytes * passes)
@@ -62,6 +64,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Forward product, input and weight gradients of [`Rank::linear`].
+    #[inline]
     pub fn products<L: Ledger>(
         &self,
         block: &mut Block<L>,
@@ -83,6 +86,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits.
+    #[inline]
     pub fn casts<L: Ledger>(&self, block: &mut Block<L>, name: &'static str, (inputs, outputs): (f64, f64)) {
         let Job { device, constants, .. } = self.job;
         if !self.job.casts() {
