@@ -4,7 +4,8 @@
 use rackrate::Error;
 use rackrate::catalog::Catalog;
 use rackrate::inference::{
-    ServingPoint, ServingPointRequest, ServingSearchRequest, fleet, search_serving, serving_point,
+    Packing, Redundancy, ServingPoint, ServingPointRequest, ServingSearchRequest, fleet, search_serving,
+    serving_point,
 };
 use rackrate::input::{Value, read};
 use rackrate::validate::{ValidationKind, validate};
@@ -117,18 +118,63 @@ fn what_does_not_fit_is_an_answer() {
 #[test]
 fn fleets_are_whole() {
     let p = point(serde_json::json!({"concurrency": null, "request_rate": 2.0})).unwrap();
-    let f = fleet(&p, 9.0, 0.1, 8).unwrap();
+    let one = Redundancy::default();
+    let tenth = Redundancy { spare_share: 0.1, ..one };
+    let on =
+        |replica_gpus| Packing { replica_gpus, gpus_per_node: 8, nodes_per_rack: None, whole_racks: false };
+    let f = fleet(&p, 9.0, &tenth, &on(4)).unwrap();
     assert_eq!((f.replicas, f.spare_replicas), (5, 1));
     // Two replicas of four GPUs share a node of eight.
     assert_eq!((f.nodes, f.gpus), (3, 24));
-    let exact = fleet(&p, 10.0, 0.0, 8).unwrap();
+    let exact = fleet(&p, 10.0, &one, &on(4)).unwrap();
     assert_eq!((exact.replicas, exact.spare_replicas, exact.nodes), (5, 0, 3));
     let wide = point(serde_json::json!({"layout": {"tp": 8, "pp": 2}, "gpus": 16, "concurrency": null,
         "request_rate": 2.0}))
     .unwrap();
-    assert_eq!(fleet(&wide, 4.0, 0.0, 8).unwrap().nodes, 4);
-    assert_eq!(fleet(&p, f64::NAN, 0.0, 8).unwrap_err().field(), "traffic.peak_requests_per_second");
-    assert_eq!(fleet(&p, 1.0, -0.1, 8).unwrap_err().field(), "spare_share");
+    assert_eq!(fleet(&wide, 4.0, &one, &on(16)).unwrap().nodes, 4);
+    assert_eq!(fleet(&p, f64::NAN, &one, &on(4)).unwrap_err().field(), "traffic.peak_requests_per_second");
+    let negative = Redundancy { spare_share: -0.1, ..one };
+    assert_eq!(fleet(&p, 1.0, &negative, &on(4)).unwrap_err().field(), "spare_share");
+}
+
+#[test]
+fn regions_round_up_on_their_own_and_carry_a_lost_one() {
+    let p = point(serde_json::json!({"concurrency": null, "request_rate": 2.0})).unwrap();
+    let on = Packing { replica_gpus: 4, gpus_per_node: 8, nodes_per_rack: None, whole_racks: false };
+    let three = Redundancy { regions: 3, spare_replicas: 1, ..Redundancy::default() };
+    // 9 requests a second are 3 a region: two replicas of 2, one spare, two nodes.
+    let f = fleet(&p, 9.0, &three, &on).unwrap();
+    assert_eq!((f.replicas, f.spare_replicas, f.nodes, f.racks), (6, 3, 6, None));
+    // With one region lost the other two carry 4.5 each.
+    let lost = Redundancy { survive_region_loss: true, ..three };
+    let f = fleet(&p, 9.0, &lost, &on).unwrap();
+    assert_eq!((f.replicas, f.spare_replicas, f.nodes), (9, 3, 6));
+    // At half its rate a replica carries 1: five a region.
+    let half = Redundancy { target_utilisation: 0.5, ..lost };
+    assert_eq!(fleet(&p, 9.0, &half, &on).unwrap().replicas, 15);
+}
+
+#[test]
+fn racks_hold_whole_replicas() {
+    let p = point(serde_json::json!({"concurrency": null, "request_rate": 2.0})).unwrap();
+    let one = Redundancy::default();
+    let rack = |replica_gpus, whole_racks| Packing {
+        replica_gpus,
+        gpus_per_node: 4,
+        nodes_per_rack: Some(18),
+        whole_racks,
+    };
+    // Eight nodes a replica: two in a rack of 18, five replicas in three racks.
+    let f = fleet(&p, 10.0, &one, &rack(32, false)).unwrap();
+    assert_eq!((f.replicas, f.nodes, f.racks), (5, 40, Some(3)));
+    let f = fleet(&p, 10.0, &one, &rack(32, true)).unwrap();
+    assert_eq!((f.nodes, f.gpus, f.racks), (54, 216, Some(3)));
+    assert_eq!(rack(32, true).replicas_on(54), 6);
+    // Replicas wider than a rack take racks of their own.
+    assert_eq!(fleet(&p, 4.0, &one, &rack(144, false)).unwrap().racks, Some(4));
+    // Two to a node: five take three nodes.
+    let f = fleet(&p, 10.0, &one, &rack(2, false)).unwrap();
+    assert_eq!((f.nodes, f.racks), (3, Some(1)));
 }
 
 fn search(changes: &serde_json::Value) -> ServingSearchRequest {

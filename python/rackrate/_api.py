@@ -21,12 +21,14 @@ from rackrate._types import (
     LatencyTargets,
     Layout,
     LayoutSearch,
+    PipelineSchedule,
     Plan,
     Precision,
     Scenario,
     ServingLayout,
     ServingPoint,
     ServingSearch,
+    Software,
     SweepCall,
     Task,
     TrainingStep,
@@ -128,7 +130,8 @@ def training_step(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
-    explain: bool = False,
+    software: Software | Mapping[str, Any] | None = None,
+    explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
     """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
@@ -143,6 +146,7 @@ def training_step(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
@@ -158,6 +162,7 @@ def training_step(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        software=software,
         explain=explain,
         overlay=overlay,
     )
@@ -175,7 +180,9 @@ def search_layouts(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    software: Software | Mapping[str, Any] | None = None,
     best: int | None = None,
+    schedules: Sequence[PipelineSchedule] | None = None,
     overlay: OverlayLike | None = None,
 ) -> LayoutSearch:
     """Search the best training layouts for this many GPUs, fastest first.
@@ -189,7 +196,9 @@ def search_layouts(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         best: How many of the best layouts to return.
+        schedules: Pipeline schedules to look at; ``one_forward_one_backward`` if not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -204,7 +213,9 @@ def search_layouts(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        software=software,
         best=best,
+        schedules=schedules,
         overlay=overlay,
     )
     return LayoutSearch._read(_core.search_layouts(request))

@@ -125,7 +125,7 @@ def headline(plan: Plan) -> tuple[str, ...]:
     lines = []
     code = code_of(plan)
     training = chosen_of(plan.training)
-    if training:
+    if plan.training and training:
         cost = f" · {total(training.cost)} {code}" if training.cost else " · no price known"
         late = "" if training.meets_deadline else " · misses the deadline"
         tokens = "" if plan.training.tokens_basis == "given" else f" · {amount(training.tokens / 1e9)} billion tokens"
@@ -238,12 +238,18 @@ def of_run(option: TrainingOption) -> Section:
     losses = option.losses
     wait = losses.checkpoint_stall_seconds
     lines = (
-        f"goodput {percent(option.goodput)} % ({percent(option.goodput_interval.low)} to "
-        f"{percent(option.goodput_interval.high)}); lost: {parts(losses, '_share', '%', scale=100)}",
-        f"an interruption every {amount(losses.mean_hours_between_interruptions)} hours, "
-        f"{losses.gpu_hours_per_interruption:,.0f} GPU-hours",
-        f"a checkpoint of {amount(losses.checkpoint_gb)} GB every {amount(losses.checkpoint_interval_seconds)} s, "
-        f"written in {amount(losses.checkpoint_seconds)} s, waited for {amount(wait)} s",
+        (
+            f"goodput {percent(option.goodput)} % ({percent(option.goodput_interval.low)} to "
+            f"{percent(option.goodput_interval.high)}); lost: {parts(losses, '_share', '%', scale=100)}"
+        ),
+        (
+            f"an interruption every {amount(losses.mean_hours_between_interruptions)} hours, "
+            f"{losses.gpu_hours_per_interruption:,.0f} GPU-hours"
+        ),
+        (
+            f"a checkpoint of {amount(losses.checkpoint_gb)} GB every {amount(losses.checkpoint_interval_seconds)} s, "
+            f"written in {amount(losses.checkpoint_seconds)} s, waited for {amount(wait)} s"
+        ),
         f"days {amount(option.days_interval.low)} to {amount(option.days_interval.high)}: {option.days_interval.basis}",
     )
     return Section(f"The run on {where(option)}", lines)
@@ -338,8 +344,52 @@ def of_serving(serving: ServingPlan, code: str) -> list[Section]:
             f"bound by {point.bound_by}",
         )
         sections.append(Section(f"A replica on {where(option)}", lines))
+        sections.append(of_fleet(option, code))
         sections += of_cost("Cost of a month of serving", option.cost, code)
     return sections
+
+
+def of_fleet(option: ServingOption, code: str) -> Section:
+    """Show where the fleet stands, what of it is idle, and the ways to pay for it by the hour."""
+    fleet = option.fleet
+    regions = "1 region" if fleet.regions == 1 else f"{fleet.regions:,} regions"
+    racks = "" if fleet.racks is None else f" · {fleet.racks:,} racks, {amount(fleet.racks_filled or 0)} filled"
+    idle = f"{percent(fleet.idle_gpu_hours / fleet.paid_gpu_hours)} % of the GPU-hours paid for are idle"
+    cost = "" if fleet.idle_usd is None else f", {money(fleet.idle_usd)} USD a month"
+    per_user = shown(fleet.usd_per_user_month, fleet.per_user_month_in_currency)
+    lines = (
+        f"{regions} of {fleet.replicas_per_region:,} replicas · {option.nodes:,} nodes{racks}",
+        f"at the peak the needed replicas work at {percent(fleet.peak_utilisation)} % of their rate within the targets",
+        idle + cost,
+        *(() if fleet.usd_per_user_month is None else (f"{per_user} {code} for a user and month",)),
+    )
+    columns = (
+        Column("commitment", number=False, weight=10),
+        Column("region", number=False, weight=4),
+        Column("break-even", "%", weight=6),
+        Column("committed", "replicas", weight=8),
+        Column("on demand", "replicas", weight=8),
+        Column("paid", "GPU-hours", weight=6),
+        Column("idle", "USD/month", weight=7),
+        Column("cost", f"{code}/month", weight=10),
+        Column("", number=False, weight=5),
+    )
+    rows = tuple(
+        (
+            "all on demand" if split.term is None else split.term.replace("_", " "),
+            split.region,
+            "–" if split.break_even_utilisation is None else percent(split.break_even_utilisation),
+            figure(split.committed_replicas),
+            figure(split.on_demand_replicas),
+            amount(split.paid_gpu_hours),
+            money(split.idle_usd),
+            shown(split.usd, split.in_currency),
+            "longer than the service" if split.outlasts_service else "",
+        )
+        for split in fleet.splits
+    )
+    marked = next((at for at, split in enumerate(fleet.splits) if split.cheapest), None)
+    return Section("The fleet", lines, Table(columns, rows, marked) if rows else None)
 
 
 def of_cost(title: str, cost: Cost | None, code: str) -> list[Section]:

@@ -494,7 +494,7 @@ class FailureRate(Answer):
         system: The run or cluster; of several rows of one system the first stands for it in
             [`Catalog::failure_range`].
         gpu: Canonical name of the GPU; none where the source names none.
-        gpus: GPUs of the run or cluster, where stated.
+        gpu_count: GPUs of the run or cluster, where stated.
         gpu_hours: GPU-hours over which events were counted, where stated.
         events: Events in them, where stated.
         counts: What was counted.
@@ -506,7 +506,7 @@ class FailureRate(Answer):
     operator: str
     system: str
     gpu: str | None
-    gpus: int | None
+    gpu_count: int | None
     gpu_hours: float | None
     events: int | None
     counts: FailureEvent
@@ -520,7 +520,7 @@ class FailureRate(Answer):
             operator=given["operator"],
             system=given["system"],
             gpu=given["gpu"],
-            gpus=given["gpus"],
+            gpu_count=given["gpu_count"],
             gpu_hours=given["gpu_hours"],
             events=given["events"],
             counts=given["counts"],
@@ -1288,6 +1288,82 @@ class CostLine(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class CommitmentSplit(Answer):
+    """One way to split a month between nodes that are committed and nodes that are rented when needed.
+
+    Attributes:
+        term: Term of the committed nodes; none where all is on demand.
+        on_demand_term: Term of the others.
+        region: Region of both prices.
+        break_even_utilisation: Committed over on-demand price: a node that is needed in a larger
+            share of the hours is committed. None where all is on demand.
+        committed_nodes: Nodes committed.
+        committed_replicas: Replicas that they hold whole, spare ones included.
+        on_demand_nodes: Nodes on demand in the busiest hour.
+        on_demand_replicas: Replicas on demand in the busiest hour, spare ones included.
+        paid_gpu_hours: GPU-hours paid for in a month: of all hours for committed nodes, of those
+            rented for the others.
+        idle_gpu_hours: GPU-hours paid for that no request takes: paid less those that the month's
+            requests take on replicas at their full rate within the targets.
+        idle_usd: USD for them, at the split's mean price of a GPU-hour.
+        usd: USD for a month: the sum of the lines.
+        in_currency: The same in the currency of `pricing.currency`; none where that is USD.
+        all_committed_usd: USD if all nodes of the busiest hour were committed. None where all is on
+            demand.
+        all_on_demand_usd: USD if all were on demand.
+        commitment_usd: USD of the whole commitment that the term asks for, used or not.
+        outlasts_service: The term commits for longer than the service runs: not chosen, and the month
+            is priced as if all of it were used.
+        cheapest: Whether it is the cheapest that does not outlast the service.
+        lines: Committed and on-demand GPU-hours with their prices.
+    """
+
+    term: Term | None
+    on_demand_term: Term
+    region: str
+    break_even_utilisation: float | None
+    committed_nodes: int
+    committed_replicas: int
+    on_demand_nodes: int
+    on_demand_replicas: int
+    paid_gpu_hours: float
+    idle_gpu_hours: float
+    idle_usd: float
+    usd: float
+    in_currency: float | None
+    all_committed_usd: float | None
+    all_on_demand_usd: float
+    commitment_usd: float | None
+    outlasts_service: bool
+    cheapest: bool
+    lines: Rows[CostLine]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> CommitmentSplit:
+        return cls(
+            term=given["term"],
+            on_demand_term=given["on_demand_term"],
+            region=given["region"],
+            break_even_utilisation=given["break_even_utilisation"],
+            committed_nodes=given["committed_nodes"],
+            committed_replicas=given["committed_replicas"],
+            on_demand_nodes=given["on_demand_nodes"],
+            on_demand_replicas=given["on_demand_replicas"],
+            paid_gpu_hours=given["paid_gpu_hours"],
+            idle_gpu_hours=given["idle_gpu_hours"],
+            idle_usd=given["idle_usd"],
+            usd=given["usd"],
+            in_currency=given["in_currency"],
+            all_committed_usd=given["all_committed_usd"],
+            all_on_demand_usd=given["all_on_demand_usd"],
+            commitment_usd=given["commitment_usd"],
+            outlasts_service=given["outlasts_service"],
+            cheapest=given["cheapest"],
+            lines=Rows(CostLine._read(item) for item in given["lines"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Cost(Answer):
     """A cost, line by line.
 
@@ -1460,6 +1536,53 @@ class FigureSource(Answer):
             source=Source._read(given["source"]),
             age_days=given["age_days"],
             old=given["old"],
+        )
+
+Purchase: TypeAlias = Literal["one_term", "cheapest_split"]
+"""How a fleet is paid for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class FleetPolicy(Answer):
+    """Regions, headroom and spares of a fleet, and how it is paid for.
+
+    Attributes:
+        target_utilisation: Share of its rate within the latency targets that a replica is asked to
+            carry at the peak, 0.05 to 1: 0.8 leaves a fifth as headroom.
+        spare_replicas: Spare replicas in each region: N + this many. Either this or `spare_share`.
+        regions: Regions, which share the requests evenly; each is sized for its share, at the same
+            hours and the same prices.
+        survive_region_loss: Whether the other regions can carry all requests, within the targets,
+            when one is lost.
+        whole_racks: Whether racks are rented whole where the scale-up domain is a rack (NVL72).
+        purchase: How the fleet is paid for.
+        scale_up_minutes: Minutes from renting a node to its replicas' first request: nodes on demand
+            are paid for from then on. Default 60, as fine as the hours of the traffic are; another number
+            needs traffic by the hour.
+        interruptible_peak: Nodes on demand at the price of capacity that may be taken back: Azure's
+            spot, OCI's preemptible. Needs traffic by the hour.
+    """
+
+    target_utilisation: float
+    spare_replicas: int
+    regions: int
+    survive_region_loss: bool
+    whole_racks: bool
+    purchase: Purchase
+    scale_up_minutes: float
+    interruptible_peak: bool
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> FleetPolicy:
+        return cls(
+            target_utilisation=given["target_utilisation"],
+            spare_replicas=given["spare_replicas"],
+            regions=given["regions"],
+            survive_region_loss=given["survive_region_loss"],
+            whole_racks=given["whole_racks"],
+            purchase=given["purchase"],
+            scale_up_minutes=given["scale_up_minutes"],
+            interruptible_peak=given["interruptible_peak"],
         )
 
 
@@ -2154,6 +2277,27 @@ class Link(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class LoadStep(Answer):
+    """A step of a load-duration curve.
+
+    Attributes:
+        nodes: Nodes.
+        hours_per_month: Hours of a month in which at least so many are rented, the time to start them
+            included.
+    """
+
+    nodes: int
+    hours_per_month: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> LoadStep:
+        return cls(
+            nodes=given["nodes"],
+            hours_per_month=given["hours_per_month"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class OwnRate(Answer):
     """A rate or discount of your own for one term. It wins over the listed price of that term, and the
     negotiated discount of the provider does not come on top of it.
@@ -2262,6 +2406,12 @@ class Pricing(Answer):
             currency=Currency._read(given["currency"]),
         )
 
+TrafficShape: TypeAlias = Literal["azure_conversation_2024", "azure_code_2024"]
+"""A measured week of requests, hour by hour in UTC. Both are of Microsoft's LLM services on Azure in May
+2024 (Azure LLM inference trace 2024, arXiv 2408.00741, CC-BY), read off the published figures. Traffic of
+a whole continent or of the world: that of one time zone is steeper.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ServiceTraffic(Answer):
@@ -2272,7 +2422,12 @@ class ServiceTraffic(Answer):
         monthly_active_users: People who use the service in a month.
         daily_active_share: Share of them who use it on a day.
         requests_per_active_user_day: Requests that one of those makes on that day.
-        peak_to_mean: Peak over mean request rate: the fleet is sized for the peak.
+        peak_to_mean: Peak over mean request rate: the fleet is sized for the peak. With traffic by
+            the hour the busiest hour's ratio if not given, and never less: what it is more is a peak
+            within each hour.
+        shape: Traffic by the hour of a measured week; either this or factors.
+        hour_factors: Traffic by the hour of a day: 24 weights, of which only the ratios count.
+        weekday_factors: Weights of the days of a week from Monday, of which only the ratios count.
     """
 
     requests_per_second: float | None
@@ -2280,6 +2435,9 @@ class ServiceTraffic(Answer):
     daily_active_share: float | None
     requests_per_active_user_day: float | None
     peak_to_mean: float | None
+    shape: TrafficShape | None
+    hour_factors: Any
+    weekday_factors: Any
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> ServiceTraffic:
@@ -2289,6 +2447,9 @@ class ServiceTraffic(Answer):
             daily_active_share=given["daily_active_share"],
             requests_per_active_user_day=given["requests_per_active_user_day"],
             peak_to_mean=given["peak_to_mean"],
+            shape=given["shape"],
+            hour_factors=given["hour_factors"],
+            weekday_factors=given["weekday_factors"],
         )
 
 
@@ -2305,6 +2466,7 @@ class ServingJob(Answer):
         output_tokens: Mean tokens of an answer.
         slo: Latency targets.
         spare_share: Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
+        fleet: Regions, headroom and spares of the fleet, and how it is paid for.
         cloud: The cloud that is meant to serve; every cloud is priced either way. The cheapest if not
             given.
         shapes: Only these shapes; all if empty.
@@ -2321,6 +2483,7 @@ class ServingJob(Answer):
     output_tokens: float
     slo: LatencyTargets
     spare_share: float
+    fleet: FleetPolicy
     cloud: Provider | None
     shapes: tuple[str, ...]
     gpu: str | None
@@ -2338,6 +2501,7 @@ class ServingJob(Answer):
             output_tokens=given["output_tokens"],
             slo=LatencyTargets._read(given["slo"]),
             spare_share=given["spare_share"],
+            fleet=FleetPolicy._read(given["fleet"]),
             cloud=given["cloud"],
             shapes=tuple(given["shapes"]),
             gpu=given["gpu"],
@@ -2438,7 +2602,7 @@ class TrainingJob(Answer):
             the number that trains on most.
         sequence_length: Tokens in a sequence.
         global_batch_tokens: Tokens in an optimiser step; either this or `global_batch`. Taken as
-            whole sequences: of the counts within 1 % of it the one with the largest power of two as a
+            whole sequences: of the counts within 5 % of it the one with the largest power of two as a
             factor, so that data parallel ranks can share it.
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
@@ -2621,6 +2785,85 @@ class Refusal(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ServingFleet(Answer):
+    """The fleet of a service beyond its numbers at the peak: regions, racks, hours, idle time and the
+    ways to pay.
+
+    Attributes:
+        regions: Regions.
+        replicas_per_region: Replicas of each region, spare ones included.
+        replica_gpus: GPUs of a replica.
+        replicas_per_node: Replicas that a node holds whole; 0 where a replica takes several nodes.
+        racks: Racks that the nodes take at least, where the scale-up domain is a rack of several
+            nodes; else none.
+        racks_filled: Racks that the rented nodes come to; less than `racks` where some are not
+            filled.
+        requests_per_second_per_replica: Requests per second that one replica carries within the
+            targets at most.
+        peak_utilisation: Share of that rate at which the needed replicas work at the peak, spare ones
+            and lost regions apart.
+        paid_gpu_hours: GPU-hours of a month that `cost` pays for, or would with a price.
+        used_gpu_hours: GPU-hours that a month's requests take on replicas at their full rate within
+            the targets.
+        idle_gpu_hours: The others: nights, spares, headroom, places that no replica fills. 0 or more.
+        idle_usd: USD a month for them, at the mean price of a GPU-hour. None without a price.
+        usd_per_user_month: USD for one monthly active user and month. None without a price, or where
+            requests are given and not users.
+        per_user_month_in_currency: The same in the currency of `pricing.currency`; none where that is
+            USD.
+        hourly_replicas: Replicas that each hour's requests take, spare ones included, in the hours of
+            `hourly_requests_per_second`.
+        hourly_nodes: Nodes that those take.
+        load_duration: Nodes against hours of a month: how long so many are rented if each is when it
+            is needed. Empty without traffic by the hour.
+        splits: The ways to pay by the hour: all on demand, then for each commitment with a price the
+            split that costs least. Empty without traffic by the hour, or without a price.
+    """
+
+    regions: int
+    replicas_per_region: int
+    replica_gpus: int
+    replicas_per_node: int
+    racks: int | None
+    racks_filled: float | None
+    requests_per_second_per_replica: float
+    peak_utilisation: float
+    paid_gpu_hours: float
+    used_gpu_hours: float
+    idle_gpu_hours: float
+    idle_usd: float | None
+    usd_per_user_month: float | None
+    per_user_month_in_currency: float | None
+    hourly_replicas: npt.NDArray[np.int64]
+    hourly_nodes: npt.NDArray[np.int64]
+    load_duration: Rows[LoadStep]
+    splits: Rows[CommitmentSplit]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ServingFleet:
+        return cls(
+            regions=given["regions"],
+            replicas_per_region=given["replicas_per_region"],
+            replica_gpus=given["replica_gpus"],
+            replicas_per_node=given["replicas_per_node"],
+            racks=given["racks"],
+            racks_filled=given["racks_filled"],
+            requests_per_second_per_replica=given["requests_per_second_per_replica"],
+            peak_utilisation=given["peak_utilisation"],
+            paid_gpu_hours=given["paid_gpu_hours"],
+            used_gpu_hours=given["used_gpu_hours"],
+            idle_gpu_hours=given["idle_gpu_hours"],
+            idle_usd=given["idle_usd"],
+            usd_per_user_month=given["usd_per_user_month"],
+            per_user_month_in_currency=given["per_user_month_in_currency"],
+            hourly_replicas=numbers(given["hourly_replicas"], np.int64),
+            hourly_nodes=numbers(given["hourly_nodes"], np.int64),
+            load_duration=Rows(LoadStep._read(item) for item in given["load_duration"]),
+            splits=Rows(CommitmentSplit._read(item) for item in given["splits"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ServingMemory(Answer):
     """Memory of one serving GPU, GiB.
 
@@ -2796,7 +3039,8 @@ class ServingOption(Answer):
     Attributes:
         provider: Cloud; none for a GPU that no cloud rents.
         shape: Shape, or the GPU's name where no cloud rents it.
-        point: One replica at the peak load: latency, throughput, memory.
+        point: One replica at its share of the peak, that of a region that may be lost included:
+            latency, throughput, memory.
         interconnect: What the links do for one replica.
         replicas: Replicas needed at the peak.
         spare_replicas: Spare replicas besides.
@@ -2813,6 +3057,7 @@ class ServingOption(Answer):
             `pricing.currency`; none where that is USD, or without a price.
         per_million_output_tokens_in_currency: `usd_per_million_output_tokens` in that currency.
         per_thousand_requests_in_currency: `usd_per_thousand_requests` in that currency.
+        fleet: Regions, racks, hours, idle time and the ways to pay.
         frontier: Best throughput per GPU for each interactivity on this shape.
         warnings: What the reader should know about this option.
     """
@@ -2833,6 +3078,7 @@ class ServingOption(Answer):
     per_million_input_tokens_in_currency: float | None
     per_million_output_tokens_in_currency: float | None
     per_thousand_requests_in_currency: float | None
+    fleet: ServingFleet
     frontier: Rows[FrontierPoint]
     warnings: Rows[Warning]
 
@@ -2855,6 +3101,7 @@ class ServingOption(Answer):
             per_million_input_tokens_in_currency=given["per_million_input_tokens_in_currency"],
             per_million_output_tokens_in_currency=given["per_million_output_tokens_in_currency"],
             per_thousand_requests_in_currency=given["per_thousand_requests_in_currency"],
+            fleet=ServingFleet._read(given["fleet"]),
             frontier=Rows(FrontierPoint._read(item) for item in given["frontier"]),
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -2867,6 +3114,8 @@ class ServingPlan(Answer):
     Attributes:
         mean_requests_per_second: Mean requests per second.
         peak_requests_per_second: Peak requests per second: what the fleet is sized for.
+        hourly_requests_per_second: Mean requests per second of each hour: of a day (24), or of a week
+            from Monday 0:00 (168). Empty where the scenario does not say how traffic moves by the hour.
         chosen: Name of the shape or GPU that the scenario leads to: the cheapest that its cloud has.
         options: One option for each shape that can do it, cheapest first; options without a price
             follow, fewest GPUs first.
@@ -2875,6 +3124,7 @@ class ServingPlan(Answer):
 
     mean_requests_per_second: float
     peak_requests_per_second: float
+    hourly_requests_per_second: npt.NDArray[np.float64]
     chosen: str | None
     options: Rows[ServingOption]
     refused: Rows[Refusal]
@@ -2884,6 +3134,7 @@ class ServingPlan(Answer):
         return cls(
             mean_requests_per_second=given["mean_requests_per_second"],
             peak_requests_per_second=given["peak_requests_per_second"],
+            hourly_requests_per_second=numbers(given["hourly_requests_per_second"], np.float64),
             chosen=given["chosen"],
             options=Rows(ServingOption._read(item) for item in given["options"]),
             refused=Rows(Refusal._read(item) for item in given["refused"]),
@@ -3408,6 +3659,7 @@ __all__ = [
     "CollectiveAnswer",
     "CollectiveOp",
     "CollectivePoint",
+    "CommitmentSplit",
     "Confidence",
     "Cost",
     "CostItem",
@@ -3429,6 +3681,7 @@ __all__ = [
     "FailureRate",
     "FigureKind",
     "FigureSource",
+    "FleetPolicy",
     "FrontierPoint",
     "GoodputLosses",
     "Gpu",
@@ -3446,6 +3699,7 @@ __all__ = [
     "LimitClaim",
     "Link",
     "LinkUse",
+    "LoadStep",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
@@ -3461,6 +3715,7 @@ __all__ = [
     "Price",
     "Pricing",
     "Provider",
+    "Purchase",
     "REQUEST_FIELDS",
     "Recompute",
     "RecomputeParts",
@@ -3470,6 +3725,7 @@ __all__ = [
     "Routing",
     "Scenario",
     "ServiceTraffic",
+    "ServingFleet",
     "ServingJob",
     "ServingLayout",
     "ServingMemory",
@@ -3501,6 +3757,7 @@ __all__ = [
     "ThroughputUnit",
     "TokensBasis",
     "TokensRule",
+    "TrafficShape",
     "TrainingJob",
     "TrainingMemory",
     "TrainingOption",

@@ -70,6 +70,7 @@ def test_every_built_in_scenario_is_answered() -> None:
         "llama3-405b-as-published",
         "deepseek-v3-as-published",
         "serve-70b",
+        "serve-100m-users",
         "fine-tune-8b",
         "compute-optimal-70b",
         "budget-2m-8b",

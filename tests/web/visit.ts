@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import type { Plan, Scenario } from "../../web/pkg/rackrate.js";
 import * as core from "../../web/pkg/rackrate.js";
 import { count, moneyShort } from "../../web/src/format";
+import { strings } from "../../web/src/strings";
 import { browse, type Site, serve } from "./site";
 
 /** Opens pages in the tests of the file that calls it. */
@@ -101,3 +102,31 @@ export const fragment = (page: Page) => new URL(page.url()).hash;
 /** A total as the page writes it: in the currency asked for. */
 export const told = (plan: Plan, { total_usd, total_in_currency }: core.Cost): string =>
   moneyShort(total_in_currency ?? total_usd, plan.scenario.pricing?.currency?.code ?? "USD");
+
+/** Rows of a table's CSV by column: raw numbers, as core gave them. */
+export const rowsOf = async (page: Page, caption: string): Promise<Record<string, string>[]> => {
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: `${strings.actions.csv} ${caption}`, exact: true }).click(),
+  ]);
+  const [top = "", ...rows] = readFileSync(await download.path(), "utf8")
+    .trimEnd()
+    .split("\r\n");
+  return rows.map((row) => {
+    const cells = row.match(/("([^"]|"")*"|[^,]*)(,|$)/g) ?? [];
+    const plain = cells.map((cell) => cell.replace(/,$/, "").replace(/^"|"$/g, "").replaceAll('""', '"'));
+    return Object.fromEntries(
+      (top.match(/("([^"]|"")*"|[^,]*)(,|$)/g) ?? []).map((name, i) => [
+        name.replace(/,$/, "").replace(/^"|"$/g, ""),
+        plain[i] ?? "",
+      ]),
+    );
+  });
+};
+
+/** What stands beside a name in a list of facts of the section with this heading. */
+export const fact = (page: Page, section: string, name: string) =>
+  page
+    .locator(`section[aria-labelledby="${section}"] .facts > div`)
+    .filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) })
+    .locator("dd");

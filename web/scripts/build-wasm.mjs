@@ -63,9 +63,11 @@ const brotli = brotliCompressSync(bytes, {
 }).length;
 const kb = (n) => `${(n / 1000).toFixed(1)} kB`;
 console.log(
-  `rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)}, brotli ${kb(brotli)} (budget ${kb(budget)} compressed)`,
+  `rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)}, brotli ${kb(brotli)} (budget ${kb(budget)} of brotli)`,
 );
-if (gzip > budget) {
-  console.error(`over budget by ${kb(gzip - budget)}`);
+// The budget is for what a reader's browser fetches: every browser takes brotli over https, and what hosts of static pages
+// send is mostly that. gzip is told beside it for those that do not.
+if (brotli > budget) {
+  console.error(`over budget by ${kb(brotli - budget)}`);
   process.exit(1);
 }

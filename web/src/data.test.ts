@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { at, type Data, put, steps } from "./data";
+import { at, type Data, differing, put, steps } from "./data";
 
 const rates: Data = { pricing: { own_rates: [{ term: "payg" }, { term: "spot", discount: 0.1 }] } };
 
@@ -21,5 +21,15 @@ describe("paths", () => {
 
   test("an item that a list does not have is not made", () => {
     expect(put(rates, steps("pricing.own_rates[2].discount"), 0.2)).toEqual(rates);
+  });
+});
+
+describe("how much differs", () => {
+  test("is counted member by member, and nothing where core reads both alike", () => {
+    const network: Data = { placement: null, launch: "benchmark", tier: { gpus: 8 } };
+    expect(differing(network, { launch: "benchmark", tier: { gpus: 8 } })).toBe(0);
+    expect(differing(network, { placement: "compact", launch: "framework", tier: { gpus: 16 } })).toBe(3);
+    expect(differing(network, null)).toBe(1);
+    expect(differing(null, undefined)).toBe(0);
   });
 });

@@ -57,6 +57,14 @@ export const withoutNulls = (data: Data): Data => {
   return fields;
 };
 
+/** How many members differ, those of members included; what stands on one side only counts as one. */
+export const differing = (a: Data | undefined, b: Data | undefined): number => {
+  if (same(a, b)) return 0;
+  if (!isFields(a) || !isFields(b)) return 1;
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...names].reduce((sum, name) => sum + differing(member(a, name), member(b, name)), 0);
+};
+
 /** Equal as core reads them: a null member is one that is not there. */
 export const same = (a: Data | undefined, b: Data | undefined): boolean => {
   if (a === b || (a ?? null) === (b ?? null)) return true;

@@ -32,10 +32,16 @@ export const digits = shown((n) =>
 );
 /** `15.6T`, `405B`, `16.8M` */
 export const compact = shown((n) => format(n, { notation: "compact", maximumSignificantDigits: 3 }));
+/** The same with three digits whatever they are, for columns: `9.06T`, `6.10T`. */
+export const compactly = shown((n) =>
+  format(n, { notation: "compact", maximumSignificantDigits: 3, minimumSignificantDigits: 3 }),
+);
 /** `41.2%` */
 export const percent = shown((n) =>
   format(n, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }),
 );
+/** The same for an axis: `5%`, `0.2%`. */
+export const percentBriefly = shown((n) => format(n, { style: "percent", maximumSignificantDigits: 3 }));
 /** `$59.4M`, `$812`, `€54.6M` */
 export const moneyShort = (amount: Shown, currency: string): string =>
   shown((n) =>
@@ -92,6 +98,12 @@ const timed = (n: number, write: (n: number) => string): string => {
 
 /** Bytes in decimal units: `1.62 GB`. */
 export const bytes = shown((n) => scaled(n, ["B", "kB", "MB", "GB", "TB", "PB", "EB"]));
+/** Message sizes in binary units, as collective benchmarks step through them: `32 MiB`. */
+export const binaryBytes = shown((n) => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(n, 1)) / 10)));
+  return `${few(n / 1024 ** step)}\u00a0${units[step]}`;
+});
 /** FLOP in decimal units: `3.8 YFLOP`. */
 export const flop = shown((n) =>
   scaled(n, ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP", "ZFLOP", "YFLOP", "RFLOP"]),

@@ -1,6 +1,6 @@
 // What the page knows. Inputs write `scenario`; everything else follows from it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import type { Catalog, Overlay, Plan, Scenario } from "../pkg/rackrate";
+import type { Catalog, LayoutSearch, LayoutSearchRequest, Overlay, Plan, Scenario } from "../pkg/rackrate";
 import { at, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
 import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
@@ -42,6 +42,9 @@ const builtIn = (name: string): Data | undefined =>
   scenarios.value.find((one) => one.name === name) as Data | undefined;
 
 export const get = (path: string): Data => at(scenario.value, path);
+
+/** What core took at `path` where the scenario leaves it open, as the last plan tells; null until there is one. */
+export const filled = (path: string): Data => at((plan.value?.scenario ?? null) as Data, path);
 
 export const set = (...changes: [path: string, value: Data][]): void => {
   let next = scenario.value;
@@ -163,6 +166,10 @@ const offer = async (laid: Data): Promise<void> => {
     if (!(thrown instanceof Refused)) throw thrown;
   }
 };
+
+/** The search for layouts, front of time against memory included. */
+export const layouts = (request: LayoutSearchRequest): Promise<LayoutSearch> =>
+  engine.ask("searchLayouts", request);
 
 /** A table as CSV text in the columns that core takes. */
 export const template = (table: keyof Overlay): Promise<string> => engine.ask("table", table);

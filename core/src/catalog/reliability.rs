@@ -23,7 +23,7 @@ pub struct FailureRate {
     /// Canonical name of the GPU; none where the source names none.
     pub gpu: Option<String>,
     /// GPUs of the run or cluster, where stated.
-    pub gpus: Option<u32>,
+    pub gpu_count: Option<u32>,
     /// GPU-hours over which events were counted, where stated.
     pub gpu_hours: Option<f64>,
     /// Events in them, where stated.
@@ -74,7 +74,7 @@ impl FailureRate {
         "operator",
         "system",
         "gpu",
-        "gpus",
+        "gpu_count",
         "gpu_hours",
         "events",
         "counts",
@@ -87,7 +87,7 @@ impl FailureRate {
             operator: row.text("operator")?,
             system: row.required("system")?,
             gpu: row.optional("gpu")?,
-            gpus: row.count("gpus", 1, 100_000_000)?,
+            gpu_count: row.count("gpu_count", 1, 100_000_000)?,
             gpu_hours: row.number("gpu_hours", 1.0, 1e12)?,
             events: row.count("events", 1, 1_000_000_000)?,
             counts: row.required("counts")?,

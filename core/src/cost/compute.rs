@@ -59,6 +59,31 @@ pub fn rate(catalog: &Catalog, shape: &Shape, term: Term, pricing: &Pricing) -> 
     cheapest(catalog, shape, term, pricing, pricing.region_of(shape.provider))
 }
 
+/// Rates of two terms in one region, for every region that has both; the first of the pair is of the first term.
+pub fn rates_together(
+    catalog: &Catalog,
+    shape: &Shape,
+    terms: (Term, Term),
+    pricing: &Pricing,
+) -> Vec<(Rate, Rate)> {
+    let asked = pricing.region_of(shape.provider);
+    let first = rates(catalog, shape, terms.0, pricing, asked);
+    let second = rates(catalog, shape, terms.1, pricing, asked);
+    // A rate that holds in all regions holds in each that the other term names.
+    let here = |rates: &[(Option<String>, Rate)], region: &Option<String>| {
+        let at = |wanted: Option<&str>| rates.iter().find(|(known, _)| known.as_deref() == wanted);
+        let found = at(region.as_deref()).or_else(|| at(Some(ALL_REGIONS))).or_else(|| at(None));
+        found.map(|(_, rate)| rate.clone())
+    };
+    let mut regions: Vec<&Option<String>> = Vec::new();
+    for (region, _) in first.iter().chain(&second) {
+        if !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
+    regions.into_iter().filter_map(|region| here(&first, region).zip(here(&second, region))).collect()
+}
+
 /// The cheapest rate of the region asked for, or of all regions. An own rate wins over the listed price of its term in
 /// the regions that it holds in, dearer or not.
 fn cheapest(
@@ -68,6 +93,19 @@ fn cheapest(
     pricing: &Pricing,
     asked: Option<&str>,
 ) -> Option<Rate> {
+    let rates = rates(catalog, shape, term, pricing, asked).into_iter().map(|(_, rate)| rate);
+    rates.min_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour))
+}
+
+/// The rates of a term: in the region asked for, or in every region with a price of it; last, without a region, an own rate
+/// that holds in all of them.
+fn rates(
+    catalog: &Catalog,
+    shape: &Shape,
+    term: Term,
+    pricing: &Pricing,
+    asked: Option<&str>,
+) -> Vec<(Option<String>, Rate)> {
     let own = pricing.own_rates_of(catalog, shape, term);
     let discounts = own.iter().any(|own| own.discount.is_some());
     let counts = |price: &&Price| price.term == term || discounts && price.term == Term::Payg;
@@ -104,7 +142,8 @@ fn cheapest(
             Some(pricing.paid(price, spelt(price, region?)))
         }
     };
-    regions.into_iter().filter_map(rate_in).min_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour))
+    let with_region = |region: Option<&str>| Some((region.map(str::to_owned), rate_in(region)?));
+    regions.into_iter().filter_map(with_region).collect()
 }
 
 /// Of own rates the most specific that holds in a region.
@@ -230,13 +269,15 @@ pub fn term_warnings(rate: &Rate, gpus: f64, hours_used: f64, about: &str) -> Ve
         ));
     }
     if rate.term.interruptible() {
-        out.push(Warning::new(
-            "interruptible",
-            about,
-            "the provider may take these nodes back: neither time nor cost counts how often".to_owned(),
-        ));
+        out.push(interruptible(about));
     }
     out
+}
+
+/// A warning that nodes may be taken back.
+pub fn interruptible(about: &str) -> Warning {
+    let text = "the provider may take these nodes back: neither time nor cost counts how often";
+    Warning::new("interruptible", about, text.to_owned())
 }
 
 /// The line for so many GPU-hours.

@@ -1,5 +1,6 @@
 //! What it costs: compute by term and region, storage, transfer between the clouds.
 
+mod commitment;
 mod compute;
 mod currency;
 mod egress;
@@ -10,7 +11,12 @@ mod report;
 mod storage;
 mod transfer;
 
-pub use compute::{Rate, chosen_rate, compute_line, rate, term_warnings, terms};
+pub use commitment::{
+    CommitmentSplit, LoadStep, SplitLoad, idle_gpu_hours, load_duration, mark_cheapest, node_hours,
+};
+pub use compute::{
+    Rate, chosen_rate, compute_line, interruptible, rate, rates_together, term_warnings, terms,
+};
 pub use currency::Currency;
 pub use own::OwnRate;
 pub use report::{Cost, CostItem, CostLine, Pricing, TermCost, TransferChoice, TransferPath};

@@ -1,17 +1,21 @@
-//! Whole replicas and whole nodes for a peak of traffic.
+//! Whole replicas, nodes and racks for a rate of requests, over the regions of a service.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, check_range};
+use crate::network::Topology;
 
 use super::ServingPoint;
 
-/// GPUs and nodes of a service.
+/// Rounding noise that needs no further replica: a rate met to the last bit is met.
+const NOISE: f64 = 1e-9;
+
+/// GPUs and nodes of a service, all regions together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct Fleet {
-    /// Replicas that carry the peak.
+    /// Replicas that carry the rate.
     pub replicas: u32,
     /// Replicas besides.
     pub spare_replicas: u32,
@@ -19,45 +23,174 @@ pub struct Fleet {
     pub gpus: u32,
     /// Nodes rented.
     pub nodes: u32,
+    /// Racks that the nodes take at least, where the scale-up domain is a rack of several nodes; else none.
+    pub racks: Option<u32>,
 }
 
-/// Fleet that carries `peak_requests_per_second` at `point`, the operating point of one replica (its own request rate
-/// is what each replica is asked to carry, so that the targets hold at the peak).
+/// How much more is kept than the rate takes, and where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Redundancy {
+    /// Share of its rate within the targets that a replica is asked to carry, 0.05 to 1.
+    pub target_utilisation: f64,
+    /// Spare replicas as a share of the needed ones, rounded up in each region.
+    pub spare_share: f64,
+    /// Spare replicas in each region besides.
+    pub spare_replicas: u32,
+    /// Regions, which share the load evenly.
+    pub regions: u32,
+    /// The other regions can carry all of it when one is lost.
+    pub survive_region_loss: bool,
+}
+
+impl Default for Redundancy {
+    /// One region, nothing spare.
+    fn default() -> Self {
+        Self {
+            target_utilisation: 1.0,
+            spare_share: 0.0,
+            spare_replicas: 0,
+            regions: 1,
+            survive_region_loss: false,
+        }
+    }
+}
+
+impl Redundancy {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// Shares and counts outside their ranges; a lost region that leaves none; `spare_share` beside `spare_replicas`.
+    pub fn check(&self) -> Result<(), Error> {
+        check_range("spare_share", self.spare_share, 0.0, 10.0)?;
+        check_range("fleet.target_utilisation", self.target_utilisation, 0.05, 1.0)?;
+        check_range("fleet.spare_replicas", f64::from(self.spare_replicas), 0.0, 1e6)?;
+        check_range("fleet.regions", f64::from(self.regions), 1.0, 1e3)?;
+        if self.spare_share > 0.0 && self.spare_replicas > 0 {
+            return Err(Error::Conflict {
+                field: "fleet.spare_replicas".to_owned(),
+                message: "spare_share already says how many are spare: give one of them".to_owned(),
+            });
+        }
+        if self.survive_region_loss && self.regions < 2 {
+            return Err(Error::Conflict {
+                field: "fleet.survive_region_loss".to_owned(),
+                message: "with one region nothing is left to carry its load: give fleet.regions of 2 or more"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Rate that the regions are sized for together, for a rate of requests: that of all but one is the whole rate where
+    /// one may be lost.
+    pub fn carried(&self, requests_per_second: f64) -> f64 {
+        let regions = f64::from(self.regions);
+        let left = if self.survive_region_loss { regions - 1.0 } else { regions };
+        requests_per_second * regions / left
+    }
+}
+
+/// How replicas of one size fill nodes and racks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// GPUs of a replica.
+    pub replica_gpus: u32,
+    /// GPUs of a node.
+    pub gpus_per_node: u32,
+    /// Nodes of a rack, where the scale-up domain is a rack of several nodes.
+    pub nodes_per_rack: Option<u32>,
+    /// Racks are rented whole.
+    pub whole_racks: bool,
+}
+
+impl Packing {
+    /// Of replicas of so many GPUs on nodes with these links.
+    pub fn on(topology: &Topology, replica_gpus: u32, whole_racks: bool) -> Self {
+        let gpus_per_node = topology.gpus_per_node.max(1);
+        let nodes = topology.scale_up_domain / gpus_per_node;
+        let nodes_per_rack = (nodes > 1).then_some(nodes);
+        Self { replica_gpus: replica_gpus.max(1), gpus_per_node, nodes_per_rack, whole_racks }
+    }
+
+    /// Replicas that a node holds whole; 0 where a replica takes several nodes.
+    pub fn replicas_per_node(&self) -> u32 {
+        self.gpus_per_node / self.replica_gpus
+    }
+
+    /// Nodes that one replica takes; 1 where several share one.
+    pub fn nodes_per_replica(&self) -> u32 {
+        self.replica_gpus.div_ceil(self.gpus_per_node)
+    }
+
+    /// Replicas that so many nodes hold whole.
+    pub fn replicas_on(&self, nodes: u32) -> u32 {
+        let shared = self.replicas_per_node();
+        if shared > 0 {
+            return nodes.saturating_mul(shared);
+        }
+        match self.nodes_per_rack.filter(|rack| self.whole_racks && *rack >= self.nodes_per_replica()) {
+            Some(rack) => nodes / rack * (rack / self.nodes_per_replica()),
+            None => nodes / self.nodes_per_replica(),
+        }
+    }
+
+    /// Nodes and racks that so many replicas of one region take.
+    ///
+    /// A replica that fits in a rack lies in one; whole racks leave nodes empty where its size does not divide them.
+    fn region(&self, replicas: f64) -> (f64, Option<f64>) {
+        let shared = f64::from(self.replicas_per_node());
+        let own = f64::from(self.nodes_per_replica());
+        let nodes = if shared > 0.0 { (replicas / shared).ceil() } else { replicas * own };
+        let racks = self.nodes_per_rack.map(|rack| {
+            let rack = f64::from(rack);
+            let in_rack = (rack / own).floor();
+            match (shared > 0.0, in_rack >= 1.0) {
+                (true, _) => (nodes / rack).ceil(),
+                (false, true) => (replicas / in_rack).ceil(),
+                (false, false) => replicas * (own / rack).ceil(),
+            }
+        });
+        match (racks, self.nodes_per_rack) {
+            (Some(racks), Some(rack)) if self.whole_racks => (racks * f64::from(rack), Some(racks)),
+            _ => (nodes, racks),
+        }
+    }
+}
+
+/// Fleet that carries a rate of requests at `point`, the operating point of one replica (its own request rate is what each
+/// replica is asked to carry, so that the targets hold).
 ///
-/// Replicas: peak / rate of one, rounded up. Spare: `spare_share` of them, rounded up. Nodes: replicas smaller than a
-/// node share one, as many as fit whole; larger ones take whole nodes. NVL72 counts nodes of 4.
+/// In each region: rate / (rate of one × target utilisation), rounded up, at least one replica; spare ones besides. Nodes:
+/// replicas smaller than a node share one, as many as fit whole; larger ones take whole nodes. NVL72 counts nodes of 4, and
+/// racks of 18 of them.
 ///
 /// # Errors
-/// `OutOfRange` for a peak that is not positive, a share outside 0 to 10, a point that carries nothing, or more than
-/// 4 billion GPUs.
+/// `OutOfRange` for a rate that is negative, a point that carries nothing, or more than 4 billion GPUs; as
+/// [`Redundancy::check`].
 pub fn fleet(
     point: &ServingPoint,
-    peak_requests_per_second: f64,
-    spare_share: f64,
-    gpus_per_node: u32,
+    requests_per_second: f64,
+    redundancy: &Redundancy,
+    packing: &Packing,
 ) -> Result<Fleet, Error> {
-    check_range("traffic.peak_requests_per_second", peak_requests_per_second, 1e-12, 1e9)?;
-    check_range("spare_share", spare_share, 0.0, 10.0)?;
-    check_range("gpus_per_node", f64::from(gpus_per_node), 1.0, 1024.0)?;
+    check_range("traffic.peak_requests_per_second", requests_per_second, 0.0, 1e9)?;
+    redundancy.check()?;
     let copies = f64::from(point.replicas.max(1));
     let each = check_range("point.requests_per_second", point.requests_per_second, 1e-12, 1e9)? / copies;
-    let size = f64::from(point.gpus) / copies;
-    // A rate met to the last bit needs no further replica.
-    let replicas = (peak_requests_per_second / each - 1e-9).ceil().max(1.0);
-    let spare = (replicas * spare_share - 1e-9).ceil().max(0.0);
-    let node = f64::from(gpus_per_node);
-    let nodes = if size <= node {
-        ((replicas + spare) / (node / size).floor().max(1.0)).ceil()
-    } else {
-        (replicas + spare) * (size / node).ceil()
-    };
+    let regions = f64::from(redundancy.regions);
+    let rate = redundancy.carried(requests_per_second) / regions;
+    let replicas = (rate / (each * redundancy.target_utilisation) - NOISE).ceil().max(1.0);
+    let share = (replicas * redundancy.spare_share - NOISE).ceil().max(0.0);
+    let spare = share + f64::from(redundancy.spare_replicas);
+    let (nodes, racks) = packing.region(replicas + spare);
     let most = f64::from(u32::MAX);
-    check_range("fleet.gpus", nodes * node, 1.0, most)?;
-    check_range("fleet.replicas", replicas + spare, 1.0, most)?;
+    let gpus = check_range("fleet.gpus", regions * nodes * f64::from(packing.gpus_per_node), 1.0, most)?;
+    check_range("fleet.replicas", regions * (replicas + spare), 1.0, most)?;
     Ok(Fleet {
-        replicas: replicas as u32,
-        spare_replicas: spare as u32,
-        gpus: (nodes * node) as u32,
-        nodes: nodes as u32,
+        replicas: (regions * replicas) as u32,
+        spare_replicas: (regions * spare) as u32,
+        gpus: gpus as u32,
+        nodes: (regions * nodes) as u32,
+        racks: racks.map(|racks| (regions * racks) as u32),
     })
 }

@@ -4,11 +4,12 @@ use super::scenario::Scenario;
 use crate::error::Error;
 use crate::input::read;
 
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("azure-trains-oci-serves", include_str!("../../data/scenarios/azure-trains-oci-serves.json")),
     ("llama3-405b-as-published", include_str!("../../data/scenarios/llama3-405b-as-published.json")),
     ("deepseek-v3-as-published", include_str!("../../data/scenarios/deepseek-v3-as-published.json")),
     ("serve-70b", include_str!("../../data/scenarios/serve-70b.json")),
+    ("serve-100m-users", include_str!("../../data/scenarios/serve-100m-users.json")),
     ("fine-tune-8b", include_str!("../../data/scenarios/fine-tune-8b.json")),
     ("compute-optimal-70b", include_str!("../../data/scenarios/compute-optimal-70b.json")),
     ("budget-2m-8b", include_str!("../../data/scenarios/budget-2m-8b.json")),

@@ -1,6 +1,7 @@
 //! The whole decision: scenario in, plan out.
 
 mod built_in;
+mod fleet;
 mod interconnect;
 mod keep;
 mod most;
@@ -20,7 +21,7 @@ pub use report::{
     FigureKind, FigureSource, Plan, Refusal, ServingOption, ServingPlan, Split, TokensBasis, TrainingOption,
     TrainingPlan,
 };
-pub use scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
+pub use scenario::{FleetPolicy, Purchase, Scenario, ServiceTraffic, ServingJob, TrainingJob};
 
 use crate::catalog::Catalog;
 use crate::error::Error;

@@ -139,7 +139,10 @@ impl<'a> Figures<'a> {
             figures.constants("training constants", TRAINING, None);
             figures.constants("intervals of training", INTERVALS_OF_TRAINING, None);
         }
-        if scenario.serving.is_some() {
+        if let Some(job) = &scenario.serving {
+            if let Some(shape) = job.traffic.shape {
+                figures.add(FigureKind::Constants, format!("hours of {}", shape.name()), &shape.source());
+            }
             figures.constants("serving constants", SERVING, None);
             figures.constants("intervals of serving", INTERVALS_OF_SERVING, None);
         }

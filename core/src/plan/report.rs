@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::interconnect::Interconnect;
 use super::scenario::Scenario;
 use crate::catalog::{Provider, Source};
-use crate::cost::{Cost, CostLine, Link, StoredData, TermCost};
+use crate::cost::{CommitmentSplit, Cost, CostLine, Link, LoadStep, StoredData, TermCost};
 use crate::inference::{FrontierPoint, ServingPoint};
 use crate::quantity::{Interval, Warning};
 use crate::training::{GoodputLosses, TrainingStep};
@@ -126,6 +126,9 @@ pub struct ServingPlan {
     pub mean_requests_per_second: f64,
     /// Peak requests per second: what the fleet is sized for.
     pub peak_requests_per_second: f64,
+    /// Mean requests per second of each hour: of a day (24), or of a week from Monday 0:00 (168). Empty where the scenario
+    /// does not say how traffic moves by the hour.
+    pub hourly_requests_per_second: Vec<f64>,
     /// Name of the shape or GPU that the scenario leads to: the cheapest that its cloud has.
     pub chosen: Option<String>,
     /// One option for each shape that can do it, cheapest first; options without a price follow, fewest GPUs first.
@@ -143,7 +146,7 @@ pub struct ServingOption {
     pub provider: Option<Provider>,
     /// Shape, or the GPU's name where no cloud rents it.
     pub shape: String,
-    /// One replica at the peak load: latency, throughput, memory.
+    /// One replica at its share of the peak, that of a region that may be lost included: latency, throughput, memory.
     pub point: ServingPoint,
     /// What the links do for one replica.
     pub interconnect: Interconnect,
@@ -171,10 +174,57 @@ pub struct ServingOption {
     pub per_million_output_tokens_in_currency: Option<f64>,
     /// `usd_per_thousand_requests` in that currency.
     pub per_thousand_requests_in_currency: Option<f64>,
+    /// Regions, racks, hours, idle time and the ways to pay.
+    pub fleet: ServingFleet,
     /// Best throughput per GPU for each interactivity on this shape.
     pub frontier: Vec<FrontierPoint>,
     /// What the reader should know about this option.
     pub warnings: Vec<Warning>,
+}
+
+/// The fleet of a service beyond its numbers at the peak: regions, racks, hours, idle time and the ways to pay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct ServingFleet {
+    /// Regions.
+    pub regions: u32,
+    /// Replicas of each region, spare ones included.
+    pub replicas_per_region: u32,
+    /// GPUs of a replica.
+    pub replica_gpus: u32,
+    /// Replicas that a node holds whole; 0 where a replica takes several nodes.
+    pub replicas_per_node: u32,
+    /// Racks that the nodes take at least, where the scale-up domain is a rack of several nodes; else none.
+    pub racks: Option<u32>,
+    /// Racks that the rented nodes come to; less than `racks` where some are not filled.
+    pub racks_filled: Option<f64>,
+    /// Requests per second that one replica carries within the targets at most.
+    pub requests_per_second_per_replica: f64,
+    /// Share of that rate at which the needed replicas work at the peak, spare ones and lost regions apart.
+    pub peak_utilisation: f64,
+    /// GPU-hours of a month that `cost` pays for, or would with a price.
+    pub paid_gpu_hours: f64,
+    /// GPU-hours that a month's requests take on replicas at their full rate within the targets.
+    pub used_gpu_hours: f64,
+    /// The others: nights, spares, headroom, places that no replica fills. 0 or more.
+    pub idle_gpu_hours: f64,
+    /// USD a month for them, at the mean price of a GPU-hour. None without a price.
+    pub idle_usd: Option<f64>,
+    /// USD for one monthly active user and month. None without a price, or where requests are given and not users.
+    pub usd_per_user_month: Option<f64>,
+    /// The same in the currency of `pricing.currency`; none where that is USD.
+    pub per_user_month_in_currency: Option<f64>,
+    /// Replicas that each hour's requests take, spare ones included, in the hours of `hourly_requests_per_second`.
+    pub hourly_replicas: Vec<u32>,
+    /// Nodes that those take.
+    pub hourly_nodes: Vec<u32>,
+    /// Nodes against hours of a month: how long so many are rented if each is when it is needed. Empty without traffic by
+    /// the hour.
+    pub load_duration: Vec<LoadStep>,
+    /// The ways to pay by the hour: all on demand, then for each commitment with a price the split that costs least. Empty
+    /// without traffic by the hour, or without a price.
+    pub splits: Vec<CommitmentSplit>,
 }
 
 /// A shape that cannot do the job.

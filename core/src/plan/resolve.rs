@@ -1,9 +1,10 @@
 //! From the words of a scenario to numbers: what is missing or contradictory is refused here.
 
 use super::report::TokensBasis;
-use super::scenario::{Scenario, ServiceTraffic, ServingJob, TrainingJob};
+use super::scenario::{FleetPolicy, Purchase, Scenario, ServiceTraffic, ServingJob, TrainingJob};
 use crate::catalog::{Catalog, Day, Provider, Shape};
 use crate::error::{Error, check_range};
+use crate::inference::hourly_ratios;
 use crate::quantity::DAY;
 use crate::training::MOST_GPUS;
 
@@ -91,8 +92,7 @@ fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
 }
 
 fn check_serving(catalog: &Catalog, job: &ServingJob) -> Result<(), Error> {
-    requests_per_second(&job.traffic)?;
-    check_range("spare_share", job.spare_share, 0.0, 10.0)?;
+    check_fleet(job, &load(&job.traffic)?)?;
     check_range("months", job.months, 0.0, 1200.0)?;
     check_range("slo.ttft_p95_seconds", job.slo.ttft_p95_seconds, 1e-4, 1e4)?;
     check_range("slo.tpot_p95_seconds", job.slo.tpot_p95_seconds, 1e-5, 1e3)?;
@@ -248,14 +248,15 @@ pub fn global_batch(job: &TrainingJob) -> Result<u32, Error> {
     }
 }
 
-/// Of the whole numbers within 1 % of `wanted` the one with the largest power of two as a factor; the nearest of them.
+/// Of the whole numbers within 5 % of `wanted` the one with the largest power of two as a factor; the nearest of them:
+/// "4 million tokens" of 8,192 are 512 sequences, not 488, of which eight ranks are all that share evenly.
 fn shareable(wanted: f64) -> u32 {
     let nearest = wanted.round().max(1.0);
     let mut unit = 1.0;
     let mut best = nearest;
     while unit <= nearest {
         let candidate = ((wanted / unit).round() * unit).max(unit);
-        if (candidate - wanted).abs() > 0.01 * wanted {
+        if (candidate - wanted).abs() > 0.05 * wanted {
             break;
         }
         best = candidate;
@@ -264,37 +265,94 @@ fn shareable(wanted: f64) -> u32 {
     best as u32
 }
 
-/// Mean and peak requests per second.
+/// Requests per second of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Mean.
+    pub mean: f64,
+    /// Peak: what the fleet is sized for.
+    pub peak: f64,
+    /// Mean of each hour of a day (24) or a week from Monday (168); empty where nothing is said of hours.
+    pub hours: Vec<f64>,
+}
+
+impl Load {
+    /// What the fleet is sized for in each hour: its mean, more by as much as the peak is above the busiest hour's mean.
+    pub fn sized_hours(&self) -> Vec<f64> {
+        let busiest = self.hours.iter().fold(0.0, |most: f64, hour| most.max(*hour));
+        self.hours.iter().map(|hour| hour / busiest * self.peak).collect()
+    }
+}
+
+/// The requests per second that the traffic comes to.
 ///
 /// # Errors
-/// Neither or both ways of giving them, or an absurd number; paths below `traffic`.
-pub fn requests_per_second(traffic: &ServiceTraffic) -> Result<(f64, f64), Error> {
+/// Neither or both ways of giving their mean or their hours, an absurd number, a peak below the busiest hour; paths below
+/// `traffic`.
+pub fn load(traffic: &ServiceTraffic) -> Result<Load, Error> {
+    let mean = mean_requests(traffic)?;
+    let (hours, days) = (traffic.hour_factors.as_deref(), traffic.weekday_factors.as_deref());
+    let ratios = hourly_ratios(traffic.shape, hours, days).map_err(|error| error.within("traffic"))?;
+    let ratios = ratios.unwrap_or_default();
+    let busiest = ratios.iter().fold(1.0, |most: f64, ratio| most.max(*ratio));
+    let asked = traffic.peak_to_mean.map(|ratio| check_range("traffic.peak_to_mean", ratio, 1.0, 1e3));
+    let ratio = asked.transpose()?.unwrap_or(busiest);
+    // A day's ratios may miss a given peak by the last bits of their mean.
+    if ratio < busiest * (1.0 - 1e-9) {
+        return Err(Error::Conflict {
+            field: "traffic.peak_to_mean".to_owned(),
+            message: format!(
+                "{ratio} given, but the busiest hour has {busiest:.2} times the mean rate: leave it out, or give more"
+            ),
+        });
+    }
+    Ok(Load { mean, peak: mean * ratio.max(busiest), hours: ratios.iter().map(|hour| mean * hour).collect() })
+}
+
+fn mean_requests(traffic: &ServiceTraffic) -> Result<f64, Error> {
     let users = [
         ("traffic.monthly_active_users", traffic.monthly_active_users, 1e11),
         ("traffic.daily_active_share", traffic.daily_active_share, 1.0),
         ("traffic.requests_per_active_user_day", traffic.requests_per_active_user_day, 1e6),
     ];
-    let mean = if let Some(mean) = traffic.requests_per_second {
+    if let Some(mean) = traffic.requests_per_second {
         if let Some((field, ..)) = users.iter().find(|(_, value, _)| value.is_some()) {
             return Err(Error::Conflict {
                 field: (*field).to_owned(),
                 message: "give requests_per_second or the users and their habits, not both".to_owned(),
             });
         }
-        check_range("traffic.requests_per_second", mean, 1e-9, 1e9)?
-    } else {
-        let mut product = 1.0;
-        for (field, value, most) in users {
-            let value = value.ok_or_else(|| Error::MissingField {
-                field: field.to_owned(),
-                expected: "give requests_per_second, or users with their daily share and requests".to_owned(),
-            })?;
-            product *= check_range(field, value, 1e-9, most)?;
-        }
-        product / DAY
-    };
-    let ratio = check_range("traffic.peak_to_mean", traffic.peak_to_mean.unwrap_or(1.0), 1.0, 1e3)?;
-    Ok((mean, mean * ratio))
+        return check_range("traffic.requests_per_second", mean, 1e-9, 1e9);
+    }
+    let mut product = 1.0;
+    for (field, value, most) in users {
+        let value = value.ok_or_else(|| Error::MissingField {
+            field: field.to_owned(),
+            expected: "give requests_per_second, or users with their daily share and requests".to_owned(),
+        })?;
+        product *= check_range(field, value, 1e-9, most)?;
+    }
+    Ok(product / DAY)
+}
+
+/// Refuses a fleet that contradicts itself or asks for hours that the traffic does not give.
+fn check_fleet(job: &ServingJob, load: &Load) -> Result<(), Error> {
+    job.redundancy().check()?;
+    let minutes = check_range("fleet.scale_up_minutes", job.fleet.scale_up_minutes, 0.0, 1440.0)?;
+    let asks = [
+        ("fleet.purchase", job.fleet.purchase == Purchase::CheapestSplit),
+        ("fleet.scale_up_minutes", minutes != FleetPolicy::default().scale_up_minutes),
+        ("fleet.interruptible_peak", job.fleet.interruptible_peak),
+    ];
+    match asks.into_iter().find(|(_, asks)| *asks && load.hours.is_empty()) {
+        None => Ok(()),
+        Some((field, _)) => Err(Error::Conflict {
+            field: field.to_owned(),
+            message: "what is rented by the hour needs traffic by the hour: give traffic.shape, traffic.hour_factors or \
+                      traffic.weekday_factors"
+                .to_owned(),
+        }),
+    }
 }
 
 /// The shapes that a job may run on, both clouds', in the order of the catalogue.
@@ -317,6 +375,8 @@ mod tests {
         assert_eq!(shareable(16.8e6 / 8192.0), 2048);
         assert_eq!(shareable(64.0), 64);
         assert_eq!(shareable(1.2), 1);
-        assert_eq!(shareable(1000.0), 992);
+        assert_eq!(shareable(1000.0), 1024);
+        assert_eq!(shareable(4e6 / 8192.0), 512);
+        assert_eq!(shareable(100.0), 96);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Overlay, Provider};
 use crate::cost::{Pricing, StorageChoice, TransferChoice};
-use crate::inference::LatencyTargets;
+use crate::inference::{LatencyTargets, Redundancy, TrafficShape};
 use crate::model::{ModelRef, Precision};
 use crate::network::NetworkConditions;
 use crate::training::{Layout, Pauses, Reliability, Software, Task, TokensRule};
@@ -67,7 +67,7 @@ pub struct TrainingJob {
     pub budget_usd: Option<f64>,
     /// Tokens in a sequence.
     pub sequence_length: u32,
-    /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 1 % of
+    /// Tokens in an optimiser step; either this or `global_batch`. Taken as whole sequences: of the counts within 5 % of
     /// it the one with the largest power of two as a factor, so that data parallel ranks can share it.
     #[serde(default)]
     pub global_batch_tokens: Option<f64>,
@@ -144,6 +144,9 @@ pub struct ServingJob {
     /// Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
     #[serde(default)]
     pub spare_share: f64,
+    /// Regions, headroom and spares of the fleet, and how it is paid for.
+    #[serde(default)]
+    pub fleet: FleetPolicy,
     /// The cloud that is meant to serve; every cloud is priced either way. The cheapest if not given.
     #[serde(default)]
     pub cloud: Option<Provider>,
@@ -165,8 +168,78 @@ fn twelve() -> f64 {
     12.0
 }
 
+/// Regions, headroom and spares of a fleet, and how it is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields, default)]
+pub struct FleetPolicy {
+    /// Share of its rate within the latency targets that a replica is asked to carry at the peak, 0.05 to 1: 0.8 leaves a
+    /// fifth as headroom.
+    pub target_utilisation: f64,
+    /// Spare replicas in each region: N + this many. Either this or `spare_share`.
+    pub spare_replicas: u32,
+    /// Regions, which share the requests evenly; each is sized for its share, at the same hours and the same prices.
+    pub regions: u32,
+    /// Whether the other regions can carry all requests, within the targets, when one is lost.
+    pub survive_region_loss: bool,
+    /// Whether racks are rented whole where the scale-up domain is a rack (NVL72).
+    pub whole_racks: bool,
+    /// How the fleet is paid for.
+    pub purchase: Purchase,
+    /// Minutes from renting a node to its replicas' first request: nodes on demand are paid for from then on. Default 60, as
+    /// fine as the hours of the traffic are; another number needs traffic by the hour.
+    pub scale_up_minutes: f64,
+    /// Nodes on demand at the price of capacity that may be taken back: Azure's spot, OCI's preemptible. Needs traffic by
+    /// the hour.
+    pub interruptible_peak: bool,
+}
+
+impl Default for FleetPolicy {
+    fn default() -> Self {
+        Self {
+            target_utilisation: 1.0,
+            spare_replicas: 0,
+            regions: 1,
+            survive_region_loss: false,
+            whole_racks: false,
+            purchase: Purchase::OneTerm,
+            scale_up_minutes: 60.0,
+            interruptible_peak: false,
+        }
+    }
+}
+
+/// How a fleet is paid for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Purchase {
+    /// The fleet of the peak all month, at the term of `pricing.term`.
+    #[default]
+    OneTerm,
+    /// What is needed in enough hours on the commitment that costs least, the rest on demand in the hours that need it;
+    /// whatever `pricing.term` says. Commitments longer than the service's `months` are shown, never taken. Needs traffic
+    /// by the hour.
+    CheapestSplit,
+}
+
+impl ServingJob {
+    /// How much more is kept than the requests take, and where.
+    pub fn redundancy(&self) -> Redundancy {
+        Redundancy {
+            target_utilisation: self.fleet.target_utilisation,
+            spare_share: self.spare_share,
+            spare_replicas: self.fleet.spare_replicas,
+            regions: self.fleet.regions,
+            survive_region_loss: self.fleet.survive_region_loss,
+        }
+    }
+}
+
 /// Traffic of a service: requests per second directly, or from its users.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
@@ -183,7 +256,17 @@ pub struct ServiceTraffic {
     /// Requests that one of those makes on that day.
     #[serde(default)]
     pub requests_per_active_user_day: Option<f64>,
-    /// Peak over mean request rate: the fleet is sized for the peak.
+    /// Peak over mean request rate: the fleet is sized for the peak. With traffic by the hour the busiest hour's ratio if
+    /// not given, and never less: what it is more is a peak within each hour.
     #[serde(default)]
     pub peak_to_mean: Option<f64>,
+    /// Traffic by the hour of a measured week; either this or factors.
+    #[serde(default)]
+    pub shape: Option<TrafficShape>,
+    /// Traffic by the hour of a day: 24 weights, of which only the ratios count.
+    #[serde(default)]
+    pub hour_factors: Option<Vec<f64>>,
+    /// Weights of the days of a week from Monday, of which only the ratios count.
+    #[serde(default)]
+    pub weekday_factors: Option<Vec<f64>>,
 }

@@ -1,28 +1,30 @@
 //! Ways to serve: on each shape the best operating point within the targets, and the fleet for the peak.
 
+use super::fleet::{Fleets, Sized};
 use super::interconnect::{Interconnect, of_serving};
 use super::report::{Refusal, ServingOption, ServingPlan};
-use super::resolve::{candidates, requests_per_second};
-use super::scenario::ServingJob;
+use super::resolve::{candidates, load};
+use super::scenario::{Purchase, ServingJob};
 use super::warnings::past_limit;
 use crate::catalog::{Catalog, Shape};
-use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, term_warnings, terms};
+use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, interruptible, term_warnings, terms};
 use crate::error::Error;
 use crate::inference::{
-    Fleet, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, fleet, search_serving,
-    serving_point,
+    ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, search_serving, serving_point,
 };
+use crate::network::Topology;
 use crate::order::sort_by;
 use crate::quantity::{HOUR, Warning};
 use crate::training::MOST_GPUS;
 
 /// Ways to serve, cheapest first.
 pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result<ServingPlan, Error> {
-    let (mean, peak) = requests_per_second(&job.traffic)?;
+    let load = load(&job.traffic)?;
     let model = catalog.resolve_model("model", &job.model)?;
     let mut plan = ServingPlan {
-        mean_requests_per_second: mean,
-        peak_requests_per_second: peak,
+        mean_requests_per_second: load.mean,
+        peak_requests_per_second: load.peak,
+        hourly_requests_per_second: load.hours.clone(),
         chosen: None,
         options: Vec::new(),
         refused: Vec::new(),
@@ -61,22 +63,21 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             }
             Err(error) => return Err(error),
         };
-        let per_node = match shape {
-            Some(shape) => shape.gpus_per_node,
-            None => catalog.target(None, job.gpu.as_deref(), None)?.topology.gpus_per_node,
-        };
-        let size = Sizing { catalog, request: &request, peak, spare_share: job.spare_share, per_node };
+        let topology = catalog.target(shape.map(|s| s.name.as_str()), job.gpu.as_deref(), None)?.topology;
+        let mut warnings = Vec::new();
+        let asked = (job, &load, pricing);
+        let fleets = Fleets::on(catalog, asked, shape, (&name, &topology), &mut warnings);
+        let size = Sizing { catalog, request: &request, fleets: &fleets };
         match size.sized(&found)? {
-            Some((point, fleet)) if fleet.gpus <= MOST_GPUS => {
-                let name_of = shape.map(|shape| shape.name.as_str());
-                let topology = catalog.target(name_of, job.gpu.as_deref(), None)?.topology;
+            Some(Ok(sized)) if sized.fleet.gpus <= MOST_GPUS => {
+                let point = size.at_peak(&sized)?;
                 let links = of_serving(shape, &topology, &model, job.precision, &point);
-                let whole = Whole { catalog, job, pricing, shape, mean, name, links };
-                plan.options.push(whole.option(point, fleet, found));
+                let whole = Whole { catalog, job, pricing, shape, mean: load.mean, name: &name, links };
+                plan.options.push(whole.option((point, sized), &fleets, &topology, found, warnings));
             }
-            Some((_, fleet)) => {
-                let reason =
-                    format!("would take {} GPUs, more than the {MOST_GPUS} that are priced", fleet.gpus);
+            Some(too_many) => {
+                let gpus = too_many.map_or(u32::MAX, |sized| sized.fleet.gpus);
+                let reason = format!("would take {gpus} GPUs, more than the {MOST_GPUS} that are priced");
                 plan.refused.push(Refusal { provider, shape: name, reason });
             }
             None => plan.refused.push(Refusal { provider, shape: name, reason: why_not(job, &found) }),
@@ -114,57 +115,55 @@ fn why_not(job: &ServingJob, found: &ServingSearch) -> String {
 /// Fleets of so many replicas leave little to gain from smaller ones: rounding up costs at most an eighth.
 const MANY_REPLICAS: u32 = 8;
 
+/// More GPUs than a number holds: a replica that barely runs within the targets.
+struct TooMany;
+
 /// How many replicas of which size carry the peak.
 struct Sizing<'a> {
     catalog: &'a Catalog,
     request: &'a ServingSearchRequest,
-    peak: f64,
-    spare_share: f64,
-    per_node: u32,
+    fleets: &'a Fleets<'a>,
 }
 
 impl Sizing<'_> {
-    /// One replica at the load that it gets at the peak, and the fleet; none if no replica meets the targets.
-    ///
-    /// The replica with the highest throughput per GPU wins a large fleet. Where few replicas carry the peak, smaller ones
-    /// are looked at too: they leave less idle.
-    fn sized(&self, found: &ServingSearch) -> Result<Option<(ServingPoint, Fleet)>, Error> {
+    /// The fleet of the replica with the highest throughput per GPU; where few of them carry the peak in a region, smaller
+    /// ones are looked at too: they leave less idle. None if no replica meets the targets.
+    fn sized(&self, found: &ServingSearch) -> Result<Option<Result<Sized, TooMany>>, Error> {
         let Some(best) = &found.best else { return Ok(None) };
-        let Ok(mut least) = self.fleet(best) else {
-            // More GPUs than a number holds: a replica that barely runs within the targets.
-            let none = Fleet { replicas: u32::MAX, spare_replicas: 0, gpus: u32::MAX, nodes: u32::MAX };
-            return Ok(Some((best.clone(), none)));
-        };
-        let mut chosen = best.clone();
+        let Ok(largest) = self.fleets.sized(best) else { return Ok(Some(Err(TooMany))) };
+        let few = largest.fleet.replicas / self.fleets.regions() <= MANY_REPLICAS;
+        let mut chosen = largest;
         let mut size = 1;
-        while least.replicas <= MANY_REPLICAS && size < best.gpus {
+        while few && size < best.gpus {
             let smaller = ServingSearchRequest { max_replica_gpus: Some(size), ..self.request.clone() };
             let point = search_serving(self.catalog, &smaller)?.best;
-            let sized = point.and_then(|point| Some((self.fleet(&point).ok()?, point)));
-            if let Some((fleet, point)) = sized.filter(|(fleet, _)| fleet.gpus < least.gpus) {
-                (chosen, least) = (point, fleet);
+            if let Some(sized) = point.and_then(|point| self.fleets.sized(&point).ok())
+                && self.fleets.judged(&sized) < self.fleets.judged(&chosen)
+            {
+                chosen = sized;
             }
             size *= 2;
         }
-        let at_peak = ServingPointRequest {
+        Ok(Some(Ok(chosen)))
+    }
+
+    /// One replica at its share of the peak.
+    fn at_peak(&self, sized: &Sized) -> Result<ServingPoint, Error> {
+        let request = ServingPointRequest {
             model: self.request.model.clone(),
             shape: self.request.shape.clone(),
             gpu: self.request.gpu.clone(),
-            gpus: chosen.gpus,
-            layout: chosen.layout,
+            gpus: sized.point.gpus,
+            layout: sized.point.layout,
             input_tokens: self.request.input_tokens,
             output_tokens: self.request.output_tokens,
             concurrency: None,
-            request_rate: Some(self.peak / f64::from(least.replicas)),
+            request_rate: Some(self.fleets.share_of(sized)),
             precision: self.request.precision,
             kv_precision: self.request.kv_precision,
             overlay: None,
         };
-        Ok(Some((serving_point(self.catalog, &at_peak)?, least)))
-    }
-
-    fn fleet(&self, point: &ServingPoint) -> Result<Fleet, Error> {
-        fleet(point, self.peak, self.spare_share, self.per_node)
+        serving_point(self.catalog, &request)
     }
 }
 
@@ -175,33 +174,29 @@ struct Whole<'a> {
     pricing: &'a Pricing,
     shape: Option<&'a Shape>,
     mean: f64,
-    name: String,
+    name: &'a str,
     links: Interconnect,
 }
 
 impl Whole<'_> {
-    fn option(self, point: ServingPoint, fleet: Fleet, found: ServingSearch) -> ServingOption {
-        let Self { catalog, job, pricing, shape, mean, name, links } = self;
-        let mut warnings = Vec::new();
+    /// The option for a fleet, with one replica at the peak.
+    fn option(
+        self,
+        (point, sized): (ServingPoint, Sized),
+        fleets: &Fleets<'_>,
+        topology: &Topology,
+        found: ServingSearch,
+        mut warnings: Vec<Warning>,
+    ) -> ServingOption {
+        let Self { catalog, job, pricing, shape, mean, name, .. } = self;
+        let fleet = sized.fleet;
         for text in &point.warnings {
-            warnings.push(Warning::new(&text.code, &name, text.message.clone()));
+            warnings.push(Warning::new(&text.code, name, text.message.clone()));
         }
-        warnings.extend(past_limit(catalog, &name, fleet.gpus));
+        warnings.extend(past_limit(catalog, name, fleet.gpus));
+        warnings.extend(self.about_fleet(&sized, topology));
         let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;
-        let rate = chosen_rate(catalog, shape, job.usd_per_gpu_hour, pricing, &name, &mut warnings);
-        if let Some(rate) = &rate {
-            let used = job.months * pricing.hours_per_month;
-            warnings.extend(term_warnings(rate, f64::from(fleet.gpus), used, &name));
-        }
-        let cost = rate.map(|rate| {
-            // Spare replicas are shown apart; nodes that fill up whole count with the serving ones.
-            let spare = f64::from(fleet.spare_replicas) / f64::from(fleet.replicas + fleet.spare_replicas);
-            let mut lines = vec![compute_line(CostItem::Compute, &name, &rate, gpu_hours * (1.0 - spare))];
-            if fleet.spare_replicas > 0 {
-                lines.push(compute_line(CostItem::SpareCompute, &name, &rate, gpu_hours * spare));
-            }
-            Cost::of(lines, &pricing.currency)
-        });
+        let cost = self.cost(&sized, &mut warnings);
         let requests = mean * pricing.hours_per_month * HOUR;
         // A request takes its prefill, and its share of the decode iterations.
         let prefill = point.prefill.total_seconds;
@@ -228,12 +223,63 @@ impl Whole<'_> {
             per_million_input_tokens_in_currency: converted(input),
             per_million_output_tokens_in_currency: converted(output),
             per_thousand_requests_in_currency: converted(thousand),
-            interconnect: links,
+            fleet: fleets.answer(sized, usd),
+            interconnect: self.links,
             frontier: found.frontier,
             warnings,
             cost,
             point,
-            shape: name,
+            shape: name.to_owned(),
         }
+    }
+
+    /// A month: the split that costs least, or the fleet of the peak at one term. None where no price is known.
+    fn cost(&self, sized: &Sized, warnings: &mut Vec<Warning>) -> Option<Cost> {
+        let Self { catalog, job, pricing, shape, name, .. } = self;
+        let fleet = &sized.fleet;
+        let currency = &pricing.currency;
+        if let (Purchase::CheapestSplit, Some(split)) = (job.fleet.purchase, sized.hours.cheapest()) {
+            if split.on_demand_nodes > 0 {
+                let text = format!(
+                    "{} nodes are rented and given back as traffic moves: no provider promises that so many are free",
+                    split.on_demand_nodes
+                );
+                warnings.push(Warning::new("on_demand_capacity", name, text));
+                warnings.extend(split.on_demand_term.interruptible().then(|| interruptible(name)));
+            }
+            return Some(Cost::of(split.lines.clone(), currency));
+        }
+        // Without a price by the hour there is one only where the chosen term has it.
+        let rate = chosen_rate(catalog, *shape, job.usd_per_gpu_hour, pricing, name, warnings)?;
+        let used = job.months * pricing.hours_per_month;
+        warnings.extend(term_warnings(&rate, f64::from(fleet.gpus), used, name));
+        // Spare replicas are shown apart; nodes that fill up whole count with the serving ones.
+        let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;
+        let spare = f64::from(fleet.spare_replicas) / f64::from(fleet.replicas + fleet.spare_replicas);
+        let mut lines = vec![compute_line(CostItem::Compute, name, &rate, gpu_hours * (1.0 - spare))];
+        if fleet.spare_replicas > 0 {
+            lines.push(compute_line(CostItem::SpareCompute, name, &rate, gpu_hours * spare));
+        }
+        Some(Cost::of(lines, currency))
+    }
+
+    /// What the reader should know about racks and regions.
+    fn about_fleet(&self, sized: &Sized, topology: &Topology) -> Vec<Warning> {
+        let mut out = Vec::new();
+        let gpus = sized.fleet.gpus;
+        let domain = topology.scale_up_domain;
+        if domain > topology.gpus_per_node && !gpus.is_multiple_of(domain) {
+            let racks = f64::from(gpus) / f64::from(domain);
+            let text = format!("{gpus} GPUs fill {racks:.1} racks of {domain}");
+            out.push(Warning::new("partial_rack", self.name, text));
+        }
+        if self.job.fleet.regions > 1 {
+            let text = format!(
+                "all {} regions are priced as the cheapest one, or the one asked for",
+                self.job.fleet.regions
+            );
+            out.push(Warning::new("regions_priced_alike", self.name, text));
+        }
+        out
     }
 }

@@ -179,7 +179,7 @@ fn reliability(catalog: &Catalog) -> String {
         vec![
             rate.name.clone(),
             rate.system.clone(),
-            rate.gpus.map_or(String::new(), |gpus| gpus.to_string()),
+            rate.gpu_count.map_or(String::new(), |gpus| gpus.to_string()),
             rate.gpu.clone().unwrap_or_default(),
             words(&rate.counts),
             exact(rate.gpu_hours_per_event),

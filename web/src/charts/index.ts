@@ -1,3 +1,4 @@
 // One chunk, loaded after the first answer.
 export { Bars } from "./bars";
+export { Curves } from "./curves";
 export { Lines } from "./lines";

@@ -1,6 +1,6 @@
 // Lines over two measures: the frontier of throughput against the speed that one user sees.
 import { useSignal } from "@preact/signals";
-import { extent, max } from "d3-array";
+import { extent } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import { compact, digits } from "../format";
@@ -28,6 +28,10 @@ interface LinesProps {
   x: { key: string; label: string };
   y: { key: string; label: string };
   lines: readonly Line[];
+  /** Whether the upward measure is too; the other always is. */
+  logarithmic?: boolean;
+  /** A point told apart, with what it is. */
+  mark?: { label: string; dot: Dot };
 }
 
 const HEIGHT = 280;
@@ -35,13 +39,17 @@ const LEFT = 52;
 const FOOT = 40;
 const TOP = 30;
 
-export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
+export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark }: LinesProps) => {
   const [ref, width] = useWidth();
   const active = useSignal<{ line: Line; dot: Dot } | undefined>(undefined);
   const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
-  const [low = 1, high = 10] = extent(dots, ({ dot }) => dot.x) as [number?, number?];
-  const x = scaleLog([low, high], [LEFT, Math.max(LEFT, width - 12)]).nice();
-  const y = scaleLinear([0, max(dots, ({ dot }) => dot.y) ?? 1], [HEIGHT - FOOT, TOP]).nice();
+  const all = [...dots.map(({ dot }) => dot), ...(mark ? [mark.dot] : [])];
+  const [low = 1, high = 10] = extent(all, (dot) => dot.x) as [number?, number?];
+  const x = scaleLog(wider([low, high]), [LEFT, Math.max(LEFT, width - 12)]);
+  const [least = 1, most = 1] = extent(all, (dot) => dot.y) as [number?, number?];
+  const y = logarithmic
+    ? scaleLog(wider([least, most]), [HEIGHT - FOOT, TOP])
+    : scaleLinear([0, most], [HEIGHT - FOOT, TOP]).nice();
   const path = line<Dot>(
     (dot) => x(dot.x),
     (dot) => y(dot.y),
@@ -73,7 +81,7 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
             onKeyDown={moveFocus}
           >
             <g class="axis" aria-hidden="true">
-              {y.ticks(5).map((tick) => (
+              {(logarithmic ? round(y.ticks()) : y.ticks(5)).map((tick) => (
                 <g key={tick} transform={`translate(0 ${y(tick)})`}>
                   <line x1={LEFT} x2={width} />
                   <text x={LEFT - 8} dy="0.32em" text-anchor="end">
@@ -81,14 +89,11 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
                   </text>
                 </g>
               ))}
-              {x
-                .ticks()
-                .filter((tick) => /^[125]0*$/.test(tick.toExponential().replace(/e.*|\./g, "")))
-                .map((tick) => (
-                  <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
-                    {compact(tick)}
-                  </text>
-                ))}
+              {round(x.ticks()).map((tick) => (
+                <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
+                  {compact(tick)}
+                </text>
+              ))}
               <text x={width} y={HEIGHT - 2} text-anchor="end">
                 {across.label} →
               </text>
@@ -105,6 +110,7 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
                   d={path([...one.dots]) ?? ""}
                 />
               ))}
+            {mark && <circle class="mark" cx={x(mark.dot.x)} cy={y(mark.dot.y)} r={8} aria-hidden="true" />}
             {focus?.dots.map((dot, i) => (
               <circle
                 key={`${dot.x} ${dot.y}`}
@@ -149,6 +155,30 @@ export const Lines = ({ name, title, x: across, y: up, lines }: LinesProps) => {
           </div>
         )}
       </div>
+      {mark && (
+        <ul class="legend">
+          <li>
+            <svg class="swatch" width="14" height="14" aria-hidden="true">
+              <circle class="mark" cx="7" cy="7" r="5.5" />
+            </svg>
+            {mark.label}
+          </li>
+        </ul>
+      )}
     </Figure>
   );
+};
+
+/** Room on either side of what is drawn on a logarithmic axis. */
+const wider = ([low, high]: [number, number]): [number, number] => {
+  const room = Math.max((high / low) ** 0.05, 1.1);
+  return [low / room, high * room];
+};
+
+/** 1, 2 and 5 of each decade; on less than a decade of the axis, as many of the others as there is room for. */
+const round = (ticks: readonly number[]): number[] => {
+  const some = ticks.filter((tick) => /^[125]0*$/.test(tick.toExponential().replace(/e.*|\./g, "")));
+  if (some.length > 2) return some;
+  const step = Math.ceil(ticks.length / 5);
+  return ticks.filter((_, i) => i % step === 0);
 };

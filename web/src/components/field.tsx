@@ -1,11 +1,11 @@
 // One input: label, unit, help, a way back, and core's refusal where it belongs to this field.
 import { signal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect } from "preact/hooks";
-import { type Data, same } from "../data";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type Data, differing, same } from "../data";
 import { parse, type Scale, show } from "../entry";
 import type { Refusal } from "../protocol";
-import { get, original, refusal, set } from "../state";
+import { filled, get, original, refusal, set } from "../state";
 import { fill, strings } from "../strings";
 
 /** Paths that have an input on the page now. */
@@ -32,6 +32,11 @@ const useShown = (path: string): void => {
 };
 
 const idOf = (path: string) => `field-${path.replaceAll(/[.[\]]+/g, "-")}`;
+
+/** Whether somebody is emptying the field of one of these paths, to type something else: the form stays as it is. */
+export const emptied = (paths: readonly string[]): boolean =>
+  paths.some((path) => document.activeElement?.id === idOf(path) && get(path) === null);
+
 const wordsOf = (path: string) => strings.fields[path.replaceAll(/\[\d+\]/g, "[]")] ?? { label: path };
 
 /** What every field may be told besides its path. */
@@ -45,19 +50,11 @@ interface Common {
 }
 
 interface FrameProps extends Common {
-  children: (attributes: {
-    id: string;
-    "aria-describedby": string | undefined;
-    "aria-invalid": boolean;
-  }) => ComponentChildren;
+  children: (attributes: ReturnType<typeof useFrame>["attributes"]) => ComponentChildren;
 }
 
 const Frame = ({ path, wide, together = [], children }: FrameProps) => {
-  useShown(path);
-  const wrong = useComputed(() => (faultyField() === path ? refusal.value : undefined)).value;
-  const words = wordsOf(path);
-  const id = idOf(path);
-  const described = [words.help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  const { words, id, wrong, attributes } = useFrame(path);
   return (
     <div class={wide ? "field wide" : "field"}>
       <div class="head">
@@ -67,7 +64,7 @@ const Frame = ({ path, wide, together = [], children }: FrameProps) => {
         </label>
         <Back paths={[path, ...together]} label={words.label} />
       </div>
-      {children({ id, "aria-describedby": described || undefined, "aria-invalid": wrong !== undefined })}
+      {children(attributes)}
       {words.help && (
         <p class="help" id={`${id}-help`}>
           {words.help}
@@ -76,6 +73,21 @@ const Frame = ({ path, wide, together = [], children }: FrameProps) => {
       {wrong && <Wrong path={path} id={`${id}-wrong`} refusal={wrong} />}
     </div>
   );
+};
+
+/** What an input at `path` is called, and what is wrong with it. */
+const useFrame = (path: string) => {
+  useShown(path);
+  const wrong = useComputed(() => (faultyField() === path ? refusal.value : undefined)).value;
+  const words = wordsOf(path);
+  const id = idOf(path);
+  const described = [words.help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  const attributes = {
+    id,
+    "aria-describedby": described || undefined,
+    "aria-invalid": wrong !== undefined,
+  };
+  return { words, id, wrong, attributes };
 };
 
 const Wrong = ({ path, id, refusal: wrong }: { path: string; id?: string; refusal: Refusal }) => (
@@ -157,10 +169,25 @@ export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) =>
           {...bound}
           type="text"
           inputMode="decimal"
+          placeholder={get(common.path) === null ? show(filled(common.path), scale) : undefined}
           autocomplete="off"
           spellcheck={false}
         />
       )}
+    </Frame>
+  );
+};
+
+/** Names apart by commas, as a list. */
+export const NamesField = (common: Common) => {
+  const bound = useText(
+    common,
+    (text) => text.split(",").flatMap((name) => name.trim() || []),
+    (data) => (Array.isArray(data) ? data.join(", ") : show(data)),
+  );
+  return (
+    <Frame {...common}>
+      {(attributes) => <input {...attributes} {...bound} type="text" autocomplete="off" spellcheck={false} />}
     </Frame>
   );
 };
@@ -206,12 +233,13 @@ interface ChoiceProps extends Common {
   options: Options;
   /** More of them, under headings. */
   groups?: Readonly<Record<string, Options>>;
-  /** Words for leaving it open. */
+  /** Words for leaving it open. Without them what core took is shown. */
   open?: string;
 }
 
 export const ChoiceField = ({ options, groups = {}, open, also = () => [], ...common }: ChoiceProps) => {
-  const held = get(common.path);
+  const given = get(common.path);
+  const held = given === null && open === undefined ? filled(common.path) : given;
   const all = [options, ...Object.values(groups)];
   const known = held === null || (typeof held === "string" && all.some((some) => Object.hasOwn(some, held)));
   const choose = (given: string) => {
@@ -251,30 +279,112 @@ const listed = (options: Options) =>
 interface EitherProps<Name extends string> {
   label: string;
   name: string;
-  options: Readonly<Record<Name, string>>;
+  options: Readonly<Partial<Record<Name, string>>>;
   value: Name;
   choose: (value: Name) => void;
+  wide?: boolean;
 }
 
-/** One of two or three, side by side. */
-export const Either = <Name extends string>({ label, name, options, value, choose }: EitherProps<Name>) => (
-  <div class="field either" role="radiogroup" aria-labelledby={`${name}-label`}>
-    <span class="label" id={`${name}-label`}>
-      {label}
-    </span>
-    <div class="options">
-      {(Object.entries(options) as [Name, string][]).map(([option, words]) => (
-        <label key={option}>
-          <input
-            type="radio"
-            name={name}
-            value={option}
-            checked={option === value}
-            onChange={() => choose(option)}
-          />
-          <span>{words}</span>
-        </label>
-      ))}
+/** One of two to four, side by side. */
+export const Either = <Name extends string>(props: EitherProps<Name>) => {
+  const { label, name, options, value, choose, wide } = props;
+  return (
+    <div
+      class={wide ? "field either wide" : "field either"}
+      role="radiogroup"
+      aria-labelledby={`${name}-label`}
+    >
+      <span class="label" id={`${name}-label`}>
+        {label}
+      </span>
+      <div class="options">
+        {(Object.entries(options) as [Name, string][]).map(([option, words]) => (
+          <label key={option}>
+            <input
+              type="radio"
+              name={name}
+              value={option}
+              checked={option === value}
+              onChange={() => choose(option)}
+            />
+            <span>{words}</span>
+          </label>
+        ))}
+      </div>
     </div>
-  </div>
-);
+  );
+};
+
+/** Yes or no; where the scenario leaves it open, as core took it. */
+export const SwitchField = ({ path }: { path: string }) => {
+  const { words, wrong, attributes } = useFrame(path);
+  return (
+    <div class="field check wide">
+      <div class="head">
+        <label>
+          <input
+            {...attributes}
+            type="checkbox"
+            checked={(get(path) ?? filled(path)) === true}
+            onChange={(event) => set([path, event.currentTarget.checked])}
+          />
+          {words.label}
+        </label>
+        <Back paths={[path]} label={words.label} />
+      </div>
+      {wrong && <Wrong path={path} id={`${attributes.id}-wrong`} refusal={wrong} />}
+    </div>
+  );
+};
+
+/** Yes, no, or open, where open is a third thing. */
+export const YesNoField = ({ open, ...common }: Common & { open: string }) => {
+  const held = get(common.path);
+  const known = held === null || typeof held === "boolean";
+  return (
+    <Frame {...common}>
+      {(attributes) => (
+        <select
+          {...attributes}
+          value={held === null ? "" : String(held)}
+          onChange={({ currentTarget: { value } }) =>
+            set([common.path, value === "" ? null : value === "true"])
+          }
+        >
+          <option value="">{open}</option>
+          <option value="true">{strings.choice.yes}</option>
+          <option value="false">{strings.choice.no}</option>
+          {!known && <option value={String(held)}>{String(held)}</option>}
+        </select>
+      )}
+    </Frame>
+  );
+};
+
+interface GroupProps {
+  title: string;
+  /** Paths that it holds: how many values were changed is told, and a refusal of one opens it. */
+  paths: readonly string[];
+  children: ComponentChildren;
+}
+
+/** Fields that few need, folded. */
+export const Group = ({ title, paths, children }: GroupProps) => {
+  const ref = useRef<HTMLDetailsElement>(null);
+  const at = refusal.value?.field ?? "";
+  const faulty = paths.some((path) => at === path || at.startsWith(`${path}.`));
+  useEffect(() => {
+    // Opened only: what the reader opened stays open.
+    if (faulty && ref.current !== null) ref.current.open = true;
+  }, [faulty]);
+  // A built-in scenario says everything; what it does not say was set here.
+  const count = paths.reduce((sum, path) => sum + differing(get(path), original(path) ?? null), 0);
+  return (
+    <details ref={ref}>
+      <summary>
+        {title} {count > 0 && <span class="count">{count}</span>}
+      </summary>
+      {children}
+    </details>
+  );
+};

@@ -30,6 +30,8 @@ export const Headline = ({ plan }: { plan: Plan }) => {
   const split = chosenSplit(plan);
   const { scenario } = plan;
   const together = train !== undefined && serve !== undefined && train.provider === serve.provider;
+  // The answer where they are asked for.
+  const sought = train !== undefined && plan.training?.tokens_basis !== "given";
   const sentences: string[] = [];
   if (train?.cost && serve?.cost) sentences.push(together ? words.bothOneCloud : words.both);
   else {
@@ -42,6 +44,12 @@ export const Headline = ({ plan }: { plan: Plan }) => {
   const gaps = {
     trainCloud: train && <Cloud of={train.provider} />,
     trainGpus: train && gpus(train.gpus, train.step.gpu),
+    onTokens: sought && (
+      <Sentence
+        words={words.onTokens}
+        gaps={{ tokens: <B>{fill(words.tokensOf, { count: show.compactly(train.tokens) })}</B> }}
+      />
+    ),
     days: train && <B>{fill(words.days, { days: show.days(train.days) })}</B>,
     trainCost: <B>{total(train?.cost)}</B>,
     serveCloud: serve && <Cloud of={serve.provider} />,
@@ -64,6 +72,16 @@ export const Headline = ({ plan }: { plan: Plan }) => {
               {scenario.serving
                 ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
                 : words.totalTraining}
+            </Figure>
+          )}
+          {sought && plan.training && (
+            <Figure name={words.tokens} value={show.compactly(train.tokens)}>
+              {train.tokens_interval
+                ? fill(words.tokensInterval, {
+                    basis: strings.tokensBases[plan.training.tokens_basis],
+                    range: show.range(train.tokens_interval.low, train.tokens_interval.high, show.compactly),
+                  })
+                : strings.tokensBases[plan.training.tokens_basis]}
             </Figure>
           )}
           {train && (

@@ -1,6 +1,7 @@
 // Parts of bars: core's fields, named, coloured and told apart by stripes.
 import type {
   Cost,
+  GoodputLosses,
   IterationParts,
   Provider,
   ServingMemory,
@@ -51,6 +52,16 @@ const SERVING_MEMORY: Record<keyof typeof strings.servingMemory, [tone: string, 
   workspace_gib: ["wait-1", false],
 };
 
+/** Lost by what goes wrong in warm colours, by what is planned in greys and blues. */
+const LOSSES: Record<keyof typeof strings.losses, [tone: string, striped: boolean]> = {
+  checkpoint_share: ["work-2", false],
+  rework_share: ["net-1", true],
+  restart_share: ["net-5", true],
+  evaluation_share: ["work-3", false],
+  data_share: ["wait-1", false],
+  startup_share: ["wait-2", false],
+};
+
 const parts = <Key extends string>(
   kinds: Record<Key, [tone: string, striped: boolean]>,
   labels: Record<Key, string>,
@@ -66,6 +77,8 @@ export const iterationParts = (of: IterationParts): Part[] => parts(ITERATION, s
 export const trainingMemory = (of: TrainingMemory): Part[] =>
   parts(TRAINING_MEMORY, strings.trainingMemory, of);
 export const servingMemory = (of: ServingMemory): Part[] => parts(SERVING_MEMORY, strings.servingMemory, of);
+
+export const lossParts = (of: GoodputLosses): Part[] => parts(LOSSES, strings.losses, of);
 
 /** A cost's lines, one part each, in the cloud's colour; what is not compute is striped. */
 export const costParts = (cost: Cost, provider: Provider | null): Part[] =>

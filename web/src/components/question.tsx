@@ -1,18 +1,20 @@
 // The question, as a form. Every change is a new question; there is no button to press.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { type Data, isFields } from "../data";
-import { catalog, example, get, plan, set } from "../state";
+import type { Data } from "../data";
+import { example, get, plan, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, NumberField, TextField } from "./field";
+import { ChoiceField, Either, NamesField, NumberField, TextField } from "./field";
+import { gpus, models } from "./known";
 import { OwnData } from "./own-data";
 import { Pricing } from "./pricing";
 import { Storage } from "./storage";
+import { TrainingQuestion } from "./training-question";
 
 export const Question = () => (
   <form class="question" aria-label={strings.question} onSubmit={(event) => event.preventDefault()}>
     <Part name="training">
-      <Training />
+      <TrainingQuestion />
     </Part>
     <Part name="serving">
       <Serving />
@@ -58,111 +60,10 @@ const Part = ({ name, children }: { name: "training" | "serving"; children: Comp
   );
 };
 
-const models = () => catalog.value?.models.map((model) => model.architecture.name) ?? [];
-const gpus = () => catalog.value?.gpus.map((gpu) => gpu.name) ?? [];
-
-/** Two fields of which a scenario has one: changing over takes the value that the last plan worked out, if it did. */
-const swap = (to: string, from: string, value: Data) => set([from, null], [to, value]);
-
-/** Of each of these a scenario has one. */
-const BATCH = ["training.global_batch", "training.global_batch_tokens"];
-const SIZE = ["training.gpus", "training.deadline_days"];
 const RATE = "serving.traffic.requests_per_second";
 const PEOPLE = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(
   (name) => `serving.traffic.${name}`,
 );
-
-const Training = () => {
-  const answer = plan.value?.training;
-  const option = answer?.options.find((one) => one.shape === answer.chosen) ?? answer?.options[0];
-  const byGpus = get("training.gpus") !== null;
-  const inSequences = get("training.global_batch") !== null;
-  const layout = isFields(get("training.layout"));
-  return (
-    <>
-      <div class="fields">
-        <TextField path="training.model" known={models()} wide />
-        <NumberField path="training.tokens" />
-        <NumberField path="training.sequence_length" />
-        <NumberField
-          path={inSequences ? "training.global_batch" : "training.global_batch_tokens"}
-          together={BATCH}
-        />
-        <Either
-          label={strings.choice.batchBy}
-          name="batch-by"
-          options={{ tokens: strings.choice.tokens, sequences: strings.choice.sequences }}
-          value={inSequences ? "sequences" : "tokens"}
-          choose={(by) =>
-            by === "sequences"
-              ? swap(
-                  "training.global_batch",
-                  "training.global_batch_tokens",
-                  answer?.global_batch ?? example("training.global_batch"),
-                )
-              : swap(
-                  "training.global_batch_tokens",
-                  "training.global_batch",
-                  example("training.global_batch_tokens"),
-                )
-          }
-        />
-        <NumberField path={byGpus ? "training.gpus" : "training.deadline_days"} together={SIZE} />
-        <Either
-          label={strings.choice.sizeBy}
-          name="size-by"
-          options={{ deadline: strings.choice.deadline, gpus: strings.choice.gpus }}
-          value={byGpus ? "gpus" : "deadline"}
-          choose={(by) =>
-            by === "gpus"
-              ? swap("training.gpus", "training.deadline_days", option?.gpus ?? example("training.gpus"))
-              : swap("training.deadline_days", "training.gpus", example("training.deadline_days"))
-          }
-        />
-        <ChoiceField path="training.precision" options={strings.precisions} />
-        <ChoiceField path="training.cloud" options={strings.clouds} open={strings.choice.cheapest} />
-      </div>
-      <details>
-        <summary>{strings.parts.more}</summary>
-        <div class="fields">
-          <ChoiceField path="training.task" options={strings.tasks} />
-          <NumberField path="training.usd_per_gpu_hour" />
-          <TextField path="training.gpu" known={gpus()} wide />
-          <NumberField path="training.reliability.gpu_hours_per_interruption" />
-          <NumberField path="training.reliability.restart_seconds" />
-          <NumberField path="training.reliability.checkpoint_gb_per_s_per_node" />
-          <NumberField path="training.reliability.checkpoint_gb_per_s_total" />
-          <NumberField path="training.reliability.checkpoints_kept" />
-          <NumberField path="training.reliability.spare_share" scale="percent" />
-          <NumberField path="training.dataset_tb" wide />
-          <Either
-            label={strings.choice.layout}
-            name="layout-by"
-            options={{ searched: strings.choice.searched, fixed: strings.choice.fixed }}
-            value={layout ? "fixed" : "searched"}
-            choose={(by) => set(["training.layout", by === "fixed" ? found() : null])}
-          />
-        </div>
-        {layout && (
-          <div class="fields">
-            {["tp", "pp", "vp", "cp", "ep", "dp", "micro_batch", "global_batch", "zero"].map((name) => (
-              <NumberField key={name} path={`training.layout.${name}`} />
-            ))}
-            <ChoiceField path="training.layout.recompute" options={strings.recomputes} />
-            <ChoiceField path="training.layout.schedule" options={strings.schedules} wide />
-          </div>
-        )}
-      </details>
-    </>
-  );
-};
-
-/** The layout that the last plan found, to start from. */
-const found = (): Data => {
-  const answer = plan.value?.training;
-  const option = answer?.options.find((one) => one.shape === answer.chosen) ?? answer?.options[0];
-  return (option?.step.layout as unknown as Data) ?? example("training.layout");
-};
 
 const Serving = () => {
   const answer = plan.value?.serving;
@@ -212,6 +113,7 @@ const Serving = () => {
             wide
           />
           <NumberField path="serving.usd_per_gpu_hour" wide />
+          <NamesField path="serving.shapes" wide />
           <TextField path="serving.gpu" known={gpus()} wide />
         </div>
       </details>

@@ -6,11 +6,12 @@ import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenServing } from "./headline";
+import { Links } from "./interconnect";
 import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
 import { Cloud, Facts } from "./rich";
-import { type Column, Table } from "./table";
+import { Below, type Column, Table } from "./table";
 import { Warnings } from "./warnings";
 
 const columns = strings.columns;
@@ -105,7 +106,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
           }))}
         />
       )}
-      {current && <Detail option={current} />}
+      {current && <Detail option={current} among={options} />}
       <Refused
         name="serving-refused"
         caption={words.refused}
@@ -168,8 +169,14 @@ const table = (
     ),
     moneyColumn("per_million_input_tokens", columns.perMillionIn, INPUT),
     moneyColumn("per_million_output_tokens", columns.perMillionOut, OUTPUT),
-    number("gpus", columns.gpus, (row) => row.gpus, show.count),
-    { key: "gpu", label: columns.gpu, value: (row) => row.point.gpu },
+    {
+      key: "gpus",
+      label: columns.gpus,
+      numeric: true,
+      value: (row) => row.gpus,
+      show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
+    },
+    { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
     { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
@@ -191,7 +198,7 @@ const OUTPUT = (row: ServingOption): Amount =>
 const REQUESTS = (row: ServingOption): Amount =>
   amount(row.usd_per_thousand_requests, row.per_thousand_requests_in_currency);
 
-const Detail = ({ option }: { option: ServingOption }) => {
+const Detail = ({ option, among }: { option: ServingOption; among: readonly ServingOption[] }) => {
   const { point } = option;
   const { memory } = point;
   const times = [
@@ -268,6 +275,12 @@ const Detail = ({ option }: { option: ServingOption }) => {
           />
         </div>
       )}
+      <Links
+        name="serving"
+        option={option}
+        among={among}
+        facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
+      />
       {option.cost && (
         <CostLines
           name="serving-cost-lines"

@@ -133,3 +133,17 @@ const compare = <Row,>(column: Column<Row>, a: Row, b: Row, down: boolean): numb
   if (typeof left === "number" && typeof right === "number") return sign * (left - right);
   return sign * String(left).localeCompare(String(right), strings.locale, { numeric: true });
 };
+
+/** What stands in a cell, and smaller below it what belongs to it. */
+export const Below = ({
+  of,
+  children,
+}: {
+  of: string | null | undefined | false;
+  children: ComponentChildren;
+}) => (
+  <>
+    {children}
+    {of && <span class="detail">{of}</span>}
+  </>
+);

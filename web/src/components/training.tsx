@@ -1,22 +1,20 @@
-// Ways to train, ranked; one of them in detail.
+// Ways to train, ranked; one of them picked.
 import { useSignal } from "@preact/signals";
-import type { DimensionTraffic, Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
+import type { Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import { short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenTraining } from "./headline";
-import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
-import { costParts, stepParts, trainingMemory } from "./parts";
+import { endOf, inUsd, moneyColumn, totalOf } from "./money";
+import { costParts, stepParts } from "./parts";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
-import { Stored } from "./stored";
-import { type Column, Table } from "./table";
-import { Warnings } from "./warnings";
+import { Cloud } from "./rich";
+import { Below, type Column, Table } from "./table";
+import { TrainingDetail } from "./training-detail";
 
 const columns = strings.columns;
 const words = strings.training;
-const detail = strings.detail;
 
 export const Training = ({ plan, training }: { plan: Plan; training: TrainingPlan }) => {
   const picked = useSignal<string | undefined>(undefined);
@@ -24,6 +22,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
   const current = options.find((option) => option.shape === picked.value) ?? chosenTraining(plan);
   const term = plan.scenario.pricing?.term ?? "payg";
   const priced = options.filter((option) => option.cost !== null);
+  const sought = training.tokens_basis !== "given";
   const bars = options.map((option) => ({
     key: option.shape,
     label: titleOf(option),
@@ -36,7 +35,9 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
     <section class="card" aria-labelledby="ways-to-train">
       <h2 id="ways-to-train">{words.title}</h2>
       <p class="facts-line">
-        {fill(words.facts, {
+        {fill(sought ? words.factsSought : words.facts, {
+          tokens: show.compactly(training.tokens),
+          basis: strings.tokensBases[training.tokens_basis],
           steps: show.count(training.steps),
           batch: show.count(training.global_batch),
           flop: show.flop(training.model_flop),
@@ -54,6 +55,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
             },
             current?.shape,
             options.some((option) => !option.meets_deadline),
+            options.some((option) => option.tokens_interval !== null),
           )}
           rows={options}
           rowKey={(row) => `${row.provider} ${row.shape}`}
@@ -91,7 +93,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
           />
         </div>
       )}
-      {current && <Detail option={current} />}
+      {current && <TrainingDetail plan={plan} option={current} among={options} />}
       <Refused
         name="training-refused"
         caption={words.refused}
@@ -110,6 +112,7 @@ const table = (
   pick: (shape: string) => void,
   current: string | undefined,
   late: boolean,
+  sought: boolean,
 ): Column<TrainingOption>[] => {
   const price = (row: TrainingOption) => row.terms.find((one) => one.term === term)?.usd_per_gpu_hour ?? null;
   return [
@@ -135,6 +138,7 @@ const table = (
       value: (row) => row.provider,
       show: (row) => <Cloud of={row.provider} />,
     },
+    ...(sought ? [TOKENS] : []),
     moneyColumn(
       "cost",
       columns.cost,
@@ -147,10 +151,9 @@ const table = (
       numeric: true,
       value: (row) => row.days,
       show: (row) => (
-        <>
+        <Below of={show.range(row.days_interval.low, row.days_interval.high, show.days)}>
           {show.days(row.days)}
-          <span class="detail">{show.range(row.days_interval.low, row.days_interval.high, show.days)}</span>
-        </>
+        </Below>
       ),
     },
     {
@@ -158,9 +161,9 @@ const table = (
       label: columns.gpus,
       numeric: true,
       value: (row) => row.gpus,
-      show: (row) => show.count(row.gpus),
+      show: (row) => <Below of={row.step.gpu}>{show.count(row.gpus)}</Below>,
     },
-    { key: "gpu", label: columns.gpu, value: (row) => row.step.gpu },
+    { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.step.gpu },
     {
       key: "usd_per_gpu_hour",
       label: columns.perGpuHour,
@@ -176,6 +179,13 @@ const table = (
       show: (row) => show.percent(row.step.mfu),
     },
     {
+      key: "goodput",
+      label: columns.goodput,
+      numeric: true,
+      value: (row) => row.goodput,
+      show: (row) => show.percent(row.goodput),
+    },
+    {
       key: "exposed_share",
       label: columns.exposed,
       numeric: true,
@@ -186,6 +196,23 @@ const table = (
   ];
 };
 
+/** Of interest only where they are sought: each option has its own. */
+const TOKENS: Column<TrainingOption> = {
+  key: "tokens",
+  label: columns.tokens,
+  numeric: true,
+  value: (row) => row.tokens,
+  show: (row) => (
+    <Below
+      of={
+        row.tokens_interval && show.range(row.tokens_interval.low, row.tokens_interval.high, show.compactly)
+      }
+    >
+      <strong>{show.compactly(row.tokens)}</strong>
+    </Below>
+  ),
+};
+
 /** Of interest only where some option misses it. */
 const DEADLINE: Column<TrainingOption> = {
   key: "meets_deadline",
@@ -193,204 +220,3 @@ const DEADLINE: Column<TrainingOption> = {
   value: (row) => row.meets_deadline,
   show: (row) => (row.meets_deadline ? columns.keeps : columns.misses),
 };
-
-const Detail = ({ option }: { option: TrainingOption }) => {
-  const { step, losses } = option;
-  const { layout } = step;
-  return (
-    <section class="detail-of" aria-labelledby="training-detail">
-      <h3 id="training-detail">
-        {option.provider && <Cloud of={option.provider} />} {fill(words.detail, { shape: option.shape })}
-      </h3>
-      <div class="pair">
-        <div>
-          <h4>{detail.step}</h4>
-          <Facts
-            of={[
-              [columns.gpus, `${show.count(option.gpus)} ${step.gpu}`],
-              [columns.nodes, show.count(option.nodes)],
-              [columns.spareNodes, show.count(option.spare_nodes)],
-              [detail.layout, cut(layout)],
-              [detail.stepTime, show.seconds(step.step_seconds)],
-              [detail.tokensPerSecond, show.compact(step.tokens_per_second)],
-              [detail.tflops, show.digits(step.model_tflops_per_gpu)],
-              [detail.mfu, show.percent(step.mfu)],
-              [detail.hfu, show.percent(step.hfu)],
-              [detail.boundBy, step.bound_by],
-            ]}
-          />
-        </div>
-        <div>
-          <h4>{detail.clock}</h4>
-          <Facts
-            of={[
-              [detail.goodput, show.percent(option.goodput)],
-              [detail.gpuHours, show.compact(option.gpu_hours)],
-              [
-                detail.checkpoint,
-                fill(detail.checkpointEvery, {
-                  size: show.bytes(losses.checkpoint_gb * 1e9),
-                  time: show.seconds(losses.checkpoint_seconds),
-                  interval: show.seconds(losses.checkpoint_interval_seconds),
-                }),
-              ],
-              [
-                detail.interruptions,
-                fill(detail.everyHours, {
-                  time: show.seconds(losses.mean_hours_between_interruptions * 3600),
-                }),
-              ],
-              [detail.lostCheckpoint, show.percent(losses.checkpoint_share)],
-              [detail.lostRework, show.percent(losses.rework_share)],
-              [detail.lostRestart, show.percent(losses.restart_share)],
-            ]}
-          />
-        </div>
-      </div>
-      {charts.value && (
-        <charts.value.Bars
-          name="training-memory"
-          title={detail.memory}
-          bars={[
-            {
-              key: "memory",
-              label: step.gpu,
-              end: fill(detail.memoryOf, {
-                used: show.digits(step.memory.total_gib),
-                available: show.digits(step.memory.available_gib),
-              }),
-              parts: trainingMemory(step.memory),
-              limit: step.memory.available_gib,
-            },
-          ]}
-          write={show.digits}
-          tick={show.few}
-          unit={{ key: "gib", label: columns.gib }}
-          legend
-        />
-      )}
-      {option.storage.length > 0 && <Stored stored={option.storage} losses={losses} />}
-      <div class="topic">
-        <h4>{detail.interconnect}</h4>
-        <Facts
-          across
-          of={[
-            [detail.scaleUpBytes, show.bytes(step.scale_up_bytes)],
-            [detail.fabricBytes, show.bytes(step.fabric_bytes)],
-            [detail.exposed, show.percent(step.exposed_share)],
-          ]}
-        />
-        {step.traffic.length > 0 ? (
-          <Table
-            name="training-interconnect"
-            caption={detail.interconnectCaption}
-            columns={TRAFFIC}
-            rows={step.traffic}
-            rowKey={(row) => row.dimension}
-          />
-        ) : (
-          <p>{detail.noTraffic}</p>
-        )}
-      </div>
-      {option.cost && (
-        <CostLines
-          name="training-cost-lines"
-          caption={fill(detail.costTraining, { shape: option.shape })}
-          lines={option.cost.lines}
-          total={totalOf(option.cost)}
-        />
-      )}
-      {option.terms.length > 1 && (
-        <details>
-          <summary>{detail.terms}</summary>
-          <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
-        </details>
-      )}
-      <Warnings of={option.warnings} />
-    </section>
-  );
-};
-
-/** A layout in a line, leaving out what is not cut. */
-const cut = (layout: TrainingOption["step"]["layout"]): string =>
-  [
-    ...(["tp", "pp", "vp", "cp", "ep", "dp"] as const)
-      .filter((name) => (layout[name] ?? 1) > 1)
-      .map((name) => `${name} ${show.count(layout[name])}`),
-    fill(detail.microBatch, { size: show.count(layout.micro_batch) }),
-    fill(detail.zero, { stage: show.count(layout.zero) }),
-    fill(detail.recompute, { kind: strings.recomputes[layout.recompute ?? "none"].toLowerCase() }),
-  ].join(", ");
-
-const TRAFFIC: Column<DimensionTraffic>[] = [
-  {
-    key: "dimension",
-    label: columns.dimension,
-    names: true,
-    value: (row) => row.dimension,
-    show: (row) => strings.dimensions[row.dimension],
-  },
-  { key: "op", label: columns.collective, value: (row) => row.op, show: (row) => strings.ops[row.op] },
-  {
-    key: "algorithm",
-    label: columns.algorithm,
-    value: (row) => row.algorithm,
-    show: (row) => strings.algorithms[row.algorithm],
-  },
-  {
-    key: "ranks",
-    label: columns.ranks,
-    numeric: true,
-    value: (row) => row.ranks,
-    show: (row) => show.count(row.ranks),
-  },
-  {
-    key: "message_bytes",
-    label: columns.message,
-    numeric: true,
-    value: (row) => row.message_bytes,
-    show: (row) => show.bytes(row.message_bytes),
-  },
-  {
-    key: "messages",
-    label: columns.messages,
-    numeric: true,
-    value: (row) => row.messages,
-    show: (row) => show.count(row.messages),
-  },
-  {
-    key: "scale_up_bytes",
-    label: columns.scaleUp,
-    numeric: true,
-    value: (row) => row.scale_up_bytes,
-    show: (row) => show.bytes(row.scale_up_bytes),
-  },
-  {
-    key: "fabric_bytes",
-    label: columns.fabric,
-    numeric: true,
-    value: (row) => row.fabric_bytes,
-    show: (row) => show.bytes(row.fabric_bytes),
-  },
-  {
-    key: "busbw_gb_per_s",
-    label: columns.busbw,
-    numeric: true,
-    value: (row) => row.busbw_gb_per_s,
-    show: (row) => `${show.digits(row.busbw_gb_per_s)}\u00a0GB/s`,
-  },
-  {
-    key: "seconds",
-    label: columns.time,
-    numeric: true,
-    value: (row) => row.seconds,
-    show: (row) => show.seconds(row.seconds),
-  },
-  {
-    key: "exposed_seconds",
-    label: columns.exposedTime,
-    numeric: true,
-    value: (row) => row.exposed_seconds,
-    show: (row) => show.seconds(row.exposed_seconds),
-  },
-];

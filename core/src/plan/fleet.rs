@@ -1,0 +1,236 @@
+//! The fleet of a service: how many replicas of which size, hour by hour, and what they cost on commitments and on demand.
+
+use super::report::ServingFleet;
+use super::resolve::Load;
+use super::scenario::{Purchase, ServingJob};
+use crate::catalog::{Catalog, Provider, Shape, Term};
+use crate::cost::{
+    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, idle_gpu_hours, load_duration,
+    mark_cheapest, node_hours, rate, rates_together,
+};
+use crate::error::Error;
+use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, fleet};
+use crate::network::Topology;
+use crate::quantity::{HOUR, Warning};
+
+/// Terms that commit, as they are listed or negotiated.
+const COMMITMENTS: [Term; 4] = [Term::SavingsPlan1y, Term::SavingsPlan3y, Term::Reserved1y, Term::Reserved3y];
+
+/// What fleets on one shape are sized for and paid at.
+pub struct Fleets<'a> {
+    job: &'a ServingJob,
+    load: &'a Load,
+    pricing: &'a Pricing,
+    redundancy: Redundancy,
+    topology: &'a Topology,
+    name: &'a str,
+    prices: Prices,
+}
+
+/// A fleet with the operating point of one replica.
+#[derive(Clone)]
+pub struct Sized {
+    /// One replica at the most that it carries within the targets.
+    pub point: ServingPoint,
+    /// The fleet of the peak.
+    pub fleet: Fleet,
+    /// Its hours and what they cost.
+    pub hours: Hours,
+}
+
+/// A fleet hour by hour.
+#[derive(Clone, Default)]
+pub struct Hours {
+    replicas: Vec<u32>,
+    nodes: Vec<u32>,
+    steps: Vec<LoadStep>,
+    splits: Vec<CommitmentSplit>,
+}
+
+/// Rates of a shape that hours can be paid at.
+struct Prices {
+    on_demand: Option<Rate>,
+    /// Committed and on-demand rate of one region, for every term and region.
+    together: Vec<(Rate, Rate)>,
+}
+
+impl<'a> Fleets<'a> {
+    /// For one shape or bare GPU; what is missing of its prices is warned of.
+    pub fn on(
+        catalog: &Catalog,
+        (job, load, pricing): (&'a ServingJob, &'a Load, &'a Pricing),
+        shape: Option<&Shape>,
+        (name, topology): (&'a str, &'a Topology),
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let prices = if load.hours.is_empty() {
+            Prices { on_demand: None, together: Vec::new() }
+        } else {
+            Prices::of(catalog, (job, pricing), shape, name, warnings)
+        };
+        Self { job, load, pricing, redundancy: job.redundancy(), topology, name, prices }
+    }
+
+    /// The fleet of the peak in replicas like `point`, hour by hour where the traffic is.
+    pub fn sized(&self, point: &ServingPoint) -> Result<Sized, Error> {
+        let packing = self.packing(point);
+        let at = |rate: f64| fleet(point, rate, &self.redundancy, &packing);
+        let peak = at(self.load.peak)?;
+        let mut hours = Hours::default();
+        for rate in self.load.sized_hours() {
+            let fleet = at(rate)?;
+            hours.replicas.push(fleet.replicas + fleet.spare_replicas);
+            hours.nodes.push(fleet.nodes);
+        }
+        let scale_up = self.job.fleet.scale_up_minutes / 60.0;
+        hours.steps = load_duration(&hours.nodes, scale_up, self.pricing.hours_per_month);
+        hours.splits = self.splits(point, &peak, &hours.steps);
+        Ok(Sized { point: point.clone(), fleet: peak, hours })
+    }
+
+    /// What a fleet is judged by, less is better: USD of a month where it is paid for by the hour, else GPUs. The rate of
+    /// a month is the same for all fleets on a shape.
+    pub fn judged(&self, sized: &Sized) -> f64 {
+        if self.job.fleet.purchase == Purchase::OneTerm {
+            return f64::from(sized.fleet.gpus);
+        }
+        let rented = || sized.hours.gpu_hours(self.packing(&sized.point).gpus_per_node);
+        sized.hours.cheapest().map_or_else(rented, |split| split.usd)
+    }
+
+    /// Regions, at least one.
+    pub fn regions(&self) -> u32 {
+        self.redundancy.regions.max(1)
+    }
+
+    /// Rate at which a replica is asked to carry requests at the peak, per second.
+    pub fn share_of(&self, sized: &Sized) -> f64 {
+        self.redundancy.carried(self.load.peak) / f64::from(sized.fleet.replicas)
+    }
+
+    /// The answer for a fleet whose month costs `usd`.
+    pub fn answer(&self, sized: Sized, usd: Option<f64>) -> ServingFleet {
+        let Sized { point, fleet, hours } = sized;
+        let packing = self.packing(&point);
+        let used = self.used_gpu_hours(&point);
+        let one_term = f64::from(fleet.gpus) * self.pricing.hours_per_month;
+        let split = hours.cheapest().filter(|_| self.job.fleet.purchase == Purchase::CheapestSplit);
+        let by_the_hour = self.job.fleet.purchase == Purchase::CheapestSplit && usd.is_none();
+        let paid = match split {
+            Some(split) => split.paid_gpu_hours,
+            // Without a price: what would be rented.
+            None if by_the_hour => hours.gpu_hours(packing.gpus_per_node),
+            None => one_term,
+        };
+        let idle = idle_gpu_hours(paid, used);
+        let each = point.requests_per_second / f64::from(point.replicas.max(1));
+        let users = self.job.traffic.monthly_active_users;
+        let per_user = usd.zip(users).map(|(usd, users)| usd / users);
+        ServingFleet {
+            regions: self.redundancy.regions,
+            replicas_per_region: (fleet.replicas + fleet.spare_replicas) / self.redundancy.regions.max(1),
+            replica_gpus: packing.replica_gpus,
+            replicas_per_node: packing.replicas_per_node(),
+            racks: fleet.racks,
+            racks_filled: packing.nodes_per_rack.map(|rack| f64::from(fleet.nodes) / f64::from(rack)),
+            requests_per_second_per_replica: each,
+            peak_utilisation: self.load.peak / (each * f64::from(fleet.replicas)),
+            paid_gpu_hours: paid,
+            used_gpu_hours: used,
+            idle_gpu_hours: idle,
+            idle_usd: usd.map(|usd| usd * idle / paid),
+            usd_per_user_month: per_user,
+            per_user_month_in_currency: per_user.and_then(|usd| self.pricing.currency.converted(usd)),
+            hourly_replicas: hours.replicas,
+            hourly_nodes: hours.nodes,
+            load_duration: hours.steps,
+            splits: hours.splits,
+        }
+    }
+
+    fn packing(&self, point: &ServingPoint) -> Packing {
+        Packing::on(self.topology, point.gpus / point.replicas.max(1), self.job.fleet.whole_racks)
+    }
+
+    /// GPU-hours that a month's requests take on replicas at their full rate within the targets.
+    fn used_gpu_hours(&self, point: &ServingPoint) -> f64 {
+        let requests = self.load.mean * self.pricing.hours_per_month * HOUR;
+        requests * f64::from(point.gpus) / (point.requests_per_second * HOUR)
+    }
+
+    /// All on demand, and for each term that commits its cheapest region's split.
+    fn splits(&self, point: &ServingPoint, peak: &Fleet, steps: &[LoadStep]) -> Vec<CommitmentSplit> {
+        let load = SplitLoad {
+            shape: self.name,
+            steps,
+            hours_per_month: self.pricing.hours_per_month,
+            used_gpu_hours: self.used_gpu_hours(point),
+            months: self.job.months,
+            packing: self.packing(point),
+            replicas: peak.replicas + peak.spare_replicas,
+        };
+        let currency = &self.pricing.currency;
+        let Some(on_demand) = &self.prices.on_demand else { return Vec::new() };
+        let mut out = vec![load.split(None, on_demand, currency)];
+        for term in COMMITMENTS {
+            let regions = self.prices.together.iter().filter(|(committed, _)| committed.term == term);
+            let splits = regions.map(|(committed, other)| load.split(Some(committed), other, currency));
+            out.extend(splits.min_by(|a, b| a.usd.total_cmp(&b.usd)));
+        }
+        mark_cheapest(&mut out);
+        out
+    }
+}
+
+impl Hours {
+    /// The cheapest split that does not outlast the service; none without a price.
+    pub fn cheapest(&self) -> Option<&CommitmentSplit> {
+        self.splits.iter().find(|split| split.cheapest)
+    }
+
+    /// GPU-hours of a month if every node is rented when it is needed.
+    fn gpu_hours(&self, gpus_per_node: u32) -> f64 {
+        node_hours(&self.steps, 0) * f64::from(gpus_per_node)
+    }
+}
+
+impl Prices {
+    fn of(
+        catalog: &Catalog,
+        (job, pricing): (&ServingJob, &Pricing),
+        shape: Option<&Shape>,
+        name: &str,
+        warnings: &mut Vec<Warning>,
+    ) -> Self {
+        let mut together = Vec::new();
+        let Some(shape) = shape.filter(|_| job.usd_per_gpu_hour.is_none()) else {
+            // One price for every hour: nothing to commit to. That a bare GPU has none is said with its cost.
+            let payg = Pricing { term: Term::Payg, ..pricing.clone() };
+            let on_demand = chosen_rate(catalog, shape, job.usd_per_gpu_hour, &payg, name, &mut Vec::new());
+            return Self { on_demand, together };
+        };
+        let spare = match shape.provider {
+            Provider::Azure => Term::Spot,
+            Provider::Oci => Term::Preemptible,
+        };
+        let asked = if job.fleet.interruptible_peak { spare } else { Term::Payg };
+        let mut on_demand = rate(catalog, shape, asked, pricing);
+        if on_demand.is_none() && asked != Term::Payg {
+            let text =
+                format!("no {} price is known: nodes on demand are priced pay-as-you-go", asked.words());
+            warnings.push(Warning::new("price_missing", name, text));
+            on_demand = rate(catalog, shape, Term::Payg, pricing);
+        }
+        if let Some(on_demand) = &on_demand {
+            for term in COMMITMENTS {
+                together.extend(rates_together(catalog, shape, (term, on_demand.term), pricing));
+            }
+            if together.is_empty() {
+                let text = "no price of a commitment is known: all of it is priced on demand; give yours in \
+                            pricing.own_rates";
+                warnings.push(Warning::new("commitment_unpriced", name, text.to_owned()));
+            }
+        }
+        Self { on_demand, together }
+    }
+}
