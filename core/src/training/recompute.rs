@@ -110,6 +110,7 @@ pub struct Again<L = ()> {
 impl<L: Ledger> Again<L> {
     /// Both.
     #[must_use]
+    #[inline]
     pub fn plus(&self, other: &Self) -> Self {
         Self { pass: self.pass.plus(&other.pass), freed_bytes: self.freed_bytes + other.freed_bytes }
     }
@@ -122,6 +123,7 @@ impl<L: Ledger> Again<L> {
 }
 
 /// What a layer does again: `pieces` of it, all of it, or nothing.
+#[inline(always)]
 pub fn again<L: Ledger>(
     recompute: Recompute,
     parts: RecomputeParts,

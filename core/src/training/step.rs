@@ -53,6 +53,7 @@ pub struct Cut {
 
 impl Cut {
     /// The cut of a checked layout.
+    #[inline]
     pub fn new(job: &Job, layout: &Layout, dp: u32) -> Self {
         let layers = job.sizes.layers();
         let (pp, vp) = (f64::from(layout.pp), f64::from(layout.vp));
@@ -164,7 +165,7 @@ pub struct Estimate<L = ()> {
 
 /// The step; none where a group needs a fabric that is not there.
 pub fn estimate<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Option<Estimate<L>> {
-    let memory = memory(job, cut, &layers.dense, &layers.expert, layers.logits_bytes);
+    let memory = memory(job, cut, &kept_per_layer(job, cut, layers), layers.logits_bytes);
     let sizes = &job.sizes;
     let constants = &job.constants;
     // A stage's layers: with a pipeline, the fullest stage has no dense layers where the model has expert layers, unless
@@ -422,7 +423,7 @@ fn offload_seconds<L: Ledger>(
     if away <= 0.0 {
         return 0.0;
     }
-    let bytes = away * kept_per_layer(job, cut, &layers.dense, &layers.expert).on_average(cut);
+    let bytes = away * kept_per_layer(job, cut, layers).on_average(cut);
     let one = |seconds| beyond(bytes, job.host_bytes_per_s, seconds);
     let (forward, backward) = (one(pass.forward), one(pass.backward));
     let m = cut.pipeline.micro_batches;

@@ -60,6 +60,8 @@ pub struct LayerWork<L = ()> {
 
 impl<L: Ledger> LayerWork<L> {
     /// What a recompute mode does again.
+    // Inlined whole: who asks for the bytes alone does not sum the passes, which a search would do most of its time.
+    #[inline(always)]
     pub fn again(&self, recompute: Recompute, parts: RecomputeParts) -> Again<L> {
         let freed_bytes = (self.kept_bytes - self.input_bytes).max(0.0);
         let whole = Again { pass: self.forward.clone(), freed_bytes };
