@@ -4,7 +4,7 @@
 //! at a million steps.
 
 use super::job::Job;
-use super::operation::{Bound, StepOperation, StepPart, StepPass, StepStack};
+use super::operation::{Bound, StepOperation, StepPart, StepPhase, StepStack};
 use crate::kernel::Cost;
 use crate::network::CollectiveTime;
 
@@ -87,7 +87,7 @@ pub struct Entry {
     name: &'static str,
     role: Role,
     stack: StepStack,
-    pass: StepPass,
+    phase: StepPhase,
     part: StepPart,
     count: f64,
     /// Of it, the seconds that are waited for.
@@ -118,7 +118,7 @@ impl Entry {
             name,
             role: Role::Itself,
             stack: StepStack::Step,
-            pass: StepPass::Step,
+            phase: StepPhase::Step,
             part,
             count: 1.0,
             cost,
@@ -164,10 +164,10 @@ impl Entry {
     }
 
     /// In a pass of layers of a kind.
-    pub fn of(&mut self, stack: StepStack, pass: StepPass) {
-        (self.stack, self.pass) = (stack, pass);
+    pub fn of(&mut self, stack: StepStack, phase: StepPhase) {
+        (self.stack, self.phase) = (stack, phase);
         // What is done again counts as recompute, its communication apart.
-        if pass == StepPass::Recompute && matches!(self.part, StepPart::Compute | StepPart::MemoryBound) {
+        if phase == StepPhase::Recompute && matches!(self.part, StepPart::Compute | StepPart::MemoryBound) {
             self.part = StepPart::Recompute;
         }
     }
@@ -206,8 +206,8 @@ impl Entry {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        (self.name, self.role, self.stack, self.pass, self.part, self.bound)
-            == (other.name, other.role, other.stack, other.pass, other.part, other.bound)
+        (self.name, self.role, self.stack, self.phase, self.part, self.bound)
+            == (other.name, other.role, other.stack, other.phase, other.part, other.bound)
     }
 
     fn add(&mut self, other: &Self) {
@@ -244,7 +244,7 @@ impl Entry {
         StepOperation {
             name: format!("{}{role}", self.name),
             stack: self.stack,
-            pass: self.pass,
+            phase: self.phase,
             part: self.part,
             count: self.count,
             seconds: cost.seconds,

@@ -14,7 +14,7 @@ pub struct StepOperation {
     /// Where in the model it stands.
     pub stack: StepStack,
     /// In which pass it runs.
-    pub pass: StepPass,
+    pub phase: StepPhase,
     /// The part of the step that its seconds count in.
     pub part: StepPart,
     /// How often it runs in a step; a mean where layers differ.
@@ -62,7 +62,7 @@ pub enum StepStack {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
-pub enum StepPass {
+pub enum StepPhase {
     /// Forward pass.
     Forward,
     /// Backward pass.

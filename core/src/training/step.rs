@@ -7,7 +7,7 @@ use super::layout::{Layout, PipelineSchedule, Recompute, Task};
 use super::ledger::{Entry, Ledger, Role};
 use super::memory::{OPTIMIZER, RankParameters, kept_per_layer, memory};
 use super::offload::{Offload, beyond};
-use super::operation::{Bound, StepPart, StepPass, StepStack};
+use super::operation::{Bound, StepPart, StepPhase, StepStack};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
@@ -298,7 +298,7 @@ impl<L: Ledger> LayerSeconds<L> {
         let routed = if captured { 0.0 } else { c.routing_seconds };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
         let mut told = L::default();
-        let passes = [(StepPass::Forward, f), (StepPass::Backward, b), (StepPass::Recompute, &redo)];
+        let passes = [(StepPhase::Forward, f), (StepPhase::Backward, b), (StepPhase::Recompute, &redo)];
         for (when, pass) in passes {
             told.take(&pass.told, |entry| {
                 entry.of(stack, when);
@@ -328,7 +328,7 @@ impl<L: Ledger> LayerSeconds<L> {
     fn output(job: &Job, (forward, backward): &(Pass<L>, Pass<L>)) -> Self {
         let gap = job.constants.kernel_gap_seconds;
         let mut told = L::default();
-        for (when, pass) in [(StepPass::Forward, forward), (StepPass::Backward, backward)] {
+        for (when, pass) in [(StepPhase::Forward, forward), (StepPhase::Backward, backward)] {
             told.take(&pass.told, |entry| entry.of(StepStack::Output, when));
             told_gaps(&mut told, (StepStack::Output, when), pass, gap, 0.0);
         }
@@ -394,7 +394,7 @@ impl<L: Ledger> LayerSeconds<L> {
 /// What a pass waits for between its kernels.
 fn told_gaps<L: Ledger>(
     told: &mut L,
-    (stack, when): (StepStack, StepPass),
+    (stack, when): (StepStack, StepPhase),
     pass: &Pass<L>,
     gap: f64,
     routing: f64,
