@@ -6,6 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rackrate::catalog::Catalog;
 use rackrate::inference::{
     Arrivals, ServingLayout, ServingLoad, ServingModel, ServingSearchRequest, ServingTarget, search_serving,
+    serving_point,
 };
 use rackrate::model::Precision;
 
@@ -30,17 +31,32 @@ fn inference(c: &mut Criterion) {
             });
         }
     }
-    for shape in ["BM.GPU.H200.8", "Standard_ND128isr_NDR_GB200_v6"] {
-        let request = serde_json::from_value::<ServingSearchRequest>(serde_json::json!({
-            "model": "deepseek-v3", "shape": shape, "input_tokens": 2000.0, "output_tokens": 300.0,
-            "slo": {"ttft_p95_seconds": 2.0, "tpot_p95_seconds": 0.05}, "precision": "fp8",
-        }));
-        let Ok(request) = request else { continue };
-        if search_serving(catalog, &request).is_ok() {
-            c.bench_function(&format!("serving search, deepseek-v3, {shape}"), |b| {
-                b.iter(|| search_serving(catalog, black_box(&request)));
-            });
+    for model in ["deepseek-v3", "llama-3.1-405b"] {
+        for shape in ["BM.GPU.H200.8", "Standard_ND128isr_NDR_GB200_v6"] {
+            for mode in [Some("aggregated"), None] {
+                let request = serde_json::from_value::<ServingSearchRequest>(serde_json::json!({
+                    "model": model, "shape": shape, "input_tokens": 2000.0, "output_tokens": 300.0,
+                    "slo": {"ttft_p95_seconds": 2.0, "tpot_p95_seconds": 0.05}, "mode": mode,
+                }));
+                let Ok(request) = request else { continue };
+                let modes = mode.unwrap_or("pools too");
+                if search_serving(catalog, &request).is_ok() {
+                    c.bench_function(&format!("serving search, {model}, {shape}, {modes}"), |b| {
+                        b.iter(|| search_serving(catalog, black_box(&request)));
+                    });
+                }
+            }
         }
+    }
+    if let Ok(request) = serde_json::from_value(serde_json::json!({
+        "model": "deepseek-v3", "shape": "BM.GPU.H200.8", "gpus": 32, "layout": {"dp": 16, "ep": 16},
+        "input_tokens": 2000.0, "output_tokens": 300.0, "request_rate": 10.0, "precision": "fp8",
+        "disaggregated": {"prefill_layout": {"tp": 8}},
+        "speculation": {"draft_tokens": 2, "acceptance": 0.7, "draft": "mtp"},
+    })) {
+        c.bench_function("serving point, pools apart with speculation", |b| {
+            b.iter(|| serving_point(catalog, black_box(&request)));
+        });
     }
 }
 

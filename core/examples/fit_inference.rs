@@ -4,12 +4,15 @@
 //! cargo run --release --example fit_inference -- tests/measured/inference.csv [core/data]
 //! ```
 //!
-//! Fitted are the constants whose source says so, on rows that hold a steady state of an engine of 2025 or later
-//! (closed loops and offline maxima, grades A and B). Every group of rows counts alike. The objective is the weighted mean
-//! of |ln(predicted / measured)| over time per output token and throughput, each held to at most ln 2 so that a row that
-//! means something else does not steer; it is lowered one constant at a time in shrinking steps. With a folder, the
-//! constants and the residuals (10th and 90th percentile of measured / predicted time per output token, all groups but
-//! the one predicted) are written there. `--each` prints every prediction.
+//! Fitted are the constants whose source says so, on the rows of grades A and B. Every group of rows counts alike in
+//! each quantity. The objective is the weighted mean of |ln(predicted / measured)| over time per output token, throughput
+//! and, by half, the time to first token outside bursts, each held to at most ln 2 so that a row that means something else
+//! does not steer, plus a prior that holds the classes' factors at 1; it is lowered one constant at a time in shrinking
+//! steps. Each group is then predicted by constants fitted without it (from the fit of all as the start); both errors are
+//! printed side by side. With a folder, the constants and the residuals (10th and 90th percentile of measured / predicted
+//! time per output token, all groups but the one predicted) are written there; with `--constants` after it the constants
+//! only, and no group is left out. `--each` prints every prediction, `--show`
+//! the errors of the shipped constants.
 #![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,114 +21,206 @@ use std::fs;
 use std::path::Path;
 
 use rackrate::catalog::Catalog;
-use rackrate::inference::EngineConstants;
+use rackrate::inference::Engines;
 use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
 use rackrate::validate::{Table, weighted_quantile};
 
 /// Constants that are fitted: where the search starts, and the range they may take.
-const FITTED: [(&str, f64, f64, f64); 7] = [
-    ("iteration_s", 1e-3, 2e-4, 1e-2),
-    ("fixed_share", 1.0, 0.0, 1.5),
-    ("sequence_s", 3e-6, 1e-7, 1e-4),
-    ("gpu_time_factor", 1.05, 1.0, 2.0),
+const FITTED: [(&str, f64, f64, f64); 32] = [
+    ("iteration_s", 5e-4, 2e-4, 1e-2),
+    ("fixed_share", 1.2, 0.0, 1.5),
+    ("sequence_s", 4e-6, 1e-7, 1e-4),
     ("answer_reserve", 0.9, 0.5, 1.0),
-    ("rank_alignment", 0.6, 0.0, 1.0),
+    ("rank_alignment", 0.8, 0.0, 1.0),
     ("expert_fp4_time", 0.8, 0.6, 1.0),
+    ("request_s", 1e-2, 1e-3, 1e-1),
+    ("launch_layer_s", 1e-4, 1e-5, 1e-3),
+    ("launch_experts_s", 1e-4, 1e-5, 2e-3),
+    ("unpack", 1.3, 1.0, 3.0),
+    ("exchange_overlap", 0.8, 0.0, 1.0),
+    ("lockstep", 0.3, 0.05, 0.4431),
+    ("year", 1.1, 1.0, 1.5),
+    ("tensorrt_llm.iteration", 1.0, 0.3, 3.0),
+    ("tensorrt_llm.launch", 1.0, 0.3, 3.0),
+    ("tensorrt_llm.sequence", 1.0, 0.3, 3.0),
+    ("tensorrt_llm.kernels", 1.0, 0.8, 2.0),
+    ("tensorrt_llm.request", 1.0, 0.3, 3.0),
+    ("vllm.iteration", 1.0, 0.3, 3.0),
+    ("vllm.launch", 1.0, 0.3, 3.0),
+    ("vllm.sequence", 1.0, 0.3, 3.0),
+    ("vllm.kernels", 1.0, 0.8, 2.0),
+    ("vllm.request", 1.0, 0.3, 3.0),
+    ("sglang.iteration", 1.0, 0.3, 3.0),
+    ("sglang.launch", 1.0, 0.3, 3.0),
+    ("sglang.sequence", 1.0, 0.3, 3.0),
+    ("sglang.kernels", 1.0, 0.8, 2.0),
+    ("sglang.request", 1.0, 0.3, 3.0),
+    ("rocm_vllm.iteration", 1.0, 0.3, 3.0),
+    ("rocm_vllm.launch", 1.0, 0.3, 3.0),
+    ("rocm_vllm.sequence", 1.0, 0.3, 3.0),
+    ("rocm_vllm.kernels", 1.0, 0.8, 2.0),
 ];
+
+/// How hard the common prior holds a class's factors at 1: this times ln² of each is added to the objective.
+const PRIOR: f64 = 0.01;
+
+/// One measured quantity of one row.
+struct Measure {
+    quantity: Quantity,
+    value: f64,
+    /// 1 / the rows of its group that have this quantity.
+    weight: f64,
+    /// How much it counts in the fit.
+    fit: f64,
+}
 
 struct Sample {
     row: Row,
     prepared: Prepared,
-    fitted: bool,
+    load: String,
+    measures: Vec<Measure>,
+}
+
+/// ln(predicted / measured) with its group, quantity, date and weight.
+struct Residual<'a> {
+    sample: &'a Sample,
+    quantity: Quantity,
     weight: f64,
+    fit: f64,
+    ln: f64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.first().ok_or("usage: fit_inference MEASURED.csv [DATA_FOLDER | --each]")?;
-    let text = fs::read_to_string(path)?;
-    let samples = samples(&text)?;
-    let mut engine = *EngineConstants::shipped();
-    if arguments.get(1).is_some_and(|a| a == "--each") {
-        each(&samples, &engine);
-        return Ok(());
+    let path =
+        arguments.first().ok_or("usage: fit_inference MEASURED.csv [DATA_FOLDER | --each | --show]")?;
+    let samples = samples(&fs::read_to_string(path)?)?;
+    let shipped = Engines::shipped();
+    let all: Vec<&Sample> = samples.iter().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("--each") => {
+            each(&samples, shipped);
+            return Ok(());
+        }
+        Some("--show") => {
+            report("shipped", &residuals(&all, shipped));
+            return Ok(());
+        }
+        _ => {}
     }
-    let all: Vec<&Sample> = samples.iter().filter(|s| s.fitted).collect();
-    println!("{} rows can be predicted, {} are fitted", samples.len(), all.len());
-    println!("as shipped: {:.4}", cost(&engine, &all));
+    println!("{} rows are fitted", samples.len());
+    println!("as shipped: {:.4}", cost(shipped, &all));
+    let mut engine = shipped.clone();
     for (name, start, _, _) in FITTED {
         if let Some(slot) = engine.get_mut(name) {
             *slot = start;
         }
     }
-    descend(&mut engine, &all);
+    descend(&mut engine, &all, &[0.5, 0.25, 0.12, 0.06, 0.03, 0.015], 6);
     println!("fitted: {:.4}", cost(&engine, &all));
     for (name, _, _, _) in FITTED {
         println!("{name} = {:.4e}", value(&engine, name));
     }
-    report(&samples, &engine);
+    report("in sample", &residuals(&all, &engine));
+    if let Some(folder) = arguments.get(1) {
+        write_constants(&Path::new(folder).join("inference_constants.csv"), &engine)?;
+    }
+    if arguments.get(2).is_some_and(|a| a == "--constants") {
+        return Ok(());
+    }
+    let left_out = left_out(&samples, &engine);
+    report("group left out", &left_out);
     let Some(folder) = arguments.get(1) else { return Ok(()) };
-    write_constants(&Path::new(folder).join("inference_constants.csv"), &engine)?;
-    write_residuals(&Path::new(folder).join("inference_residuals.csv"), &all, &engine)
+    write_residuals(&Path::new(folder).join("inference_residuals.csv"), &left_out)
 }
 
+/// The rows of grades A and B that can be predicted.
 fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
     let catalog = Catalog::embedded()?;
     let mut out = Vec::new();
     for line in Table::read(text, &COLUMNS)?.lines() {
         let row = Row::read(&line)?;
-        let steady = matches!(line.text("load"), Some("closed_loop" | "offline_max"));
-        let fitted = steady && row.date.as_str() >= "2025" && matches!(row.grade.as_str(), "A" | "B");
-        if let Ok(prepared) = row.prepare(catalog) {
-            out.push(Sample { row, prepared, fitted, weight: 0.0 });
+        if !matches!(row.grade.as_str(), "A" | "B") {
+            continue;
+        }
+        let load = line.text("load").unwrap_or("").to_owned();
+        let Ok(prepared) = row.prepare(catalog) else { continue };
+        let Ok(prediction) = prepared.predict(Engines::shipped()) else { continue };
+        let measures: Vec<Measure> = Quantity::ALL
+            .into_iter()
+            .filter(|q| prediction.of(*q).is_some())
+            // The throughput of an open loop is what was offered.
+            .filter(|q| !(load == "poisson" && *q == Quantity::Output))
+            .filter_map(|quantity| {
+                let value = row.measured(quantity)?;
+                Some(Measure { quantity, value, weight: 0.0, fit: share_in_fit(quantity, &load) })
+            })
+            .collect();
+        out.push(Sample { row, prepared, load, measures });
+    }
+    let mut counts: BTreeMap<(String, &str), f64> = BTreeMap::new();
+    for s in &out {
+        for m in &s.measures {
+            *counts.entry((s.row.group.clone(), m.quantity.name())).or_default() += 1.0;
         }
     }
-    let mut counts: BTreeMap<(String, bool), f64> = BTreeMap::new();
-    for s in &out {
-        *counts.entry((s.row.group.clone(), s.fitted)).or_default() += 1.0;
-    }
     for s in &mut out {
-        s.weight = counts.get(&(s.row.group.clone(), s.fitted)).map_or(0.0, |n| 1.0 / n);
+        for m in &mut s.measures {
+            m.weight = counts.get(&(s.row.group.clone(), m.quantity.name())).map_or(0.0, |n| 1.0 / n);
+        }
     }
     Ok(out)
 }
 
-/// ln(predicted / measured) of a row by quantity.
-fn residuals(sample: &Sample, engine: &EngineConstants) -> Vec<(Quantity, f64)> {
-    let Ok(prediction) = sample.prepared.predict(engine) else { return Vec::new() };
-    Quantity::ALL
-        .into_iter()
-        .filter_map(|q| Some((q, (prediction.of(q)? / sample.row.measured(q)?).ln())))
-        .filter(|(_, r)| r.is_finite())
-        .collect()
+/// First tokens of bursts are queueing, which throughput tells already.
+fn share_in_fit(quantity: Quantity, load: &str) -> f64 {
+    match (quantity, load) {
+        (Quantity::Ttft, "burst_all_at_once") => 0.0,
+        (Quantity::Ttft, _) => 0.5,
+        _ => 1.0,
+    }
 }
 
-fn cost(engine: &EngineConstants, samples: &[&Sample]) -> f64 {
-    let (mut sum, mut weight) = (0.0, 0.0);
+fn residuals<'a>(samples: &[&'a Sample], engine: &Engines) -> Vec<Residual<'a>> {
+    let mut out = Vec::new();
     for sample in samples {
-        for (quantity, residual) in residuals(sample, engine) {
-            if matches!(quantity, Quantity::Tpot | Quantity::Output) {
-                sum += sample.weight * residual.abs().min(std::f64::consts::LN_2);
-                weight += sample.weight;
+        let Ok(prediction) = sample.prepared.predict(engine) else { continue };
+        for m in &sample.measures {
+            let Some(predicted) = prediction.of(m.quantity) else { continue };
+            let ln = (predicted / m.value).ln();
+            if ln.is_finite() {
+                out.push(Residual { sample, quantity: m.quantity, weight: m.weight, fit: m.fit, ln });
             }
         }
     }
-    sum / weight
+    out
 }
 
-fn value(engine: &EngineConstants, name: &str) -> f64 {
-    let mut copy = *engine;
-    copy.get_mut(name).map_or(f64::NAN, |x| *x)
+fn cost(engine: &Engines, samples: &[&Sample]) -> f64 {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for r in residuals(samples, engine) {
+        sum += r.weight * r.fit * r.ln.abs().min(std::f64::consts::LN_2);
+        weight += r.weight * r.fit;
+    }
+    let prior = FITTED.iter().filter(|(name, ..)| name.contains('.')).fold(0.0, |sum, (name, ..)| {
+        let ln = value(engine, name).ln();
+        sum + PRIOR * ln * ln
+    });
+    sum / weight + prior
 }
 
-fn descend(engine: &mut EngineConstants, samples: &[&Sample]) {
+fn value(engine: &Engines, name: &str) -> f64 {
+    engine.clone().get_mut(name).map_or(f64::NAN, |x| *x)
+}
+
+fn descend(engine: &mut Engines, samples: &[&Sample], steps: &[f64], rounds: usize) {
     let mut best = cost(engine, samples);
-    for step in [0.3, 0.15, 0.07, 0.03, 0.015] {
-        for _ in 0..8 {
+    for step in steps {
+        for _ in 0..rounds {
             let before = best;
             for (name, _, min, max) in FITTED {
                 for factor in [1.0 + step, 1.0 / (1.0 + step)] {
-                    let mut tried = *engine;
+                    let mut tried = engine.clone();
                     let Some(slot) = tried.get_mut(name) else { continue };
                     *slot = (*slot * factor).clamp(min, max);
                     let now = cost(&tried, samples);
@@ -134,35 +229,74 @@ fn descend(engine: &mut EngineConstants, samples: &[&Sample]) {
                     }
                 }
             }
-            if before - best < 1e-5 {
+            if before - best < 1e-4 {
                 break;
             }
         }
     }
 }
 
-fn report(samples: &[Sample], engine: &EngineConstants) {
-    let mut errors: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for sample in samples {
-        let kind = if sample.fitted { "steady, 2025 on" } else { "others" };
-        for (quantity, residual) in residuals(sample, engine) {
-            let error = (residual.exp() - 1.0).abs();
-            errors.entry(format!("{kind}: {}", quantity.name())).or_default().push((error, sample.weight));
+/// Residuals of each group by constants fitted without it.
+fn left_out<'a>(samples: &'a [Sample], engine: &Engines) -> Vec<Residual<'a>> {
+    let groups: BTreeSet<&str> = samples.iter().map(|s| s.row.group.as_str()).collect();
+    let mut out = Vec::new();
+    for group in groups {
+        let (inside, others): (Vec<&Sample>, Vec<&Sample>) =
+            samples.iter().partition(|s| s.row.group == group);
+        let mut without = engine.clone();
+        descend(&mut without, &others, &[0.2, 0.05], 2);
+        out.extend(residuals(&inside, &without));
+    }
+    out
+}
+
+fn report(title: &str, residuals: &[Residual<'_>]) {
+    type Key = (String, &'static str);
+    let mut errors: BTreeMap<Key, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, BTreeSet<&str>> = BTreeMap::new();
+    for r in residuals {
+        // A source without a date ships with a tool of 2026.
+        let recent = r.sample.row.date.is_empty() || r.sample.row.date.as_str() >= "2025";
+        let mut kinds =
+            vec![(if recent { "2025 on" } else { "older" }).to_owned(), format!("load {}", r.sample.load)];
+        kinds.push(format!("kind {}", kind(&r.sample.row.group)));
+        if r.quantity == Quantity::Ttft && r.sample.row.concurrency().is_some_and(|c| c <= 8.0) {
+            kinds.push("at most 8 in flight".to_owned());
+        }
+        for k in kinds {
+            let key = (k, r.quantity.name());
+            errors.entry(key.clone()).or_default().push(((r.ln.exp() - 1.0).abs(), r.weight));
+            groups.entry(key).or_default().insert(&r.sample.row.group);
         }
     }
-    for (name, list) in &errors {
+    for (key, list) in &errors {
         let at = |share| weighted_quantile(list, share).unwrap_or(f64::NAN);
-        println!("{name}: {} rows, median {:.3}, p90 {:.3}", list.len(), at(0.5), at(0.9));
+        let plain: Vec<(f64, f64)> = list.iter().map(|(e, _)| (*e, 1.0)).collect();
+        println!(
+            "{title} | {} | {} | {} rows | {} groups | median {:.3} p90 {:.3} | by row {:.3}",
+            key.0,
+            key.1,
+            list.len(),
+            groups.get(key).map_or(0, BTreeSet::len),
+            at(0.5),
+            at(0.9),
+            weighted_quantile(&plain, 0.5).unwrap_or(f64::NAN)
+        );
     }
 }
 
-fn each(samples: &[Sample], engine: &EngineConstants) {
+/// The first word of a group's name: who measured.
+fn kind(group: &str) -> &str {
+    group.split('-').next().unwrap_or(group)
+}
+
+fn each(samples: &[Sample], engine: &Engines) {
     println!("DUMP,id,quantity,measured,predicted,weight");
     for sample in samples {
         if let Ok(prediction) = sample.prepared.predict(engine) {
-            for q in Quantity::ALL {
-                if let (Some(measured), Some(ours)) = (sample.row.measured(q), prediction.of(q)) {
-                    println!("DUMP,{},{},{measured},{ours},{}", sample.row.id, q.name(), sample.row.weight);
+            for m in &sample.measures {
+                if let Some(ours) = prediction.of(m.quantity) {
+                    println!("DUMP,{},{},{},{ours},{}", sample.row.id, m.quantity.name(), m.value, m.weight);
                 }
             }
         }
@@ -170,7 +304,7 @@ fn each(samples: &[Sample], engine: &EngineConstants) {
 }
 
 /// The table with the fitted values in place; all else stays.
-fn write_constants(path: &Path, engine: &EngineConstants) -> Result<(), Box<dyn Error>> {
+fn write_constants(path: &Path, engine: &Engines) -> Result<(), Box<dyn Error>> {
     let old = fs::read_to_string(path)?;
     let mut new = String::new();
     for line in old.lines() {
@@ -187,17 +321,14 @@ fn write_constants(path: &Path, engine: &EngineConstants) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Ends that hold 80 % of measured / predicted, and the share of each group that lies between the ends which the other
-/// groups give.
-fn write_residuals(path: &Path, samples: &[&Sample], engine: &EngineConstants) -> Result<(), Box<dyn Error>> {
-    let mut ratios: Vec<(&str, f64, f64)> = Vec::new();
-    for sample in samples {
-        for (quantity, residual) in residuals(sample, engine) {
-            if quantity == Quantity::Tpot {
-                ratios.push((&sample.row.group, (-residual).exp(), sample.weight));
-            }
-        }
-    }
+/// Ends that hold 80 % of measured / predicted where the group was left out, and the share of each group that lies between
+/// the ends which the other groups give.
+fn write_residuals(path: &Path, residuals: &[Residual<'_>]) -> Result<(), Box<dyn Error>> {
+    let ratios: Vec<(&str, f64, f64)> = residuals
+        .iter()
+        .filter(|r| r.quantity == Quantity::Tpot)
+        .map(|r| (r.sample.row.group.as_str(), (-r.ln).exp(), r.weight))
+        .collect();
     let ends = |without: Option<&str>| {
         let kept: Vec<(f64, f64)> =
             ratios.iter().filter(|(g, _, _)| Some(*g) != without).map(|(_, r, w)| (*r, *w)).collect();

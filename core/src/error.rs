@@ -176,6 +176,17 @@ impl Error {
         self
     }
 
+    /// The same error with `root` at the head of its path replaced; as it is where the path begins otherwise.
+    #[must_use]
+    pub fn with_root(mut self, root: &str, by: &str) -> Self {
+        let field = self.field_mut();
+        let rest = field.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some(moved) = rest.map(|rest| format!("{by}{rest}")) {
+            *field = moved;
+        }
+        self
+    }
+
     /// An unknown name with the nearest of `known` as suggestion.
     pub fn unknown_name<'a>(
         field: &str,

@@ -18,17 +18,23 @@ from rackrate._types import (
     Catalog,
     CollectiveAnswer,
     CollectiveOp,
+    Disaggregated,
+    Engine,
     LatencyTargets,
     Layout,
     LayoutSearch,
+    LoadKind,
     PipelineSchedule,
     Plan,
     Precision,
+    PrefixCache,
     Scenario,
     ServingLayout,
+    ServingMode,
     ServingPoint,
     ServingSearch,
     Software,
+    Speculation,
     SweepCall,
     Task,
     TrainingStep,
@@ -53,7 +59,7 @@ def given(**arguments: object) -> dict[str, object]:
 
 def opened(request: Mapping[str, object]) -> dict[str, object]:
     """Put the content of files and frames in their place."""
-    readers = {"model": _files.model, "overlay": _overlay.read}
+    readers = {"model": _files.model, "overlay": _overlay.read, "speculation": _files.drafted}
     return {name: readers[name](value) if name in readers else value for name, value in request.items()}
 
 
@@ -231,10 +237,18 @@ def serving_point(
     layout: ServingLayout | Mapping[str, Any],
     input_tokens: float,
     output_tokens: float,
+    load: LoadKind | None = None,
     concurrency: float | None = None,
     request_rate: float | None = None,
+    requests: float | None = None,
+    length_scv: float | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
+    prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
+    speculation: Speculation | Mapping[str, Any] | None = None,
+    disaggregated: Disaggregated | Mapping[str, Any] | None = None,
+    explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> ServingPoint:
     """Estimate one explicit operating point: TTFT, TPOT, throughput, use of the KV cache.
@@ -243,14 +257,24 @@ def serving_point(
         model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
         shape: Shape to run on; either this or `gpu`.
         gpu: GPU to run on, in its usual nodes and fabric.
-        gpus: GPUs in all: a multiple of a replica's.
-        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``.
+        gpus: GPUs in all: a multiple of a replica's; with `disaggregated` those of both pools.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
+        load: What the load is, such as ``"burst"``; what `concurrency` or `request_rate` say if not given.
         concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
         request_rate: Requests per second over all GPUs, arriving at random.
+        requests: Requests in all, where the run ends.
+        length_scv: Squared coefficient of variation of the lengths of prompts and answers: 0 for equal ones.
+        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
+        prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, where `draft` is ``"mtp"`` for the
+            model's own prediction layers or a model as `model` takes it.
+        disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
+            transfer=)``.
+        explain: Tell the operations of a decode iteration and of a prompt's prefill.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -264,10 +288,18 @@ def serving_point(
         layout=layout,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        load=load,
         concurrency=concurrency,
         request_rate=request_rate,
+        requests=requests,
+        length_scv=length_scv,
+        engine=engine,
         precision=precision,
         kv_precision=kv_precision,
+        prefix_cache=prefix_cache,
+        speculation=speculation,
+        disaggregated=disaggregated,
+        explain=explain,
         overlay=overlay,
     )
     return ServingPoint._read(_core.serving_point(request))
@@ -282,8 +314,11 @@ def search_serving(
     input_tokens: float,
     output_tokens: float,
     slo: LatencyTargets | Mapping[str, Any],
-    precision: Precision = "bf16",
+    precision: Precision | None = None,
     kv_precision: Precision | None = None,
+    prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
+    speculation: Speculation | Mapping[str, Any] | None = None,
+    mode: ServingMode | None = None,
     max_replica_gpus: int | None = None,
     overlay: OverlayLike | None = None,
 ) -> ServingSearch:
@@ -296,9 +331,13 @@ def search_serving(
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         slo: Latency targets: ``dict(ttft_p95_seconds=, tpot_p95_seconds=)``.
-        precision: Number format of weights and matrix products.
+        precision: Number format of weights and matrix products; 16-bit, 8-bit and 4-bit float as the GPU has them if not
+            given.
         kv_precision: Number format of the KV cache.
-        max_replica_gpus: Largest replica to look at, GPUs.
+        prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
+        speculation: Speculative decoding, as `serving_point` takes it.
+        mode: ``"aggregated"`` or ``"disaggregated"``; both are looked at if not given.
+        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -313,6 +352,9 @@ def search_serving(
         slo=slo,
         precision=precision,
         kv_precision=kv_precision,
+        prefix_cache=prefix_cache,
+        speculation=speculation,
+        mode=mode,
         max_replica_gpus=max_replica_gpus,
         overlay=overlay,
     )

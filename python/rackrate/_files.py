@@ -73,6 +73,13 @@ def model(given: object) -> object:
     return read_json(path / "config.json" if path.is_dir() else path, "model")
 
 
+def drafted(speculation: object) -> object:
+    """Give a speculation as the core takes it: its draft may be a configuration's path, as any model."""
+    if not isinstance(speculation, Mapping) or not is_path(speculation.get("draft")):
+        return speculation
+    return {**speculation, "draft": model(speculation["draft"])}
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Lay changes over a scenario, field by field at every level."""
     result = dict(base)

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use super::engine::Engines;
+
 /// The shipped table: name, value, unit, source.
 pub const TABLE: &str = include_str!("../../data/inference_constants.csv");
 
@@ -34,10 +36,29 @@ pub struct EngineConstants {
     /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
     /// less than reading the weights or than the arithmetic takes.
     pub expert_fp4_time: f64,
+    /// Host work of a request before its prompt is read and after its first token: HTTP, tokenisation, admission,
+    /// streaming; seconds.
+    pub request_s: f64,
+    /// Host time to start the kernels of one layer outside a captured graph, seconds: iterations that read prompts have no
+    /// graph, so that they take at least this for each layer.
+    pub launch_layer_s: f64,
+    /// The same for a layer with experts, on top, seconds.
+    pub launch_experts_s: f64,
+    /// Arithmetic time of a product whose weights are stored in fewer bits than it computes in, over that of the same
+    /// product of 16-bit weights: they are unpacked for every tile of rows.
+    pub unpack: f64,
+    /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
+    pub prompts_first: f64,
+    /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
+    /// spread over more than one scale-up domain: two halves of the batch take turns.
+    pub exchange_overlap: f64,
+    /// Queue of prompts in a closed loop whose like requests were started at once, in prompt times and square roots of the
+    /// requests in flight.
+    pub lockstep: f64,
 }
 
 impl EngineConstants {
-    const ABSENT: Self = Self {
+    pub(super) const ABSENT: Self = Self {
         iteration_s: f64::NAN,
         fixed_share: f64::NAN,
         sequence_s: f64::NAN,
@@ -50,12 +71,18 @@ impl EngineConstants {
         length_scv: f64::NAN,
         rank_alignment: f64::NAN,
         expert_fp4_time: f64::NAN,
+        request_s: f64::NAN,
+        launch_layer_s: f64::NAN,
+        launch_experts_s: f64::NAN,
+        unpack: f64::NAN,
+        prompts_first: 0.0,
+        exchange_overlap: f64::NAN,
+        lockstep: f64::NAN,
     };
 
-    /// The shipped constants.
+    /// The shipped constants of a current engine of no class.
     pub fn shipped() -> &'static Self {
-        static SHIPPED: OnceLock<EngineConstants> = OnceLock::new();
-        SHIPPED.get_or_init(|| Self::parse(TABLE))
+        &Engines::shipped().common
     }
 
     /// The constants of a table of `name,value,…` lines. A constant that the table lacks is NaN, and so is every time
@@ -88,6 +115,12 @@ impl EngineConstants {
             "length_scv" => &mut self.length_scv,
             "rank_alignment" => &mut self.rank_alignment,
             "expert_fp4_time" => &mut self.expert_fp4_time,
+            "request_s" => &mut self.request_s,
+            "launch_layer_s" => &mut self.launch_layer_s,
+            "launch_experts_s" => &mut self.launch_experts_s,
+            "unpack" => &mut self.unpack,
+            "exchange_overlap" => &mut self.exchange_overlap,
+            "lockstep" => &mut self.lockstep,
             _ => return None,
         })
     }
@@ -131,11 +164,11 @@ mod tests {
 
     #[test]
     fn every_constant_is_in_the_table_and_every_row_is_a_constant() {
-        let shipped = format!("{:?}", EngineConstants::shipped());
+        let shipped = format!("{:?}", Engines::shipped());
         assert!(!shipped.contains("NaN"), "{shipped}");
         for line in TABLE.lines().skip(1) {
             let name = line.split(',').next().unwrap();
-            assert!(EngineConstants::ABSENT.clone().get_mut(name).is_some(), "{name}");
+            assert!(Engines::shipped().clone().get_mut(name).is_some(), "{name}");
             assert!(line.splitn(4, ',').nth(3).is_some_and(|s| s.len() > 10), "{name} without a source");
         }
     }

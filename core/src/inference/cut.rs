@@ -102,6 +102,20 @@ impl Cut {
         })
     }
 
+    /// The cut of a draft with these sizes on the GPUs of the last stage of a model cut so.
+    pub fn of_draft(&self, sizes: &Sizes) -> Self {
+        let experts = sizes.moe.is_some();
+        Self {
+            pp: 1.0,
+            ep: if experts { self.ep } else { 1.0 },
+            expert_tp: if experts { self.expert_tp } else { self.tp * self.dp },
+            heads: sizes.heads / self.tp,
+            kv_heads: if sizes.mla.is_some() { 1.0 } else { (sizes.kv_heads / self.tp).max(1.0) },
+            pp_group: Group { ranks: 1, ..self.pp_group },
+            ..*self
+        }
+    }
+
     /// Refuses a cut that needs links which the topology lacks.
     pub fn check_links(&self, topology: &Topology) -> Result<(), Error> {
         let domain = f64::from(topology.scale_up_domain.max(topology.gpus_per_node));

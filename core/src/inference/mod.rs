@@ -2,24 +2,41 @@
 
 mod constants;
 mod cut;
+mod engine;
 mod fleet;
+mod footprint;
+mod frontier;
 mod iteration;
+mod load;
+mod operation;
 mod point;
+mod pools;
+mod prefix;
 mod report;
+mod run;
 mod search;
+mod search_pools;
+mod speculation;
 mod steady;
 mod traffic;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{EngineConstants, Residuals};
+pub use engine::{Engine, EngineClass, EngineFactors, Engines};
 pub use fleet::{Fleet, Packing, Redundancy, fleet};
 pub use iteration::{LegalLayout, ServingModel};
+pub use load::{LoadKind, ReplicaLoad};
+pub use operation::{OperationBound, ServingIteration, ServingOperation, ServingPart};
 pub use point::{ServingTarget, serving_point};
+pub use pools::{Disaggregated, KvTransfer, ServingPools};
+pub use prefix::PrefixCache;
+pub use run::{RunState, ServingRun};
 pub use search::search_serving;
+pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 pub use traffic::{TrafficShape, hourly_ratios};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingPoint,
+    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingMode, ServingPoint,
     ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

@@ -2,11 +2,18 @@
 
 use crate::catalog::{Catalog, Gpu};
 use crate::error::{Error, check_range};
+use crate::model::{Architecture, Precision};
 use crate::network::Topology;
 use crate::quantity::{Interval, Warning};
 
+use super::pools;
+use super::prefix::{Prefix, PrefixCache};
+use super::speculation::{Drafter, Speculation};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
-use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
+use super::{
+    Engine, EngineConstants, Engines, IterationParts, LegalLayout, ReplicaLoad, Residuals, ServingModel,
+    ServingPoint, ServingPointRequest,
+};
 
 /// Longest prompt or answer that is priced, tokens.
 const MOST_TOKENS: f64 = 1e7;
@@ -19,56 +26,148 @@ const MOST_TOKENS: f64 = 1e7;
 /// A model that does not fit is an answer ([`super::ServingMemory::fits`]): its times are those of a GPU with the memory.
 ///
 /// # Errors
-/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu`, or `concurrency` and `request_rate`,
-/// both or neither given; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
+/// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu` both or neither given; a number that the
+/// load needs and lacks, or has no use for; an engine's year that was not measured; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
 /// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     check_lengths(request.input_tokens, request.output_tokens)?;
-    let model =
-        ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
+    let engine = Engines::shipped().of(request.engine, &target.gpu)?;
+    let tactics = Tactics {
+        engine: &engine,
+        prefix_cache: request.prefix_cache.as_ref(),
+        speculation: request.speculation.as_ref(),
+        input_tokens: request.input_tokens,
+    };
+    let draft = tactics.drafting(catalog, &arch)?;
+    let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let size = replica_gpus(&layout)?;
-    if !request.gpus.is_multiple_of(size) {
-        return Err(Error::Conflict {
-            field: "gpus".to_owned(),
-            message: format!(
-                "{} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
-                request.gpus,
-                request.gpus.div_ceil(size).saturating_mul(size)
-            ),
-        });
-    }
-    let replicas = request.gpus / size;
-    let arrivals = match (request.concurrency, request.request_rate) {
-        (Some(total), None) => {
-            check_range("concurrency", total, 1e-6, 1e9)?;
-            Arrivals::Closed(total / f64::from(replicas))
-        }
-        (None, Some(rate)) => {
-            check_range("request_rate", rate, 1e-9, 1e9)?;
-            Arrivals::Poisson(rate / f64::from(replicas))
-        }
-        (Some(_), Some(_)) => {
-            return Err(Error::Conflict {
-                field: "request_rate".to_owned(),
-                message: "given together with concurrency; give one of the two".to_owned(),
-            });
-        }
-        (None, None) => {
-            return Err(Error::MissingField {
-                field: "concurrency".to_owned(),
-                expected: "requests in flight, or request_rate in requests per second".to_owned(),
-            });
-        }
+    // Lengths spread as in chat logs, unless the request says how.
+    let scv = match request.length_scv {
+        Some(scv) => check_range("length_scv", scv, 0.0, 1.0)?,
+        None => model.engine.length_scv,
     };
-    let load =
-        ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
-    let state = model.point(&layout, &load);
-    Ok(answer(&target, &model, &layout, &load, &state, replicas))
+    let endless = |asked: &ReplicaLoad| {
+        let arrivals = match *asked {
+            ReplicaLoad::Closed(total, _) => Arrivals::Closed(total),
+            ReplicaLoad::Poisson(rate) => Arrivals::Poisson(rate),
+            _ => Arrivals::Full,
+        };
+        ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals }
+    };
+    if let Some(apart) = &request.disaggregated {
+        let asked = ReplicaLoad::of(request, 1.0)?;
+        steady_only(request, &asked, "disaggregated")?;
+        let point = pools::point(&target, &model, apart, &layout, request, &endless(&asked))?;
+        return Ok(ServingPoint { engine: Engine::describe(request.engine), ..point });
+    }
+    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
+    let asked = ReplicaLoad::of(request, f64::from(replicas))?;
+    for (field, given) in
+        [("prefix_cache", request.prefix_cache.is_some()), ("speculation", request.speculation.is_some())]
+    {
+        if given {
+            steady_only(request, &asked, field)?;
+        }
+    }
+    let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
+    let mut load = endless(&asked);
+    if asked == ReplicaLoad::Prefill {
+        load.output_tokens = 1.0;
+    }
+    let mut point = answer(&target, &model, &layout, &load, &state, replicas);
+    if request.explain {
+        point.operations = model.decode_operations(&layout, &state);
+        point.operations.extend(model.prefill_operations(&layout, load.input_tokens));
+    }
+    Ok(ServingPoint { engine: Engine::describe(request.engine), ..point })
+}
+
+/// Refuses a load that ends, or has one phase alone, together with `field`.
+fn steady_only(request: &ServingPointRequest, asked: &ReplicaLoad, field: &str) -> Result<(), Error> {
+    match asked {
+        ReplicaLoad::Closed(_, None) | ReplicaLoad::Poisson(_) | ReplicaLoad::Offline(None) => Ok(()),
+        ReplicaLoad::Closed(_, Some(_)) => Err(Error::Conflict {
+            field: "requests".to_owned(),
+            message: format!("a run that ends is not priced together with {field}; leave it out"),
+        }),
+        _ => Err(Error::Conflict {
+            field: "load".to_owned(),
+            message: format!(
+                "a load of kind {:?} is not priced together with {field}; try closed_loop, poisson or offline \
+                 without an end",
+                request.load
+            ),
+        }),
+    }
+}
+
+/// Replicas of `layout` on `gpus` GPUs.
+pub(super) fn whole_replicas(field: &str, gpus: u32, layout: &LegalLayout) -> Result<u32, Error> {
+    let size = replica_gpus(layout)?;
+    if gpus > 0 && gpus.is_multiple_of(size) {
+        return Ok(gpus / size);
+    }
+    Err(Error::Conflict {
+        field: field.to_owned(),
+        message: format!(
+            "{gpus} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
+            gpus.max(1).div_ceil(size).saturating_mul(size)
+        ),
+    })
+}
+
+/// What is done beside reading every prompt and giving a token an iteration.
+pub(super) struct Tactics<'r> {
+    pub engine: &'r EngineConstants,
+    pub prefix_cache: Option<&'r PrefixCache>,
+    pub speculation: Option<&'r Speculation>,
+    pub input_tokens: f64,
+}
+
+impl Tactics<'_> {
+    /// The architecture that drafts for `arch`, if any does.
+    pub fn drafting(&self, catalog: &Catalog, arch: &Architecture) -> Result<Option<Architecture>, Error> {
+        self.speculation.map(|speculation| speculation.drafting(catalog, arch)).transpose()
+    }
+
+    /// `arch` on `target`, with `draft` ahead of it.
+    pub fn model<'a>(
+        &self,
+        target: &ServingTarget,
+        arch: &'a Architecture,
+        draft: Option<&'a Architecture>,
+        precision: Precision,
+        kv_precision: Option<Precision>,
+    ) -> Result<ServingModel<'a>, Error> {
+        let model = ServingModel::with_engine(
+            self.engine,
+            arch,
+            &target.gpu,
+            &target.topology,
+            precision,
+            kv_precision,
+        )?;
+        let prefix = match self.prefix_cache {
+            Some(cache) => cache.checked(self.input_tokens)?,
+            None => Prefix::NONE,
+        };
+        let drafter = match (self.speculation, draft) {
+            (Some(speculation), Some(draft)) => Some(Drafter::new(
+                speculation,
+                &model.engine,
+                draft,
+                arch,
+                (&target.gpu, &target.topology),
+                (precision, kv_precision),
+            )?),
+            _ => None,
+        };
+        Ok(model.with(prefix, drafter))
+    }
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -178,6 +277,8 @@ pub(super) fn answer(
     ServingPoint {
         layout: l,
         gpu: target.gpu.name.clone(),
+        engine: Engine::describe(None),
+        precision: model.precision,
         gpus,
         replicas,
         ttft_seconds: state.ttft_seconds,
@@ -204,12 +305,21 @@ pub(super) fn answer(
         decode: state.decode,
         prefill,
         memory: state.memory,
-        bound_by: bound_by(load, state, &prefill),
+        pools: None,
+        operations: Vec::new(),
+        tokens_per_iteration: model.accepted_tokens(),
+        bound_by: bound_by(model, layout, load, state, &prefill),
         warnings,
     }
 }
 
-fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -> String {
+fn bound_by(
+    model: &ServingModel<'_>,
+    layout: &LegalLayout,
+    load: &ServingLoad,
+    state: &SteadyState,
+    prefill: &IterationParts,
+) -> String {
     if !state.memory.fits {
         return "memory: it does not fit".to_owned();
     }
@@ -220,28 +330,26 @@ fn bound_by(load: &ServingLoad, state: &SteadyState, prefill: &IterationParts) -
             BatchLimit::Prefill => {}
         }
     }
-    let rate = state.requests_per_second;
-    let decode =
-        (load.output_tokens - 1.0).max(0.0) * state.decode.total_seconds / state.decode_batch.max(1.0);
-    let (phase, parts) = if prefill.total_seconds > decode && rate > 0.0 && state.decode_batch > 1.5 {
-        ("prefill", prefill)
+    let decode = (load.output_tokens - 1.0).max(0.0) / model.accepted_tokens() * state.decode.total_seconds
+        / state.decode_batch.max(1.0);
+    let reads = prefill.total_seconds > decode && state.requests_per_second > 0.0 && state.decode_batch > 1.5;
+    if reads {
+        format!("prefill: {}", prefill_bound(model, layout, load.input_tokens))
     } else {
-        ("decode", &state.decode)
-    };
-    format!("{phase}: {}", largest(parts))
+        format!("decode: {}", decode_bound(model, layout, state))
+    }
 }
 
-fn largest(parts: &IterationParts) -> &'static str {
-    [
-        (parts.matmul_seconds, "matrix products and reading weights"),
-        (parts.attention_seconds, "attention and reading the KV cache"),
-        (parts.memory_bound_seconds, "memory bandwidth beside products and attention"),
-        (parts.all_reduce_seconds, "tensor parallel all-reduce"),
-        (parts.all_to_all_seconds, "expert exchange"),
-        (parts.pipeline_seconds, "pipeline sends"),
-        (parts.engine_seconds, "engine overhead"),
-    ]
-    .into_iter()
-    .max_by(|a, b| a.0.total_cmp(&b.0))
-    .map_or("", |(_, name)| name)
+/// What a decode iteration spends most on.
+pub(super) fn decode_bound(
+    model: &ServingModel<'_>,
+    layout: &LegalLayout,
+    state: &SteadyState,
+) -> &'static str {
+    model.spent(layout, &state.decode_work).most()
+}
+
+/// What the prefill of a prompt spends most on.
+pub(super) fn prefill_bound(model: &ServingModel<'_>, layout: &LegalLayout, input: f64) -> &'static str {
+    model.spent(layout, &model.prefill_chunk(layout, input).0).most()
 }

@@ -6,6 +6,12 @@ use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
 use crate::quantity::{Interval, Warning};
 
+use super::operation::ServingOperation;
+use super::pools::{Disaggregated, ServingPools};
+use super::prefix::PrefixCache;
+use super::speculation::Speculation;
+use super::{Engine, LoadKind};
+
 /// How one replica of a served model is cut over GPUs.
 ///
 /// A replica takes `tp × pp × dp` GPUs: attention runs `dp` times side by side, each `tp` wide; experts are spread over
@@ -47,26 +53,52 @@ pub struct ServingPointRequest {
     /// GPU to run on, in its usual nodes and fabric, if no cloud's shape is meant.
     #[serde(default)]
     pub gpu: Option<String>,
-    /// GPUs in all: a multiple of a replica's; more replicas share the load evenly.
+    /// GPUs in all: a multiple of a replica's; more replicas share the load evenly. With `disaggregated` those of both pools.
     pub gpus: u32,
-    /// How a replica is cut.
+    /// How a replica is cut; with `disaggregated` one that decodes.
     pub layout: ServingLayout,
     /// Mean tokens of a prompt.
     pub input_tokens: f64,
     /// Mean tokens of an answer.
     pub output_tokens: f64,
-    /// Requests in flight over all GPUs, kept constant (closed loop); either this or `request_rate`.
+    /// How requests come; a closed loop with `concurrency`, random arrivals with `request_rate`, if not given.
+    #[serde(default)]
+    pub load: Option<LoadKind>,
+    /// Requests in flight over all GPUs (closed loop), or in the batch (static batch, decode only).
     #[serde(default)]
     pub concurrency: Option<f64>,
-    /// Requests per second over all GPUs, arriving at random (Poisson); either this or `concurrency`.
+    /// Requests per second over all GPUs, arriving at random (Poisson).
     #[serde(default)]
     pub request_rate: Option<f64>,
+    /// Requests of the run over all GPUs: a burst's or an offline run's, or a load generator's closed loop, which starts
+    /// `concurrency` of them at once; without end if not given.
+    #[serde(default)]
+    pub requests: Option<f64>,
+    /// Squared coefficient of variation of the answers' lengths in a run with an end, 0 (all alike) to 1 (exponential,
+    /// as in chat logs, and what is meant if not given).
+    #[serde(default)]
+    pub length_scv: Option<f64>,
+    /// The inference engine; a current one of no class if not given.
+    #[serde(default)]
+    pub engine: Option<Engine>,
     /// Number format of weights and matrix products.
     #[serde(default)]
     pub precision: Precision,
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
+    /// Prompt tokens found in the cache; none if not given.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding or multi-token prediction; none if not given.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// Prompts read on GPUs of their own; on those that decode if not given.
+    #[serde(default)]
+    pub disaggregated: Option<Disaggregated>,
+    /// Whether `operations` are to be told.
+    #[serde(default)]
+    pub explain: bool,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -77,13 +109,17 @@ pub struct ServingPointRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct ServingPoint {
-    /// How a replica is cut.
+    /// How a replica is cut; one that decodes, where pools are apart.
     pub layout: ServingLayout,
     /// GPU it runs on.
     pub gpu: String,
-    /// GPUs in all.
+    /// The inference engine that the times are those of, in words.
+    pub engine: String,
+    /// Number format of weights and matrix products.
+    pub precision: Precision,
+    /// GPUs in all, both pools' where they are apart.
     pub gpus: u32,
-    /// Replicas in all.
+    /// Replicas in all; those that decode, where pools are apart.
     pub replicas: u32,
     /// Mean time to first token, seconds.
     pub ttft_seconds: f64,
@@ -117,6 +153,13 @@ pub struct ServingPoint {
     pub prefill: IterationParts,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Where prompts are read on GPUs of their own: both pools and the transfer between them.
+    pub pools: Option<ServingPools>,
+    /// Tokens that a decode iteration gives a sequence on average: more than 1 with speculation.
+    pub tokens_per_iteration: f64,
+    /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
+    /// up to `decode` and `prefill`; else none.
+    pub operations: Vec<ServingOperation>,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.
@@ -140,6 +183,8 @@ pub struct IterationParts {
     pub all_to_all_seconds: f64,
     /// Pipeline sends.
     pub pipeline_seconds: f64,
+    /// Drafting of speculative tokens.
+    pub draft_seconds: f64,
     /// Launches, scheduling and host work of the engine.
     pub engine_seconds: f64,
     /// All of it.
@@ -203,13 +248,23 @@ pub struct ServingSearchRequest {
     pub output_tokens: f64,
     /// Latency targets.
     pub slo: LatencyTargets,
-    /// Number format of weights and matrix products.
+    /// Number format of weights and matrix products; of 16-bit, 8-bit and 4-bit float all that the GPU has units for, if not
+    /// given. Fewer bits change what a model answers: the search cannot tell.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: Option<Precision>,
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
-    /// Largest replica to look at, GPUs; two scale-up domains if not given.
+    /// Prompt tokens found in the cache; none if not given.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding or multi-token prediction; none if not given.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
+    #[serde(default)]
+    pub mode: Option<ServingMode>,
+    /// Largest replica to look at, or pools that work together, GPUs; two scale-up domains if not given.
     #[serde(default)]
     pub max_replica_gpus: Option<u32>,
     /// The user's own data laid over the catalogue for this call.
@@ -217,12 +272,24 @@ pub struct ServingSearchRequest {
     pub overlay: Option<Overlay>,
 }
 
+/// Where prompts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum ServingMode {
+    /// On the GPUs that decode, in chunks beside decode iterations.
+    Aggregated,
+    /// On GPUs of their own.
+    Disaggregated,
+}
+
 /// What a serving search found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct ServingSearch {
-    /// The point of one replica that meets the targets with the highest throughput per GPU.
+    /// The point of one replica, or of two pools, that meets the targets with the highest throughput per GPU: the cheapest.
     pub best: Option<ServingPoint>,
     /// Best throughput per GPU for each interactivity, over all layouts and batches: no point is beaten in both.
     pub frontier: Vec<FrontierPoint>,
@@ -237,9 +304,17 @@ pub struct ServingSearch {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct FrontierPoint {
-    /// How a replica is cut.
+    /// How a replica is cut; one that decodes, where pools are apart.
     pub layout: ServingLayout,
-    /// Requests in flight in one replica.
+    /// Number format of weights and matrix products.
+    pub precision: Precision,
+    /// GPUs of one replica, or of both pools.
+    pub gpus: u32,
+    /// GPUs that read prompts, of `gpus`; 0 where those that decode do.
+    pub prefill_gpus: u32,
+    /// How a replica that reads prompts is cut, where pools are apart.
+    pub prefill_layout: Option<ServingLayout>,
+    /// Requests in flight in one replica, or in both pools.
     pub concurrency: f64,
     /// Output tokens per second that one user sees: 1 / TPOT.
     pub tokens_per_second_per_user: f64,

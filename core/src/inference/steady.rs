@@ -62,6 +62,8 @@ pub struct SteadyState {
     pub sustainable_request_rate: f64,
     /// One decode iteration.
     pub decode: IterationParts,
+    /// What that iteration works on.
+    pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
 }
@@ -79,15 +81,16 @@ pub enum BatchLimit {
 
 /// One stream at a decode batch.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     parts: IterationParts,
-    decode: f64,
-    mixed: f64,
+    work: Work,
+    pub(super) decode: f64,
+    pub(super) mixed: f64,
     /// Share of the iterations that are mixed.
     share: f64,
-    tpot: f64,
+    pub(super) tpot: f64,
     /// Seconds from the start of a prompt's first chunk to its first token.
-    read: f64,
+    pub(super) read: f64,
     /// Use of the prompts' share of the iterations, 0 to 1.
     reading: f64,
 }
@@ -95,7 +98,7 @@ struct Pace {
 /// Quantile of the standard normal distribution at 95 %.
 const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
-const LN20: f64 = 2.995_732_273_553_991;
+pub(super) const LN20: f64 = 2.995_732_273_553_991;
 
 impl ServingModel<'_> {
     /// Steady state of one replica cut by `layout` under `load`. Allocates nothing.
@@ -153,7 +156,10 @@ impl ServingModel<'_> {
             }
         };
         let answer = steps * pace.tpot;
-        let base = 0.5 * pace.tpot + pace.read;
+        let accepted = self.accepted_tokens();
+        // Where prompts come read, the GPUs that read them took the request.
+        let request = if stream.unread > 0.0 { self.engine.request_s } else { 0.0 };
+        let base = request + 0.5 * pace.tpot + pace.read;
         let scv = self.engine.length_scv;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
             Arrivals::Poisson(_) => {
@@ -172,7 +178,8 @@ impl ServingModel<'_> {
                 };
                 // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
                 // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = 0.95 * pace.tpot
+                let p95 = request
+                    + 0.95 * pace.tpot
                     + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
                     + exceeded(use_of_reading, queue)
                     + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
@@ -196,8 +203,9 @@ impl ServingModel<'_> {
         stream.state(StateParts {
             ttft,
             ttft_p95,
-            tpot: pace.tpot,
-            tpot_p95: tpot_p95.max(pace.tpot),
+            // An iteration gives a sequence all of the drafted tokens that it accepts.
+            tpot: pace.tpot / accepted,
+            tpot_p95: tpot_p95.max(pace.tpot) / accepted,
             requests_per_second,
             batch: match load.arrivals {
                 Arrivals::Closed(total) => batch * streams.min(total.max(1.0)),
@@ -213,22 +221,31 @@ impl ServingModel<'_> {
             // A batch short of the largest may be quicker by a wave of tiles.
             sustainable: most.max(requests_per_second),
             decode: pace.parts,
+            decode_work: pace.work,
             kv_batch: batch * cut.pp,
         })
     }
 
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
     pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
-        let chunk = input.min(self.engine.chunk_tokens).max(1.0);
+        let (chunk, chunks) = self.prefill_chunk(layout, input);
+        scaled(&self.iteration(&layout.cut, &chunk), chunks)
+    }
+
+    /// The chunk of a prompt of `input` tokens that an iteration reads when it has nothing else to do, and how many there
+    /// are; 0 where prompts come read.
+    pub(crate) fn prefill_chunk(&self, layout: &LegalLayout, input: f64) -> (Work, f64) {
+        let unread = self.prefix.unread(input);
+        let chunk = unread.min(self.engine.chunk_tokens).max(1.0);
         let read = Work {
             sequences: 0.0,
             keys: 0.0,
-            prompt_tokens: chunk,
+            prompt_tokens: if unread > 0.0 { chunk } else { 0.0 },
             prompt_length: input,
             busy: 1.0,
             reading: 1.0 / layout.cut.dp,
         };
-        scaled(&self.iteration(&layout.cut, &read), (input / chunk).max(1.0))
+        (read, if unread > 0.0 { (unread / chunk).max(1.0) } else { 0.0 })
     }
 
     /// Seconds of one batch of `sequences` (of a replica) run from prompt to last token with no other work: prefill, and
@@ -274,15 +291,17 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
 }
 
 /// One of the like streams of a replica.
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
     cut: &'a Cut,
     input: f64,
     output: f64,
+    /// Tokens of a prompt that are to be read: those not found in the cache.
+    unread: f64,
     /// Decode steps of an answer.
-    steps: f64,
+    pub(super) steps: f64,
     /// Largest decode batch.
-    most: f64,
+    pub(super) most: f64,
     limit: BatchLimit,
     busy: f64,
     weights: f64,
@@ -303,23 +322,29 @@ struct StateParts {
     waiting: bool,
     sustainable: f64,
     decode: IterationParts,
+    decode_work: Work,
     /// Sequences of one attention rank.
     kv_batch: f64,
 }
 
 impl<'a> Stream<'a> {
-    fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
+    pub(super) fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
         let engine = &model.engine;
         let (input, output) = (load.input_tokens, load.output_tokens);
         let weights = model.weight_bytes(cut);
         let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
-        let steps = output - 1.0;
+        let unread = model.prefix.unread(input);
+        let steps = (output - 1.0) / model.accepted_tokens();
         let reserved = input + engine.answer_reserve * output;
-        let by_kv = capacity / model.kv_bytes(cut, reserved);
+        let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
+        let by_kv = (capacity - model.prefix.shared_bytes(model, cut, input)).max(0.0) / own;
         let by_sequences = engine.max_sequences / cut.pp;
-        let by_prefill =
-            if steps > 0.0 { engine.chunk_tokens / (1.0 + input / steps) } else { f64::INFINITY };
+        let by_prefill = if steps > 0.0 {
+            engine.chunk_tokens / (model.tokens_per_sequence() + unread / steps)
+        } else {
+            f64::INFINITY
+        };
         let (most, limit) = if by_kv <= by_sequences && by_kv <= by_prefill {
             (by_kv, BatchLimit::KvCache)
         } else if by_sequences <= by_prefill {
@@ -338,6 +363,7 @@ impl<'a> Stream<'a> {
             cut,
             input,
             output,
+            unread,
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -357,13 +383,13 @@ impl<'a> Stream<'a> {
         (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
     }
 
-    fn pace(&self, batch: f64, in_flight: f64) -> Pace {
+    pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
         let model = self.model;
         let others =
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
-        let left = (model.engine.chunk_tokens - batch).max(1.0);
-        let due = batch / self.steps * self.input;
-        let chunk = due.max(self.input.min(left)).max(1.0);
+        let left = (model.engine.chunk_tokens - batch * model.tokens_per_sequence()).max(1.0);
+        let due = batch / self.steps * self.unread;
+        let chunk = due.max(self.unread.min(left)).max(1.0);
         let mut share = (due / chunk).min(1.0) * others;
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
@@ -385,6 +411,19 @@ impl<'a> Stream<'a> {
         };
         let parts = model.iteration(self.cut, &work);
         let decode = parts.total_seconds;
+        if self.unread <= 0.0 {
+            // Prompts come read: no iteration has a share of them.
+            return Pace {
+                parts,
+                work,
+                decode,
+                mixed: decode,
+                share: 0.0,
+                tpot: decode,
+                read: 0.0,
+                reading: 0.0,
+            };
+        }
         let beside = batch * others;
         let mixed = model
             .iteration(self.cut, &Work { sequences: beside, prompt_tokens: chunk, reading, ..work })
@@ -392,11 +431,12 @@ impl<'a> Stream<'a> {
             .max(decode);
         Pace {
             parts,
+            work,
             decode,
             mixed,
             share,
             tpot: (1.0 - share) * decode + share * mixed,
-            read: (self.input / chunk).max(1.0) * mixed,
+            read: (self.unread / chunk).max(1.0) * mixed,
             reading: due / left,
         }
     }
@@ -404,7 +444,9 @@ impl<'a> Stream<'a> {
     /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
     fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
+        (if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 })
+            + 0.5 * pace.tpot * others
+            + pace.read / (1.0 - pace.reading * others).max(1e-9)
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
@@ -452,8 +494,9 @@ impl<'a> Stream<'a> {
             };
             model.iteration(self.cut, &work).total_seconds
         };
-        let alone = (self.input / chunk).max(1.0) * time(self.input.min(chunk));
-        let packed = time(chunk.max(self.input.min(chunk))) * self.input / chunk;
+        let unread = self.unread.max(1.0);
+        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
+        let packed = time(chunk.max(unread.min(chunk))) * unread / chunk;
         let most = 1.0 / packed;
         let scv = model.engine.length_scv;
         let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
@@ -476,22 +519,20 @@ impl<'a> Stream<'a> {
                 }
             }
         };
-        let decode = model.iteration(
-            self.cut,
-            &Work {
-                sequences: 1.0,
-                keys: self.keys(),
-                prompt_tokens: 0.0,
-                prompt_length: 0.0,
-                busy: self.busy,
-                reading: 0.0,
-            },
-        );
+        let decode_work = Work {
+            sequences: 1.0,
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: 0.0,
+            busy: self.busy,
+            reading: 0.0,
+        };
+        let decode = model.iteration(self.cut, &decode_work);
         self.state(StateParts {
             ttft,
             ttft_p95: p95,
-            tpot: decode.total_seconds,
-            tpot_p95: decode.total_seconds,
+            tpot: decode.total_seconds / model.accepted_tokens(),
+            tpot_p95: decode.total_seconds / model.accepted_tokens(),
             requests_per_second: rate * streams,
             batch: 0.0,
             concurrency: concurrency * streams,
@@ -499,6 +540,7 @@ impl<'a> Stream<'a> {
             waiting: false,
             sustainable: most * streams,
             decode,
+            decode_work,
             kv_batch: 0.0,
         })
     }
@@ -517,6 +559,7 @@ impl<'a> Stream<'a> {
             limit: self.limit,
             sustainable_request_rate: parts.sustainable,
             decode: parts.decode,
+            decode_work: parts.decode_work,
             memory: self.memory(parts.kv_batch),
         }
     }
@@ -527,7 +570,9 @@ impl<'a> Stream<'a> {
         // The stages share an attention rank's sequences: each holds its layers of all of them.
         let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;
         let one = of(self.input + self.output);
-        let used = sequences * of(self.keys());
+        let shared = model.prefix.shared_bytes(model, cut, self.input);
+        let alone = |tokens: f64| of(tokens) * model.prefix.own_share(self.input, tokens);
+        let used = sequences * alone(self.keys()) + shared;
         let workspace = self.workspace.min(model.memory_bytes);
         let tokens = if one > 0.0 { self.capacity / one * (self.input + self.output) * cut.dp } else { 0.0 };
         ServingMemory {
@@ -539,7 +584,7 @@ impl<'a> Stream<'a> {
             kv_capacity_tokens: tokens,
             total_gib: (self.weights + workspace + used) / GIB,
             available_gib: model.memory_bytes / GIB,
-            fits: self.capacity >= one,
+            fits: self.capacity >= alone(self.input + self.output) + shared,
         }
     }
 }
@@ -552,6 +597,7 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
         all_reduce_seconds: parts.all_reduce_seconds * by,
         all_to_all_seconds: parts.all_to_all_seconds * by,
         pipeline_seconds: parts.pipeline_seconds * by,
+        draft_seconds: parts.draft_seconds * by,
         engine_seconds: parts.engine_seconds * by,
         total_seconds: parts.total_seconds * by,
     }
@@ -559,7 +605,7 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
 
 /// Where the first of `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`, with the second there; none where
 /// it stays below. False position with the Illinois weights, to a thousandth of `at_zero` or of the batch.
-fn root(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, Pace)) -> Option<(f64, Pace)> {
+pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> Option<(f64, T)> {
     let (mut a, mut fa, mut b) = (0.0, at_zero, high);
     let (mut fb, mut at_b) = f(b);
     if fb < 0.0 {

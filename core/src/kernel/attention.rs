@@ -128,6 +128,12 @@ impl Device {
 
     /// Seconds of attention of one new token per sequence (decode): the KV cache is read once; `kv_bytes` per element.
     pub fn attention_decode(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
+        self.attention_decode_cost(shape, kv_bytes).seconds
+    }
+
+    /// [`Device::attention_decode`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_decode_cost(&self, shape: &AttentionShape, kv_bytes: f64) -> Cost {
         let elements = shape.batch * shape.keys * shape.kv_heads * (shape.qk_dim + shape.v_dim);
         self.decode(shape, elements * kv_bytes)
     }
@@ -135,6 +141,12 @@ impl Device {
     /// Seconds of multi-head latent attention of one new token per sequence: keys and values are the same cached vector
     /// of `qk_dim` elements (512 + 64 in DeepSeek-V3, arXiv 2412.19437, section 2.1.1), read once for all heads.
     pub fn attention_decode_latent(&self, shape: &AttentionShape, kv_bytes: f64) -> f64 {
+        self.attention_decode_latent_cost(shape, kv_bytes).seconds
+    }
+
+    /// [`Device::attention_decode_latent`] with its FLOP, bytes and bounds.
+    #[inline]
+    pub fn attention_decode_latent_cost(&self, shape: &AttentionShape, kv_bytes: f64) -> Cost {
         self.decode(shape, shape.batch * shape.keys * shape.qk_dim * kv_bytes)
     }
 
@@ -175,7 +187,8 @@ impl Device {
         norm4(all, longest)
     }
 
-    fn decode(&self, shape: &AttentionShape, bytes: f64) -> f64 {
+    #[inline]
+    fn decode(&self, shape: &AttentionShape, bytes: f64) -> Cost {
         let constants = self.constants();
         let flop =
             2.0 * shape.batch * shape.queries * shape.keys * shape.heads * (shape.qk_dim + shape.v_dim);
@@ -184,6 +197,15 @@ impl Device {
         // Loads in flight fill up with the size of the cache: bandwidth × ramp is the size at which half of it is paid.
         let ramp = constants.decode_ramp_us * 1e-6;
         let filling = if memory > 0.0 { ramp * memory / (memory + ramp) } else { 0.0 };
-        constants.decode_fixed_us * 1e-6 + filling + norm4(compute, memory)
+        let fixed_seconds = constants.decode_fixed_us * 1e-6;
+        Cost {
+            seconds: fixed_seconds + filling + norm4(compute, memory),
+            flop,
+            bytes,
+            peak_seconds: flop / self.peak.half,
+            compute_seconds: compute,
+            memory_seconds: memory + filling,
+            fixed_seconds,
+        }
     }
 }

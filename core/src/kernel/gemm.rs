@@ -60,7 +60,7 @@ impl MatrixUnit {
     ///
     /// Never falls as m, n, k or groups grow: each candidate is a product of ceilings and a depth that do not fall, and
     /// the least of such candidates does not either.
-    #[inline(always)]
+    #[inline]
     pub(super) fn cost(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> Cost {
         let mut compute = f64::INFINITY;
         for (&(rows, columns), &seconds_per_depth) in TILES.iter().zip(&self.seconds_per_depth) {

@@ -164,7 +164,7 @@ impl Device {
     }
 
     /// [`Device::grouped_gemm`] with its FLOP, bytes and bounds.
-    #[inline(always)]
+    #[inline]
     pub fn grouped_gemm_cost(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> Cost {
         let weight_bytes = precision.weight_bytes();
         // Integer weights meet 16-bit activations; other formats hold both sides alike.
@@ -197,7 +197,7 @@ impl Device {
     }
 
     /// [`Device::memory_bound`] with its bounds.
-    #[inline(always)]
+    #[inline]
     pub fn memory_bound_cost(&self, bytes: f64) -> Cost {
         let fixed_seconds = self.memory_fixed_seconds();
         let memory_seconds = bytes / (self.constants.memory_share * self.memory_bytes_per_s);

@@ -10,7 +10,8 @@ use crate::catalog::{Catalog, Shape};
 use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, interruptible, term_warnings, terms};
 use crate::error::Error;
 use crate::inference::{
-    ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, search_serving, serving_point,
+    ServingMode, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, search_serving,
+    serving_point,
 };
 use crate::network::Topology;
 use crate::order::sort_by;
@@ -48,8 +49,11 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             input_tokens: job.input_tokens,
             output_tokens: job.output_tokens,
             slo: job.slo,
-            precision: job.precision,
+            precision: Some(job.precision),
             kv_precision: job.kv_precision,
+            prefix_cache: None,
+            speculation: None,
+            mode: Some(ServingMode::Aggregated),
             max_replica_gpus: None,
             // The catalogue has the scenario's on it.
             overlay: None,
@@ -157,10 +161,18 @@ impl Sizing<'_> {
             layout: sized.point.layout,
             input_tokens: self.request.input_tokens,
             output_tokens: self.request.output_tokens,
+            load: None,
+            requests: None,
+            length_scv: None,
+            engine: None,
             concurrency: None,
             request_rate: Some(self.fleets.share_of(sized)),
-            precision: self.request.precision,
+            precision: sized.point.precision,
             kv_precision: self.request.kv_precision,
+            prefix_cache: None,
+            speculation: None,
+            disaggregated: None,
+            explain: false,
             overlay: None,
         };
         serving_point(self.catalog, &request)

@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Arrivals, EngineConstants, LegalLayout, ServingLayout, ServingLoad, ServingModel, ServingTarget,
+    Engine, EngineClass, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
@@ -19,7 +19,7 @@ pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl",
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
 ///
-/// Quantities: `output_tokens_per_second` (all GPUs), `tpot_seconds`, `ttft_seconds`. `by` names a column whose values get statistics of their own.
+/// Quantities: `output_tokens_per_second` and, of prefill alone, `input_tokens_per_second` (all GPUs), `tpot_seconds`, `ttft_seconds`. `by` names a column whose values get statistics of their own.
 ///
 /// # Errors
 /// A missing column, a cell that is not what its column holds, a `by` that is no column. A row that cannot be
@@ -33,10 +33,9 @@ pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Valida
     for line in table.lines() {
         let row = Row::read(&line)?;
         let group = by.map(|column| line.text(column).unwrap_or("").to_owned());
-        let predicted = row
-            .prepare(catalog)
-            .and_then(|p| p.predict(EngineConstants::shipped()).map(|x| (x, p.left_out())));
-        for quantity in Quantity::REPORTED {
+        let predicted =
+            row.prepare(catalog).and_then(|p| p.predict(Engines::shipped()).map(|x| (x, p.left_out())));
+        for quantity in Quantity::ALL {
             let Some(measured) = row.measured(quantity) else { continue };
             let mut out = ValidationRow {
                 id: row.id.clone(),
@@ -82,8 +81,6 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Those that a report shows; rates of prefill alone serve the fit only.
-    pub const REPORTED: [Self; 3] = [Self::Output, Self::Tpot, Self::Ttft];
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Output, Self::Input, Self::Tpot, Self::Ttft];
 
@@ -153,6 +150,7 @@ pub struct Row {
     total_rate: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
+    spread: f64,
 }
 
 impl Row {
@@ -169,6 +167,11 @@ impl Row {
             // Lengths drawn evenly between 0.8 and 1.0 of the figure.
             Some("uniform_0.8_to_1.0_of_value") => 0.9,
             _ => 1.0,
+        };
+        // Data sets' lengths are about exponential; the others hardly vary.
+        let spread = match line.text("len_kind") {
+            Some("dataset_mean") => 1.0,
+            _ => 0.0,
         };
         let gpus = count("n_gpus")?;
         let all = f64::from(gpus.unwrap_or(0));
@@ -202,7 +205,13 @@ impl Row {
             total_rate: rate(number("total_tok_s")?, number("total_tok_s_gpu")?).filter(|x| *x > 0.0),
             tpot: milliseconds(number("tpot_mean_ms")?),
             ttft: milliseconds(number("ttft_mean_ms")?),
+            spread,
         })
+    }
+
+    /// Requests in flight, where the load is a closed loop that says so.
+    pub fn concurrency(&self) -> Option<f64> {
+        self.concurrency
     }
 
     /// The measured `quantity`; none where the row has none.
@@ -227,11 +236,13 @@ impl Row {
         let plain = |e: Error| e.to_string();
         let gpu = self.gpu.as_deref().ok_or("GPU not stated")?;
         let target = ServingTarget::of(catalog, None, Some(gpu)).map_err(plain)?;
+        let gpu_vendor = target.gpu.vendor.clone();
         let arch = catalog.model("model", &self.model).map_err(plain)?.architecture.clone();
         if let Some(why) = &arch.unsupported {
             return Err(format!("{}: {why}", arch.name));
         }
-        if self.disaggregated {
+        let one_phase = matches!(self.load.as_str(), "prefill_only" | "decode_only");
+        if self.disaggregated && !one_phase {
             return Err("prefill and decode on separate GPUs, whose split the row does not state".to_owned());
         }
         if !matches!(self.speculative.as_str(), "" | "none" | "unknown") {
@@ -245,8 +256,10 @@ impl Row {
             return Err("attention parallelism of a mixture of experts not stated".to_owned());
         }
         let input = self.input.filter(|x| *x >= 1.0).ok_or("input length not stated")?;
-        let output = self.output.filter(|x| *x >= 1.0).ok_or("output length not stated")?;
-        let load = Load::of(self)?;
+        // One phase alone: answers of one token, at the length of cache that the row states.
+        let output = self.output.or(one_phase.then_some(1.0));
+        let output = output.filter(|x| *x >= 1.0).ok_or("output length not stated")?;
+        let (load, queue) = load_of(self)?;
         self.check_peak(&arch, &target.gpu, f64::from(gpus))?;
         Ok(Prepared {
             arch,
@@ -256,10 +269,12 @@ impl Row {
             kv_precision,
             layout,
             replicas: f64::from(replicas),
-            gpus: f64::from(gpus),
             input,
             output,
             load,
+            queue,
+            engine: self.engine(&gpu_vendor),
+            spread: self.spread,
         })
     }
 
@@ -281,6 +296,20 @@ impl Row {
             ));
         }
         Ok(())
+    }
+
+    /// The row's engine as a class and a year; none where it is of no class that we know.
+    fn engine(&self, vendor: &str) -> Option<Engine> {
+        let class = match self.engine.as_str() {
+            "TensorRT-LLM" => EngineClass::TensorrtLlm,
+            "vLLM" if vendor == "AMD" => EngineClass::RocmVllm,
+            "vLLM" => EngineClass::Vllm,
+            "SGLang" => EngineClass::Sglang,
+            _ => return None,
+        };
+        // A source without a date ships with a tool of 2026.
+        let year = self.date.get(..4).and_then(|y| y.parse().ok()).unwrap_or(2026);
+        Some(Engine { family: class, year })
     }
 
     /// Format of the KV cache: stated, or the engine's own default. TensorRT-LLM's quantised checkpoints carry an 8-bit
@@ -331,50 +360,72 @@ pub struct Prepared {
     kv_precision: Precision,
     layout: ServingLayout,
     replicas: f64,
-    gpus: f64,
     input: f64,
     output: f64,
-    load: Load,
+    load: ReplicaLoad,
+    /// The load has no first token of its own.
+    queue: bool,
+    engine: Option<Engine>,
+    /// Squared coefficient of variation of the answers' lengths.
+    spread: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Load {
-    Offline { requests: Option<f64> },
-    Closed(f64),
-    Poisson(f64),
-    Static(f64),
-    Prefill,
-    Decode(f64),
+/// The load of a row, over all of its replicas.
+fn load_of(row: &Row) -> Result<(ReplicaLoad, bool), String> {
+    let concurrency = || row.concurrency.ok_or("concurrency not stated");
+    let load = match row.load.as_str() {
+        "offline_max" => ReplicaLoad::Offline(row.requests),
+        "burst_all_at_once" => {
+            ReplicaLoad::Offline(Some(row.requests.ok_or("number of requests not stated")?))
+        }
+        // Load generators send ten requests for each in flight (InferenceX's scripts), unless the source says otherwise.
+        "closed_loop" => {
+            let total = concurrency()?;
+            ReplicaLoad::Closed(total, Some(row.requests.unwrap_or(10.0 * total).max(total)))
+        }
+        "poisson" => ReplicaLoad::Poisson(row.rate.ok_or("request rate not stated")?),
+        "static_batch" => ReplicaLoad::Static(row.batch.ok_or("batch not stated")?),
+        "prefill_only" => ReplicaLoad::Prefill,
+        "decode_only" => {
+            let gpus = row.gpus.ok_or("number of GPUs not stated")?;
+            ReplicaLoad::Decode(row.batch.ok_or("batch not stated")? * f64::from(gpus))
+        }
+        other => return Err(format!("load \"{other}\" is not a steady state")),
+    };
+    // Without a latency of its own: what was offered at once waits as long as it takes.
+    Ok((load, matches!(row.load.as_str(), "offline_max" | "prefill_only" | "decode_only")))
 }
 
-impl Load {
-    fn of(row: &Row) -> Result<Self, String> {
-        Ok(match row.load.as_str() {
-            "offline_max" | "burst_all_at_once" => Self::Offline { requests: row.requests },
-            "closed_loop" => Self::Closed(row.concurrency.ok_or("concurrency not stated")?),
-            "poisson" => Self::Poisson(row.rate.ok_or("request rate not stated")?),
-            "static_batch" => Self::Static(row.batch.ok_or("batch not stated")?),
-            "prefill_only" => Self::Prefill,
-            "decode_only" => Self::Decode(row.batch.ok_or("batch not stated")?),
-            other => return Err(format!("load \"{other}\" is not a steady state")),
-        })
+/// The same load on each of `copies`.
+fn shared(load: ReplicaLoad, copies: f64) -> ReplicaLoad {
+    match load {
+        ReplicaLoad::Closed(total, requests) => {
+            ReplicaLoad::Closed(total / copies, requests.map(|n| n / copies))
+        }
+        ReplicaLoad::Poisson(rate) => ReplicaLoad::Poisson(rate / copies),
+        ReplicaLoad::Offline(requests) => ReplicaLoad::Offline(requests.map(|n| n / copies)),
+        ReplicaLoad::Static(batch) => ReplicaLoad::Static(batch / copies),
+        ReplicaLoad::Prefill => ReplicaLoad::Prefill,
+        ReplicaLoad::Decode(batch) => ReplicaLoad::Decode(batch / copies),
     }
 }
 
 impl Prepared {
     /// Why the row's throughput says nothing about a prediction.
     fn left_out(&self) -> Option<&'static str> {
-        matches!(self.load, Load::Poisson(_)).then_some("throughput of an open loop is what was offered")
+        matches!(self.load, ReplicaLoad::Poisson(_))
+            .then_some("throughput of an open loop is what was offered")
     }
 
     /// What we predict with these engine constants.
     ///
     /// # Errors
     /// In words: what the model of serving refuses.
-    pub fn predict(&self, engine: &EngineConstants) -> Result<Prediction, String> {
+    pub fn predict(&self, engines: &Engines) -> Result<Prediction, String> {
         let plain = |e: Error| e.to_string();
+        let engine = engines.of(self.engine, &self.gpu).map_err(plain)?;
         let model = ServingModel::with_engine(
-            engine,
+            &engine,
             &self.arch,
             &self.gpu,
             &self.topology,
@@ -383,79 +434,23 @@ impl Prepared {
         )
         .map_err(plain)?;
         let layout = model.layout(self.layout).map_err(plain)?;
-        let point = |arrivals| {
-            let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
-            let state = model.point(&layout, &load);
-            if state.memory.fits {
-                Ok(state)
-            } else {
-                Err("does not fit into memory by our count".to_owned())
+        let load = shared(self.load, self.replicas);
+        let state = model.under(&layout, self.input, self.output, self.spread, &load);
+        if !state.memory.fits {
+            return Err("does not fit into memory by our count".to_owned());
+        }
+        let requests = state.requests_per_second * self.replicas;
+        Ok(match load {
+            ReplicaLoad::Prefill => {
+                Prediction { input: Some(requests * self.input), ..Prediction::default() }
             }
-        };
-        let copies = self.replicas;
-        Ok(match self.load {
-            Load::Closed(total) => {
-                let state = point(Arrivals::Closed(total / copies))?;
-                Prediction {
-                    output: Some(state.requests_per_second * copies * self.output),
-                    tpot: Some(state.tpot_seconds),
-                    ttft: Some(state.ttft_seconds),
-                    input: None,
-                }
-            }
-            Load::Poisson(rate) => {
-                let state = point(Arrivals::Poisson(rate / copies))?;
-                Prediction {
-                    output: Some(state.requests_per_second * copies * self.output),
-                    tpot: Some(state.tpot_seconds),
-                    ttft: (!state.saturated).then_some(state.ttft_seconds),
-                    input: None,
-                }
-            }
-            Load::Offline { requests } => {
-                let full = point(Arrivals::Full)?;
-                let each = requests.map_or(f64::INFINITY, |n| n / copies);
-                let state = if each < full.concurrency { point(Arrivals::Closed(each))? } else { full };
-                // The batch drains at the end: half of it is empty on average for the time of an answer.
-                let answer = (self.output - 1.0) * state.tpot_seconds;
-                let steady = state.requests_per_second;
-                let rate = if each.is_finite() { each / (each / steady + 0.5 * answer) } else { steady };
-                Prediction {
-                    output: Some(rate * copies * self.output),
-                    tpot: Some(state.tpot_seconds),
-                    ttft: None,
-                    input: None,
-                }
-            }
-            Load::Static(batch) => {
-                let (prefill, rest) =
-                    model.static_batch_seconds(&layout, batch / copies, self.input, self.output);
-                Prediction {
-                    output: Some(batch * self.output / (prefill + rest)),
-                    tpot: Some(rest / (self.output - 1.0).max(1.0)),
-                    ttft: Some(prefill),
-                    input: None,
-                }
-            }
-            Load::Prefill => {
-                let load =
-                    ServingLoad { input_tokens: self.input, output_tokens: 1.0, arrivals: Arrivals::Full };
-                let state = model.point(&layout, &load);
-                Prediction {
-                    input: Some(state.requests_per_second * copies * self.input),
-                    ..Prediction::default()
-                }
-            }
-            Load::Decode(per_gpu) => self.decode(&model, &layout, per_gpu),
+            _ => Prediction {
+                output: Some(requests * self.output),
+                tpot: Some(state.tpot_seconds),
+                ttft: (!self.queue && !state.saturated).then_some(state.ttft_seconds),
+                input: None,
+            },
         })
-    }
-
-    fn decode(&self, model: &ServingModel<'_>, layout: &LegalLayout, per_gpu: f64) -> Prediction {
-        // Two tokens of a batch that has been read: one decode step.
-        let sequences = per_gpu * self.gpus / self.replicas;
-        let (_, rest) = model.static_batch_seconds(layout, sequences, self.input, self.output);
-        let tpot = rest / (self.output - 1.0).max(1.0);
-        Prediction { output: Some(per_gpu * self.gpus / tpot), tpot: Some(tpot), ..Prediction::default() }
     }
 }
 

@@ -1,0 +1,193 @@
+//! Inference engines as few factors over a common one: class and year.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::EngineConstants;
+use super::constants::TABLE;
+use crate::catalog::Gpu;
+use crate::error::{Error, check_range};
+
+/// A family of inference engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum EngineClass {
+    /// TensorRT-LLM, NVIDIA.
+    TensorrtLlm,
+    /// vLLM on NVIDIA GPUs.
+    Vllm,
+    /// SGLang.
+    Sglang,
+    /// vLLM on AMD GPUs.
+    RocmVllm,
+}
+
+impl EngineClass {
+    /// All of them, in the order of [`Engines::classes`].
+    pub const ALL: [Self; 4] = [Self::TensorrtLlm, Self::Vllm, Self::Sglang, Self::RocmVllm];
+
+    /// Name in requests and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TensorrtLlm => "tensorrt_llm",
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::RocmVllm => "rocm_vllm",
+        }
+    }
+}
+
+/// The engine that serves: a class and the year of its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Its class.
+    pub family: EngineClass,
+    /// Year of the release, 2023 to 2026; older ones are slower.
+    #[serde(default = "newest")]
+    pub year: u32,
+}
+
+impl Engine {
+    /// The engine in words; without one, what is taken.
+    pub fn describe(engine: Option<Self>) -> String {
+        match engine {
+            Some(Self { family, year }) => format!("{} of {year}", family.name()),
+            None => format!("a current engine of no class ({NEWEST})"),
+        }
+    }
+}
+
+fn newest() -> u32 {
+    NEWEST
+}
+
+/// Year of the releases that the constants describe.
+const NEWEST: u32 = 2026;
+/// Year of the oldest release that was measured.
+const OLDEST: u32 = 2023;
+
+/// What sets a class of engines apart from the common engine: factors near 1, and the limits that it sets itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EngineFactors {
+    /// Over the common host time of an iteration.
+    pub iteration: f64,
+    /// Over the common host time to start a layer's kernels outside a graph.
+    pub launch: f64,
+    /// Over the common host time of a sequence.
+    pub sequence: f64,
+    /// Over the common time of kernels.
+    pub kernels: f64,
+    /// Over the common host time of a request.
+    pub request: f64,
+    /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
+    pub prompts_first: f64,
+    /// Sequences of an iteration at most.
+    pub max_sequences: f64,
+    /// The same on a GPU of less than 70 GiB or without 8-bit units.
+    pub small_max_sequences: f64,
+    /// Tokens of an iteration at most on such a GPU.
+    pub small_chunk_tokens: f64,
+}
+
+/// The common engine, its classes, and what a year of age costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Engines {
+    /// A current engine of no class.
+    pub common: EngineConstants,
+    /// By class.
+    pub classes: [EngineFactors; 4],
+    /// Time of host work and kernels of an engine over that of one a year younger.
+    pub year: f64,
+}
+
+impl Engines {
+    /// The shipped table.
+    pub fn shipped() -> &'static Self {
+        static SHIPPED: OnceLock<Engines> = OnceLock::new();
+        SHIPPED.get_or_init(|| Self::parse(TABLE))
+    }
+
+    /// The engines of a table of `name,value,…` lines; what the table lacks is NaN, and so is every time that needs it.
+    pub fn parse(table: &str) -> Self {
+        let absent = EngineFactors {
+            iteration: f64::NAN,
+            launch: f64::NAN,
+            sequence: f64::NAN,
+            kernels: f64::NAN,
+            request: f64::NAN,
+            prompts_first: f64::NAN,
+            max_sequences: f64::NAN,
+            small_max_sequences: f64::NAN,
+            small_chunk_tokens: f64::NAN,
+        };
+        let mut out = Self { common: EngineConstants::ABSENT, classes: [absent; 4], year: f64::NAN };
+        for line in table.lines() {
+            let mut cells = line.splitn(3, ',');
+            if let (Some(name), Some(value)) = (cells.next(), cells.next())
+                && let (Some(slot), Ok(value)) = (out.get_mut(name), value.parse())
+            {
+                *slot = value;
+            }
+        }
+        out
+    }
+
+    /// The figure `name`: a common constant, `year`, or `class.factor`; to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut f64> {
+        let Some((class, factor)) = name.split_once('.') else {
+            return if name == "year" { Some(&mut self.year) } else { self.common.get_mut(name) };
+        };
+        let at = EngineClass::ALL.iter().position(|c| c.name() == class)?;
+        let f = self.classes.get_mut(at)?;
+        Some(match factor {
+            "iteration" => &mut f.iteration,
+            "launch" => &mut f.launch,
+            "sequence" => &mut f.sequence,
+            "kernels" => &mut f.kernels,
+            "request" => &mut f.request,
+            "prompts_first" => &mut f.prompts_first,
+            "max_sequences" => &mut f.max_sequences,
+            "small_max_sequences" => &mut f.small_max_sequences,
+            "small_chunk_tokens" => &mut f.small_chunk_tokens,
+            _ => return None,
+        })
+    }
+
+    /// The constants of `engine` on `gpu`; without an engine those of a current one of no class.
+    ///
+    /// # Errors
+    /// `OutOfRange` for a year before 2023 or after 2026.
+    pub fn of(&self, engine: Option<Engine>, gpu: &Gpu) -> Result<EngineConstants, Error> {
+        let Some(Engine { family: class, year }) = engine else { return Ok(self.common) };
+        check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST))?;
+        let Some(f) = self.classes.get(class as usize) else { return Ok(self.common) };
+        let mut age = 1.0;
+        for _ in year..NEWEST {
+            age *= self.year;
+        }
+        let small = gpu.memory_gib < SMALL_GIB || gpu.fp8_tflops.is_none();
+        let c = self.common;
+        Ok(EngineConstants {
+            iteration_s: c.iteration_s * f.iteration * age,
+            launch_layer_s: c.launch_layer_s * f.launch * age,
+            launch_experts_s: c.launch_experts_s * f.launch * age,
+            sequence_s: c.sequence_s * f.sequence * age,
+            gpu_time_factor: c.gpu_time_factor * f.kernels * age,
+            request_s: c.request_s * f.request * age,
+            prompts_first: f.prompts_first,
+            max_sequences: if small { f.small_max_sequences } else { f.max_sequences },
+            chunk_tokens: if small { f.small_chunk_tokens } else { c.chunk_tokens },
+            ..c
+        })
+    }
+}
+
+/// Memory below which vLLM takes a GPU as small, GiB; it takes the A100, without 8-bit units, as small too (vLLM,
+/// `EngineArgs.get_batch_defaults`).
+const SMALL_GIB: f64 = 70.0;

@@ -1,0 +1,59 @@
+//! Bytes that a served model takes on one GPU.
+
+use super::ServingModel;
+use super::cut::{Cut, Mla, Sizes};
+
+impl ServingModel<'_> {
+    /// Bytes of weights on one GPU, a draft's included.
+    pub(crate) fn weight_bytes(&self, cut: &Cut) -> f64 {
+        let s = &self.sizes;
+        // Embeddings stay in 16 bits; with pipeline stages the worst one holds one of the two.
+        let tables = if s.tied || cut.pp > 1.0 { 1.0 } else { 2.0 };
+        let draft = self.draft.as_ref().map_or(0.0, |draft| draft.weight_bytes(cut));
+        self.stack_bytes(cut) / cut.pp + tables * 2.0 * s.vocab * s.hidden / cut.tp + draft
+    }
+
+    /// Bytes of the weights of all layers on the GPUs that hold the same share of each stage.
+    pub(crate) fn stack_bytes(&self, cut: &Cut) -> f64 {
+        let s = &self.sizes;
+        let dense = self.formats.dense.weight_bytes();
+        let experts = self.formats.experts.weight_bytes();
+        let attention = match s.mla {
+            Some(mla) => mla.fixed_weights(s.hidden) + mla.head_weights(s) * cut.heads,
+            None => s.hidden * s.head_dim * 2.0 * (cut.heads + cut.kv_heads),
+        };
+        let ffn = (s.up + 1.0) * s.hidden * s.ffn / cut.tp;
+        let mut bytes = s.layers * attention * dense + s.dense_layers * ffn * dense;
+        if let Some(moe) = s.moe {
+            let expert = (s.up + 1.0) * s.hidden * moe.ffn / cut.expert_tp;
+            let shared = (s.up + 1.0) * s.hidden * moe.shared / cut.tp;
+            let router = 2.0 * s.hidden * moe.experts;
+            bytes += s.moe_layers * ((expert * moe.experts / cut.ep + shared) * experts + router);
+        }
+        bytes
+    }
+
+    /// Bytes of KV cache of one sequence of `tokens` on one GPU, all pipeline stages' streams counted; a draft's included.
+    pub(crate) fn kv_bytes(&self, cut: &Cut, tokens: f64) -> f64 {
+        let s = &self.sizes;
+        let element = match s.mla {
+            Some(mla) => mla.kv_lora + mla.rope,
+            None => 2.0 * cut.kv_heads * s.head_dim,
+        };
+        let positions = s.full_layers * tokens + s.local_layers * tokens.min(s.window);
+        // A draft runs behind the last stage: there its cache is as if every stage had it.
+        let draft = self.draft.as_ref().map_or(0.0, |draft| cut.pp * draft.kv_bytes(cut, tokens));
+        positions * element * self.formats.kv_bytes + draft
+    }
+}
+
+impl Mla {
+    fn fixed_weights(&self, hidden: f64) -> f64 {
+        hidden * (self.q_lora + self.kv_lora + self.rope)
+    }
+
+    fn head_weights(&self, s: &Sizes) -> f64 {
+        let q_from = if self.q_lora > 0.0 { self.q_lora } else { s.hidden };
+        q_from * (self.nope + self.rope) + self.kv_lora * (self.nope + self.v) + s.hidden * self.v
+    }
+}

@@ -1,0 +1,307 @@
+//! The best prefill and decode pools: which layouts, how many replicas of each.
+//!
+//! Pools at rates x_p and x_d of a replica on g_p and g_d GPUs serve at most `1 / (g_p/x_p + g_d/x_d)` requests per second
+//! and GPU, whole replicas or not: what that cannot win is not looked at.
+
+use crate::error::Error;
+use crate::order::sort_by;
+
+use super::frontier::Frontier;
+use super::point::replica_gpus;
+use super::pools::{KvTransfer, PoolPair, PoolsState};
+use super::search::{ALONE, highest, quickest, stretch};
+use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
+
+/// Stands for the GPUs that read prompts in a point of pools of any ratio.
+const IDEAL: u32 = u32::MAX;
+
+/// Pools apart of one model in one precision.
+pub(super) struct PoolSearch<'m, 'a> {
+    model: &'m ServingModel<'a>,
+    reading: &'m ServingModel<'a>,
+    /// Layouts that read prompts and that no other beats in rate per GPU, size and time alone; highest rate first.
+    prefill: Vec<Side>,
+    /// Layouts that decode, highest rate per GPU first.
+    decode: Vec<Side>,
+    load: ServingLoad,
+    most_gpus: u32,
+    pub considered: u64,
+}
+
+/// One pool's replica under endless demand.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    layout: LegalLayout,
+    gpus: u32,
+    full: SteadyState,
+}
+
+impl Side {
+    fn gpu_seconds(&self) -> f64 {
+        f64::from(self.gpus) / self.full.sustainable_request_rate
+    }
+}
+
+/// Pools at the highest rate within the targets; `value` is requests per second and GPU.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BestPools<'m, 'a> {
+    pair: PoolPair<'m, 'a>,
+    counts: (u32, u32),
+    state: PoolsState,
+    pub value: f64,
+}
+
+impl BestPools<'_, '_> {
+    pub fn shown(&self, target: &ServingTarget, load: &ServingLoad) -> ServingPoint {
+        let load = ServingLoad { arrivals: Arrivals::Poisson(self.state.rate), ..*load };
+        self.pair.shown(target, &load, &self.state, self.counts.0, self.counts.1)
+    }
+}
+
+impl<'m, 'a> PoolSearch<'m, 'a> {
+    /// All layouts of `model` for prompts, and of `reading`, which has them read, for decode.
+    pub fn new(
+        model: &'m ServingModel<'a>,
+        reading: &'m ServingModel<'a>,
+        layouts: &[LegalLayout],
+        load: ServingLoad,
+        most_gpus: u32,
+    ) -> Result<Self, Error> {
+        let sides = |model: &ServingModel<'_>, load: &ServingLoad| -> Result<Vec<Side>, Error> {
+            let mut sides = Vec::new();
+            for layout in layouts {
+                let gpus = replica_gpus(layout)?;
+                let full = model.point(layout, load);
+                if gpus < most_gpus && full.memory.fits {
+                    sides.push(Side { layout: *layout, gpus, full });
+                }
+            }
+            sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
+            Ok(sides)
+        };
+        let mut prefill: Vec<Side> = Vec::new();
+        for side in sides(model, &ServingLoad { output_tokens: 1.0, ..load })? {
+            let better =
+                |known: &Side| known.gpus <= side.gpus && known.full.ttft_seconds <= side.full.ttft_seconds;
+            if !prefill.iter().any(better) {
+                prefill.push(side);
+            }
+        }
+        let decode = sides(reading, &load)?;
+        let considered = 2 * layouts.len() as u64;
+        Ok(Self { model, reading, prefill, decode, load, most_gpus, considered })
+    }
+
+    /// Puts the points of all pools on the frontier.
+    ///
+    /// Bounds take whole pools of any ratio; points that survive them are asked for as whole replicas.
+    pub fn extend(&mut self, frontier: &mut Frontier) {
+        let Some(least) = self.prefill.first().map(Side::gpu_seconds) else { return };
+        let output = self.load.output_tokens;
+        // What pools of any ratio would give beyond what is known.
+        let mut bound = frontier.clone();
+        let mut looked = 0;
+        for decode in &self.decode {
+            let ideal = |state: &SteadyState| FrontierPoint {
+                layout: decode.layout.layout,
+                precision: self.model.precision,
+                gpus: decode.gpus,
+                prefill_gpus: IDEAL,
+                prefill_layout: None,
+                concurrency: state.concurrency,
+                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
+                output_tokens_per_second_per_gpu: output
+                    / (least + f64::from(decode.gpus) / state.requests_per_second),
+                ttft_seconds: state.ttft_seconds,
+            };
+            let at = |requests: f64| {
+                let known = Some(decode.full.sustainable_request_rate);
+                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..self.load };
+                ideal(&self.reading.point_knowing(&decode.layout, &load, known))
+            };
+            let quickest = quickest(self.reading, &decode.layout, &self.load);
+            looked += stretch(&mut bound, ideal(&decode.full), quickest, at);
+        }
+        for ideal in bound.into_points().iter().filter(|point| point.prefill_gpus == IDEAL) {
+            if frontier.beats(ideal.tokens_per_second_per_user, ideal.output_tokens_per_second_per_gpu) {
+                continue;
+            }
+            let decode = self.decode.iter().find(|side| side.layout.layout == ideal.layout);
+            if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, ideal)) {
+                let state = pair.state(counts.0, counts.1, Arrivals::Closed(requests));
+                let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
+                looked += 1;
+                frontier.add(FrontierPoint {
+                    layout: ideal.layout,
+                    precision: self.model.precision,
+                    gpus,
+                    prefill_gpus: counts.0 * pair.prefill_gpus,
+                    prefill_layout: Some(pair.prefill_layout()),
+                    concurrency: state.concurrency,
+                    tokens_per_second_per_user: 1.0 / state.decode.tpot_seconds,
+                    output_tokens_per_second_per_gpu: state.rate * output / f64::from(gpus),
+                    ttft_seconds: state.ttft,
+                });
+            }
+        }
+        self.considered += looked;
+    }
+
+    /// The whole replicas that come nearest to an ideal point, and the requests in flight: its decode batches and a prompt
+    /// in each stream of the prefill replicas.
+    fn whole(&self, decode: &Side, ideal: &FrontierPoint) -> Option<(PoolPair<'m, 'a>, (u32, u32), f64)> {
+        let output = self.load.output_tokens;
+        let least = self.prefill.first()?.gpu_seconds();
+        let rate = f64::from(decode.gpus) / (output / ideal.output_tokens_per_second_per_gpu - least);
+        let (side, counts, _) = self
+            .prefill
+            .iter()
+            .filter_map(|side| {
+                let (counts, value) = self.counts(side, decode, side.full.sustainable_request_rate, rate)?;
+                Some((side, counts, value))
+            })
+            .max_by(|a, b| a.2.total_cmp(&b.2))?;
+        let pair = self.pair(side, decode).ok()?;
+        let streams = f64::from(side.layout.layout.pp * side.layout.layout.dp);
+        let requests = f64::from(counts.1) * ideal.concurrency + f64::from(counts.0) * streams;
+        Some((pair, counts, requests))
+    }
+
+    /// Replicas of both pools with the most requests per second and GPU, where one sustains so many; and these.
+    fn counts(&self, prefill: &Side, decode: &Side, reads: f64, runs: f64) -> Option<((u32, u32), f64)> {
+        let mut best: Option<((u32, u32), f64)> = None;
+        for decoding in 1..=self.most_gpus / decode.gpus {
+            let even = f64::from(decoding) * runs / reads;
+            for reading in [libm::floor(even), libm::ceil(even)] {
+                let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
+                if reading < 1.0 || gpus > f64::from(self.most_gpus) {
+                    continue;
+                }
+                let value = (reading * reads).min(f64::from(decoding) * runs) / gpus;
+                if best.is_none_or(|(_, known)| value > known * (1.0 + 1e-9)) {
+                    best = Some(((reading as u32, decoding), value));
+                }
+            }
+        }
+        best
+    }
+
+    fn pair(&self, prefill: &Side, decode: &Side) -> Result<PoolPair<'m, 'a>, Error> {
+        PoolPair::new(
+            self.model,
+            self.reading,
+            &prefill.layout,
+            &decode.layout,
+            &self.load,
+            KvTransfer::AfterPrefill,
+        )
+    }
+
+    /// The pools and rate with the most requests per GPU within the targets, if that is more than `known`.
+    pub fn best(&mut self, slo: &LatencyTargets, known: f64) -> Option<BestPools<'m, 'a>> {
+        let mut best: Option<BestPools<'m, 'a>> = None;
+        let mut tried = 0;
+        let least = self.prefill.first()?.gpu_seconds();
+        for decode in &self.decode {
+            let known = best.map_or(known, |found| found.value);
+            if 1.0 / (least + decode.gpu_seconds()) <= known {
+                // Nor do those after it.
+                break;
+            }
+            let Some((runs, run)) = self.fastest_decode(decode, slo, known, least, &mut tried) else {
+                continue;
+            };
+            for prefill in &self.prefill {
+                let known = best.map_or(known, |found| found.value);
+                let decode_gpu_seconds = f64::from(decode.gpus) / runs;
+                if 1.0 / (prefill.gpu_seconds() + decode_gpu_seconds) <= known {
+                    break;
+                }
+                let Some(found) = self.together(prefill, decode, (runs, &run), slo, known, &mut tried) else {
+                    continue;
+                };
+                best = Some(found);
+            }
+        }
+        self.considered += tried;
+        best
+    }
+
+    /// Highest rate of one decode replica within the targets, if it could win.
+    fn fastest_decode(
+        &self,
+        decode: &Side,
+        slo: &LatencyTargets,
+        known: f64,
+        least: f64,
+        tried: &mut u64,
+    ) -> Option<(f64, SteadyState)> {
+        let most = decode.full.sustainable_request_rate;
+        // Below this rate even the best prefill pool beside it does not win.
+        let needed = if known > 0.0 { f64::from(decode.gpus) / (1.0 / known - least) } else { 0.0 };
+        let within = |rate: f64| {
+            let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..self.load };
+            let state = self.reading.point_knowing(&decode.layout, &load, Some(most));
+            let met = !state.saturated
+                && state.tpot_p95_seconds <= slo.tpot_p95_seconds
+                && state.ttft_p95_seconds <= slo.ttft_p95_seconds;
+            (state, met)
+        };
+        let (met, looked) = highest((most * ALONE).max(needed), most, within);
+        *tried += looked;
+        met
+    }
+
+    /// Both pools within the targets, if they win.
+    fn together(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (runs, run): (f64, &SteadyState),
+        slo: &LatencyTargets,
+        known: f64,
+        tried: &mut u64,
+    ) -> Option<BestPools<'m, 'a>> {
+        let pair = self.pair(prefill, decode).ok()?;
+        // What the first token's target leaves for queue and prefill.
+        let sent = pair.transfer(1, 1, 0.0)?;
+        let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
+        if left <= prefill.full.ttft_seconds {
+            return None;
+        }
+        let most = prefill.full.sustainable_request_rate;
+        let (met, looked) = highest(most * ALONE, most, |rate| {
+            let load = ServingLoad { output_tokens: 1.0, arrivals: Arrivals::Poisson(rate), ..self.load };
+            let state = self.model.point(&prefill.layout, &load);
+            ((), !state.saturated && state.ttft_p95_seconds <= left)
+        });
+        *tried += looked;
+        let (reads, ()) = met?;
+        let (counts, value) = self.counts(prefill, decode, reads, runs)?;
+        if value <= known {
+            return None;
+        }
+        // Both at once, with the transfer's own wait.
+        let gpus = f64::from(counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus);
+        let within = |rate: f64| {
+            let state = pair.state(counts.0, counts.1, Arrivals::Poisson(rate));
+            let met = !state.saturated
+                && state.ttft_p95 <= slo.ttft_p95_seconds
+                && state.decode.tpot_p95_seconds <= slo.tpot_p95_seconds;
+            (state, met)
+        };
+        let aim = value * gpus;
+        let (state, met) = within(aim);
+        *tried += 1;
+        let (rate, state) = if met {
+            (aim, state)
+        } else {
+            let (met, looked) = highest((known * gpus).max(aim * ALONE), aim, within);
+            *tried += looked;
+            met?
+        };
+        let value = rate / gpus;
+        (value > known).then_some(BestPools { pair, counts, state, value })
+    }
+}
