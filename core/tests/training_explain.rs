@@ -65,3 +65,30 @@ fn telling_changes_nothing_else() {
         assert_eq!(plain, TrainingStep { operations: Vec::new(), ..told });
     }
 }
+
+#[test]
+fn products_are_six_flop_for_each_weight_and_token() {
+    let catalog = Catalog::embedded().unwrap();
+    let request = serde_json::from_value(serde_json::json!({
+        "model": "llama-3.1-8b", "gpu": "H100-SXM", "gpus": 8, "explain": true, "sequence_length": 8192,
+        "layout": { "tp": 2, "micro_batch": 1, "global_batch": 16 },
+    }))
+    .unwrap();
+    let step = training_step(catalog, &request).unwrap();
+    let products =
+        step.operations.iter().filter(|o| o.name != "attention").map(|o| o.flop).fold(0.0, |a, b| a + b);
+    // Llama 3.1 8B: 32 layers of width 4096 with 8 of 32 heads for keys and values, 14336 wide between; 128256 words
+    // (arXiv 2407.21783, table 3).
+    let attention = 4096.0 * (2.0 * 4096.0 + 2.0 * 1024.0);
+    let weights = 32.0 * (attention + 3.0 * 4096.0 * 14_336.0) + 4096.0 * 128_256.0;
+    let expected = 6.0 * weights * 16.0 * 8192.0 / 8.0;
+    assert!((products / expected - 1.0).abs() < 1e-12, "{products} of {expected}");
+    let attention =
+        step.operations.iter().filter(|o| o.name == "attention").map(|o| o.flop).fold(0.0, |a, b| a + b);
+    assert!(attention > 0.0);
+    // The model's FLOP count attention's backward pass as two of the forward pass, where 2.5 run, and no tiles beyond the
+    // causal edge.
+    let done = (products + attention) / step.step_seconds / 1e12;
+    let stated = step.model_tflops_per_gpu;
+    assert!(done > stated && done < 1.05 * stated, "{done} beside {stated}");
+}
