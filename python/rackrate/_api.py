@@ -137,6 +137,7 @@ def training_step(
     precision: Precision = "bf16",
     task: Task = "pretrain",
     software: Software | Mapping[str, Any] | None = None,
+    explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
     """Estimate one explicit training layout: time of a step with its parts, throughput, MFU, memory with its parts.
@@ -152,6 +153,7 @@ def training_step(
         precision: Number format of the matrix products.
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
+        explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -167,6 +169,7 @@ def training_step(
         precision=precision,
         task=task,
         software=software,
+        explain=explain,
         overlay=overlay,
     )
     return TrainingStep._read(_core.training_step(request))

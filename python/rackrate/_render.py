@@ -117,7 +117,9 @@ def fields(answer: Answer) -> list[Section]:
     rows = tuple((label_of(name), figure(value), unit_of(name)) for name, value in answer._flat().items())
     sections = [_summary.Section(type(answer).__name__, (), _summary.Table(columns, rows))]
     for name, value in answer._items():
-        if is_list(value) and value:
+        if name == "operations":
+            sections += _summary.of_operations(value)
+        elif is_list(value) and value:
             sections.append(_summary.Section(label_of(name), (), _summary.of_records(value.records())))
     return sections
 

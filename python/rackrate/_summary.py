@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         Plan,
         Refusal,
         ServingLayout,
+        ServingOperation,
         ServingOption,
         ServingPlan,
         Split,
+        StepOperation,
         TrainingOption,
         TrainingPlan,
         ValidationReport,
@@ -500,6 +502,46 @@ def statistics(row: ValidationSummary) -> dict[str, Any]:
         "refused": row.refused,
         "left out": row.left_out,
     }
+
+
+def of_operations(operations: Sequence[StepOperation] | Sequence[ServingOperation]) -> list[Section]:
+    """Show the operations behind an explained time, the longest first; nothing where none were asked for."""
+    if not operations:
+        return []
+    first = dict(operations[0]._items())
+    # Of a step: in which layers and when; of an operating point: in which iteration.
+    places = [name for name in ("iteration", "stack", "phase", "part") if name in first]
+    numbers = [
+        ("seconds", Column("time", "s", weight=10), amount),
+        ("hidden_seconds", Column("beside others", "s", weight=4), amount),
+        ("flop", Column("FLOP", weight=5), "{:.3g}".format),
+        ("flop_share", Column("of peak", "%", weight=8), percent),
+        ("memory_bytes", Column("memory", "B", weight=5), "{:.3g}".format),
+        ("scale_up_bytes", Column("scale-up", "B", weight=3), "{:.3g}".format),
+        ("fabric_bytes", Column("fabric", "B", weight=3), "{:.3g}".format),
+        ("bandwidth_share", Column("of bandwidth", "%", weight=7), percent),
+    ]
+    numbers = [number for number in numbers if number[0] in first]
+    columns = (
+        Column("operation", number=False, weight=10),
+        *(Column(name, number=False, weight=6) for name in places),
+        Column("runs", weight=6),
+        *(column for _, column, _ in numbers),
+        Column("bound by", number=False, weight=9),
+    )
+
+    def row(operation: StepOperation | ServingOperation) -> tuple[str, ...]:
+        said = dict(operation._items())
+        return (
+            operation.name,
+            *(said[name].replace("_", " ") for name in places),
+            amount(operation.count),
+            *(write(said[name]) if said[name] else "" for name, _, write in numbers),
+            operation.bound.replace("_", " "),
+        )
+
+    longest = sorted(operations, key=lambda operation: -operation.seconds)
+    return [Section("Operations", (), Table(columns, tuple(row(operation) for operation in longest)))]
 
 
 def of_records(records: Sequence[dict[str, Any]]) -> Table:

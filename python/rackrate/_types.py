@@ -274,6 +274,9 @@ class Architecture(Answer):
 AttentionKernel: TypeAlias = Literal["fused", "fused_fp8", "flash2", "flash_triton", "unfused"]
 """Attention kernels of training."""
 
+Bound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host_link", "host", "waiting"]
+"""What an operation takes its time for: the highest of its bounds."""
+
 LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
 """What kind of claim a cluster size is."""
 
@@ -2078,6 +2081,76 @@ class LayoutPoint(Answer):
             bound_by=given["bound_by"],
         )
 
+StepPart: TypeAlias = Literal["compute", "memory_bound", "recompute", "tensor_parallel", "context_parallel", "expert_parallel", "pipeline", "bubble", "data_parallel", "optimizer", "offload", "overhead"]
+"""A part of a step: the field of [`super::StepParts`] without its unit."""
+
+StepPhase: TypeAlias = Literal["forward", "backward", "recompute", "step"]
+"""When in a step an operation runs."""
+
+StepStack: TypeAlias = Literal["dense", "expert", "prediction", "output", "step"]
+"""Where in the model an operation stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class StepOperation(Answer):
+    """One kind of operation in a step, as often as one GPU of the busiest pipeline stage runs it.
+
+    The `seconds` of all operations of a part are that part of [`super::StepParts`]; so all of them are
+    the step.
+
+    Attributes:
+        name: What it is, in the field's terms: `qkv projection`, `attention`, `dispatch and combine`.
+        stack: Where in the model it stands.
+        phase: In which pass it runs.
+        part: The part of the step that its seconds count in.
+        count: How often it runs in a step; a mean where layers differ.
+        seconds: Seconds in a step that are waited for, all runs together.
+        hidden_seconds: Further seconds that run beside something else.
+        flop: FLOP in a step, a multiply-add as two; those of matrix products and attention's two
+            products.
+        memory_bytes: Bytes through the GPU's memory in a step.
+        scale_up_bytes: Bytes that the GPU sends over the scale-up link in a step.
+        fabric_bytes: Bytes that the GPU sends into the fabric in a step.
+        flop_share: FLOP/s over the dense peak of the operation's number format, 0 to 1.
+        bandwidth_share: Bytes per second over the nominal rate: of the memory, or of the link that
+            carries most of the operation, 0 to 1.
+        bound: What it takes its time for.
+    """
+
+    name: str
+    stack: StepStack
+    phase: StepPhase
+    part: StepPart
+    count: float
+    seconds: float
+    hidden_seconds: float
+    flop: float
+    memory_bytes: float
+    scale_up_bytes: float
+    fabric_bytes: float
+    flop_share: float
+    bandwidth_share: float
+    bound: Bound
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> StepOperation:
+        return cls(
+            name=given["name"],
+            stack=given["stack"],
+            phase=given["phase"],
+            part=given["part"],
+            count=given["count"],
+            seconds=given["seconds"],
+            hidden_seconds=given["hidden_seconds"],
+            flop=given["flop"],
+            memory_bytes=given["memory_bytes"],
+            scale_up_bytes=given["scale_up_bytes"],
+            fabric_bytes=given["fabric_bytes"],
+            flop_share=given["flop_share"],
+            bandwidth_share=given["bandwidth_share"],
+            bound=given["bound"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class StepParts(Answer):
@@ -2190,6 +2263,8 @@ class TrainingStep(Answer):
         mfu: Model FLOP utilisation: model FLOP/s over the dense peak of the precision, 0 to 1.
         hfu: Hardware FLOP utilisation: recompute counted, 0 to 1.
         parts: The parts of the step; they add up to `step_seconds`.
+        operations: The operations behind the parts, as one GPU runs them; empty unless asked for with
+            `explain`.
         memory: Memory of the fullest GPU.
         traffic: Traffic of one GPU by parallel dimension.
         scale_up_bytes: Bytes per step that one GPU sends over the scale-up link.
@@ -2211,6 +2286,7 @@ class TrainingStep(Answer):
     mfu: float
     hfu: float
     parts: StepParts
+    operations: Rows[StepOperation]
     memory: TrainingMemory
     traffic: Rows[DimensionTraffic]
     scale_up_bytes: float
@@ -2233,6 +2309,7 @@ class TrainingStep(Answer):
             mfu=given["mfu"],
             hfu=given["hfu"],
             parts=StepParts._read(given["parts"]),
+            operations=Rows(StepOperation._read(item) for item in given["operations"]),
             memory=TrainingMemory._read(given["memory"]),
             traffic=Rows(DimensionTraffic._read(item) for item in given["traffic"]),
             scale_up_bytes=given["scale_up_bytes"],
@@ -3908,7 +3985,7 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "length_scv", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "explain", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
@@ -3916,6 +3993,7 @@ __all__ = [
     "Algorithm",
     "Architecture",
     "AttentionKernel",
+    "Bound",
     "Catalog",
     "CheckpointBound",
     "CloudStorage",
@@ -4017,7 +4095,11 @@ __all__ = [
     "Speculation",
     "Split",
     "StateSpace",
+    "StepOperation",
+    "StepPart",
     "StepParts",
+    "StepPhase",
+    "StepStack",
     "StorageChoice",
     "StorageTier",
     "StorageUnit",

@@ -188,6 +188,24 @@ def test_units_stand_beside_numbers(step: rr.types.TrainingStep) -> None:
     assert {"s", "GiB", "TFLOP/s/GPU"} <= set(words)
 
 
+def test_an_explained_step_shows_its_operations(step: rr.types.TrainingStep) -> None:
+    assert not step.operations
+    told = rr.training_step(**{**STEP, "explain": True})
+    assert sum(one.seconds for one in told.operations) == pytest.approx(step.step_seconds)
+    longest = max(told.operations, key=lambda one: one.seconds)
+    assert (longest.part, longest.bound) == ("compute", "compute")
+    cells = Cells()
+    cells.feed(told._repr_html_())
+    shown = cells.text
+    assert "Operations" in shown
+    assert "Operations" not in step._repr_html_()
+    assert all(one.name in shown for one in told.operations)
+    # The longest first.
+    table = shown[shown.index("Operations") :]
+    names = sorted({one.name for one in told.operations}, key=lambda name: table.index(f" {name} "))
+    assert names[0] == longest.name
+
+
 def test_lists_are_tables_of_their_own(plan: rr.types.Plan) -> None:
     assert plan.training is not None
     options = plan.training.options

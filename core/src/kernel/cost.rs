@@ -22,6 +22,7 @@ pub struct Cost {
 impl Cost {
     /// Both, one after the other.
     #[must_use]
+    #[inline]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
             seconds: self.seconds + other.seconds,
@@ -36,6 +37,7 @@ impl Cost {
 
     /// So many of it.
     #[must_use]
+    #[inline]
     pub fn times(&self, count: f64) -> Self {
         Self {
             flop: self.flop * count,
@@ -47,6 +49,7 @@ impl Cost {
 
     /// The same work, so many times as slow.
     #[must_use]
+    #[inline]
     pub fn slower(&self, times: f64) -> Self {
         Self {
             seconds: self.seconds * times,
@@ -59,6 +62,7 @@ impl Cost {
 
     /// The same work at a share of this speed.
     #[must_use]
+    #[inline]
     pub fn at_share(&self, share: f64) -> Self {
         Self {
             seconds: self.seconds / share,

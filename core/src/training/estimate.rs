@@ -3,8 +3,9 @@
 use super::check::data_parallel;
 use super::exchange::pipeline_message;
 use super::job::Job;
-use super::layer::Volume;
+use super::layer::{LayerWork, Volume};
 use super::layout::Layout;
+use super::ledger::{Ledger, Told};
 use super::report::{
     Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
     TrainingStepRequest,
@@ -35,7 +36,8 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
         request.task,
     )?
     .with_software(request.software)?;
-    let mut answer = step(&job, &request.layout, request.gpus)?;
+    let price = if request.explain { explained_step } else { step };
+    let mut answer = price(&job, &request.layout, request.gpus)?;
     answer.warnings.extend(assumed(&target));
     Ok(answer)
 }
@@ -102,9 +104,24 @@ fn assumed(target: &Target<'_>) -> Vec<Warning> {
 /// # Errors
 /// A layout that does not divide, or a group that needs a network which is not there.
 pub fn step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
+    priced::<()>(job, layout, gpus)
+}
+
+/// [`step`] with its `operations`.
+///
+/// # Errors
+/// As [`step`].
+pub fn explained_step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
+    priced::<Told>(job, layout, gpus)
+}
+
+fn priced<L: Ledger>(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
     let dp = data_parallel(job, layout, gpus)?;
     let cut = Cut::new(job, layout, dp);
-    let found = Layers::new(job, &cut.layer).and_then(|layers| Some((layers, estimate(job, &cut, &layers)?)));
+    let found = Layers::<L>::new(job, &cut.layer).and_then(|layers| {
+        let estimate = estimate(job, &cut, &layers)?;
+        Some((layers, estimate))
+    });
     let Some((layers, estimate)) = found else {
         return Err(Error::Conflict {
             field: "layout".to_owned(),
@@ -115,22 +132,22 @@ pub fn step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error
             ),
         });
     };
-    Ok(report(job, layout, gpus, &cut, &layers, &estimate))
+    Ok(report(job, layout, gpus, &cut, &layers, estimate))
 }
 
-fn report(
+fn report<L: Ledger>(
     job: &Job,
     layout: &Layout,
     gpus: u32,
     cut: &Cut,
-    layers: &Layers,
-    estimate: &Estimate,
+    layers: &Layers<L>,
+    estimate: Estimate<L>,
 ) -> TrainingStep {
     let tokens = f64::from(layout.global_batch) * job.sequence;
     let seconds = estimate.seconds;
     let per_gpu = tokens / seconds / f64::from(gpus);
     let model_flop = per_gpu * job.sizes.model_flop_per_token;
-    let traffic = traffic(job, cut, layers, estimate);
+    let traffic = traffic(job, cut, layers, &estimate);
     // From 0: the empty sum of floats is −0.
     let sum = |bytes: fn(&DimensionTraffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
     // Recompute adds of a forward pass, a third of the model FLOP.
@@ -164,6 +181,7 @@ fn report(
             .chain(state_space::mean_stages(job, layout))
             .collect(),
         traffic,
+        operations: estimate.told.operations(job),
     }
 }
 
@@ -194,30 +212,34 @@ fn bound_by(parts: &StepParts) -> &'static str {
 }
 
 /// Traffic of one GPU by dimension; dimensions without traffic are left out.
-fn traffic(job: &Job, cut: &Cut, layers: &Layers, estimate: &Estimate) -> Vec<DimensionTraffic> {
+fn traffic<L: Ledger>(
+    job: &Job,
+    cut: &Cut,
+    layers: &Layers<L>,
+    estimate: &Estimate<L>,
+) -> Vec<DimensionTraffic> {
     let m = cut.pipeline.micro_batches;
     let share = cut.stage_layers / job.sizes.layers().max(1.0);
     let (dense, expert) = (job.sizes.dense_layers * share * m, job.sizes.moe_layers * share * m);
-    let per_layer =
-        |dimension, op, ranks: u32, pick: fn(&super::layer::LayerWork) -> Volume, exposed: f64| {
-            let (a, b) = (pick(&layers.dense), pick(&layers.expert));
-            let shown = if b.messages > 0.0 { b } else { a };
-            let messages = a.messages * dense + b.messages * expert;
-            let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
-            (messages > 0.0).then(|| DimensionTraffic {
-                dimension,
-                op,
-                algorithm: shown.algorithm,
-                ranks,
-                message_bytes: shown.message_bytes,
-                messages,
-                scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
-                fabric_bytes: a.scale_out * dense + b.scale_out * expert,
-                busbw_gb_per_s: busbw(op, shown.message_bytes, ranks, shown.message_seconds),
-                seconds,
-                exposed_seconds: exposed,
-            })
-        };
+    let per_layer = |dimension, op, ranks: u32, pick: fn(&LayerWork<L>) -> Volume, exposed: f64| {
+        let (a, b) = (pick(&layers.dense), pick(&layers.expert));
+        let shown = if b.messages > 0.0 { b } else { a };
+        let messages = a.messages * dense + b.messages * expert;
+        let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
+        (messages > 0.0).then(|| DimensionTraffic {
+            dimension,
+            op,
+            algorithm: shown.algorithm,
+            ranks,
+            message_bytes: shown.message_bytes,
+            messages,
+            scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
+            fabric_bytes: a.scale_out * dense + b.scale_out * expert,
+            busbw_gb_per_s: busbw(op, shown.message_bytes, ranks, shown.message_seconds),
+            seconds,
+            exposed_seconds: exposed,
+        })
+    };
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
     let parts = &estimate.parts;

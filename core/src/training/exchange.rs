@@ -2,14 +2,16 @@
 //! pipeline stages.
 
 use super::job::Job;
+use super::ledger::{Entry, Ledger};
 use super::memory::{GRADIENT, RankParameters};
+use super::operation::{Bound, StepPart};
 use super::schedule::StageTime;
 use super::step::Cut;
 use crate::network::{Algorithm, CollectiveOp, CollectiveTime, Group, collective_time};
 
 /// Exchange of gradients and weights in a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct DataExchange {
+pub struct DataExchange<L = ()> {
     /// Seconds in all.
     pub seconds: f64,
     /// Of them, waited for.
@@ -26,14 +28,11 @@ pub struct DataExchange {
     pub message_seconds: f64,
     /// How the library runs them.
     pub algorithm: Algorithm,
+    /// The operations behind it.
+    pub told: L,
 }
 
-/// Seconds of one send of activations to the next stage; 0 without a pipeline, none without a fabric that it needs.
-pub fn pipeline_send(job: &Job, cut: &Cut) -> Option<f64> {
-    pipeline_message(job, cut).map(|message| message.map_or(0.0, |(time, _)| time.seconds))
-}
-
-/// One send to the next stage with its size: each tensor parallel rank sends its part. Where the sequence is not cut, the
+/// One send to the next stage with its size, nothing without a pipeline, none without a fabric that it needs: each tensor parallel rank sends its part. Where the sequence is not cut, the
 /// receiving ranks then gather the parts over the scale-up link (Narayanan 2021, arXiv 2104.04473, section 4.1).
 pub fn pipeline_message(job: &Job, cut: &Cut) -> Option<Option<(CollectiveTime, f64)>> {
     if cut.pp <= 1.0 {
@@ -66,13 +65,13 @@ fn bucket_parameters(ranks: f64) -> f64 {
 /// ZeRO 0: one all-reduce of the gradients. ZeRO 1 and 2: reduce-scatter of gradients, all-gather of weights, hidden
 /// under the backward pass of the last micro-batch and the forward pass of the first. ZeRO 3: all-gather of weights in
 /// each pass of each micro-batch and reduce-scatter of gradients, hidden under all of the computation.
-pub fn data_exchange(
+pub fn data_exchange<L: Ledger>(
     job: &Job,
     cut: &Cut,
     rank: &RankParameters,
     pass: &StageTime,
     micro_batches: f64,
-) -> Option<DataExchange> {
+) -> Option<DataExchange<L>> {
     let layer = &cut.layer;
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
     let expert_stride = layer.ep.saturating_mul(layer.expert_tp);
@@ -80,7 +79,8 @@ pub fn data_exchange(
     let trained = job.task.trained_share();
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
     let experts = Group { ranks: expert_ranks, stride: expert_stride };
-    let mut total = DataExchange::default();
+    let mut total = DataExchange::<L>::default();
+    let mut told = L::default();
     let mut exposed = 0.0;
     // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
     // while the last round runs, the virtual stages that are through with it exchange.
@@ -108,7 +108,7 @@ pub fn data_exchange(
         let exchanged = parameters * trained;
         let bucket = bucket_parameters(f64::from(group.ranks)).min(exchanged);
         let count = (exchanged / bucket).max(1.0);
-        let mut once = |op, bytes: f64, group: Group, times: f64| -> Option<f64> {
+        let mut once = |op, bytes: f64, group: Group, times: f64| -> Option<Sent> {
             let time = collective_time(op, bytes, group, &job.topology)?;
             total.seconds += time.seconds * times;
             total.scale_up_bytes += time.scale_up_bytes * times;
@@ -119,19 +119,25 @@ pub fn data_exchange(
                 total.message_seconds = time.seconds;
                 total.algorithm = time.algorithm;
             }
-            Some(time.seconds * times)
+            Some(Sent { time, times, seconds: time.seconds * times })
         };
         let (gradient_bytes, weight_bytes) = (GRADIENT, 2.0);
         match cut.zero {
             0 => {
                 let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes, group, count)?;
-                exposed += hidden_under(all, job.constants.data_window * backward_window, count);
+                let waited = hidden_under(all.seconds, job.constants.data_window * backward_window, count);
+                exposed += waited;
+                all.tell(&mut told, "all-reduce of gradients", waited);
             }
             1 | 2 => {
                 let scatter = once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
                 let gather = once(CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
-                exposed += hidden_under(scatter, job.constants.data_window * backward_window, count)
-                    + hidden_under(gather, job.constants.data_window * forward_window, count);
+                let backward =
+                    hidden_under(scatter.seconds, job.constants.data_window * backward_window, count);
+                let forward = hidden_under(gather.seconds, job.constants.data_window * forward_window, count);
+                exposed += backward + forward;
+                scatter.tell(&mut told, "reduce-scatter of gradients", backward);
+                gather.tell(&mut told, "all-gather of weights", forward);
             }
             _ => {
                 let inner = Group { ranks: group.ranks.min(shard_ranks as u32).max(1), ..group };
@@ -145,27 +151,57 @@ pub fn data_exchange(
                     inner,
                     layers * micro_batches,
                 )?;
-                let mut all = gather + scatter;
+                let mut all = gather.seconds + scatter.seconds;
+                let mut between = None;
                 if inner.ranks < group.ranks {
                     let outer =
                         Group { ranks: group.ranks / inner.ranks, stride: group.stride * inner.ranks };
-                    all += once(
+                    let sum = once(
                         CollectiveOp::AllReduce,
                         shard * gradient_bytes * trained / f64::from(inner.ranks),
                         outer,
                         layers,
                     )?;
+                    all += sum.seconds;
+                    between = Some(sum);
                 }
                 let window = (pass.forward + pass.backward) * micro_batches;
-                exposed +=
+                let waited =
                     hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
+                exposed += waited;
+                // What does not hide is shared among them by their length.
+                let share = |sent: &Sent| if all > 0.0 { sent.seconds * waited / all } else { 0.0 };
+                gather.tell(&mut told, "all-gather of weights", share(&gather));
+                scatter.tell(&mut told, "reduce-scatter of gradients", share(&scatter));
+                if let Some(sum) = between {
+                    sum.tell(&mut told, "all-reduce of gradients between shard groups", share(&sum));
+                }
             }
         }
     }
     // What is hidden still takes multiprocessors and memory bandwidth from the computation.
     let hidden = (total.seconds - exposed).max(0.0);
-    total.exposed_seconds = exposed + job.constants.contention * hidden;
+    let contention = job.constants.contention * hidden;
+    total.exposed_seconds = exposed + contention;
+    told.note(|| Entry::idle(StepPart::DataParallel, SLOW_DOWN, 1.0, contention, Bound::Compute));
+    total.told = told;
     Some(total)
+}
+
+const SLOW_DOWN: &str = "slow-down of computation beside the exchange";
+
+/// Collectives of one kind.
+#[derive(Clone, Copy)]
+struct Sent {
+    time: CollectiveTime,
+    times: f64,
+    seconds: f64,
+}
+
+impl Sent {
+    fn tell<L: Ledger>(&self, told: &mut L, name: &'static str, waited: f64) {
+        told.note(|| Entry::sent(StepPart::DataParallel, name, self.times, &self.time, waited));
+    }
 }
 
 /// What of `seconds` in `count` messages shows when the rest may hide in `window`: at least one message.

@@ -3,8 +3,9 @@
 use super::job::Job;
 use super::layer::LayerWork;
 use super::layout::Task;
+use super::ledger::Ledger;
 use super::report::TrainingMemory;
-use super::step::Cut;
+use super::step::{Cut, Layers};
 use crate::quantity::GIB;
 
 /// Parameters that one rank holds, before ZeRO.
@@ -106,27 +107,21 @@ impl KeptPerLayer {
 }
 
 /// What a layer keeps, dense and expert layers in the model's proportion.
-pub fn kept_per_layer(job: &Job, cut: &Cut, dense: &LayerWork, expert: &LayerWork) -> KeptPerLayer {
+pub fn kept_per_layer<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> KeptPerLayer {
     let share = job.sizes.moe_layers / job.sizes.layers().max(1.0);
-    let mean = |of: &dyn Fn(&LayerWork) -> f64| (1.0 - share) * of(dense) + share * of(expert);
+    let mean = |dense: f64, expert: f64| (1.0 - share) * dense + share * expert;
+    let freed = |work: &LayerWork<L>| work.again(cut.recompute, cut.recompute_parts).freed_bytes;
     KeptPerLayer {
-        whole: mean(&|work| work.kept_bytes),
-        freed: mean(&|work| work.again(cut.recompute, cut.recompute_parts).freed_bytes),
+        whole: mean(layers.dense.kept_bytes, layers.expert.kept_bytes),
+        freed: mean(freed(&layers.dense), freed(&layers.expert)),
     }
 }
 
 /// Memory of the fullest rank.
 ///
-/// `dense` and `expert` are the layers' work; a stage holds as many micro-batches as its place in the schedule says.
-pub fn memory(
-    job: &Job,
-    cut: &Cut,
-    dense: &LayerWork,
-    expert: &LayerWork,
-    logits_bytes: f64,
-) -> TrainingMemory {
-    let kept = kept_per_layer(job, cut, dense, expert);
-    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, &kept, logits_bytes)).fold(
+/// A stage holds as many micro-batches as its place in the schedule says.
+pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
+    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, kept, logits_bytes)).fold(
         TrainingMemory::default(),
         |most, stage| if stage.total_gib > most.total_gib { stage } else { most },
     )

@@ -7,8 +7,10 @@ mod exchange;
 mod job;
 mod layer;
 mod layout;
+mod ledger;
 mod memory;
 mod offload;
+mod operation;
 mod recompute;
 mod report;
 mod run;
@@ -23,10 +25,11 @@ mod wall_clock;
 pub use check::MOST_GPUS;
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::TrainingConstants;
-pub use estimate::{search_layouts, step, training_step};
+pub use estimate::{explained_step, search_layouts, step, training_step};
 pub use job::{Job, Sizes, model_flop_per_token};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
 pub use offload::Offload;
+pub use operation::{Bound, StepOperation, StepPart, StepPhase, StepStack};
 pub use recompute::RecomputeParts;
 pub use report::{
     Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory,

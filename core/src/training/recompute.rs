@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::Pass;
 use super::layout::Recompute;
+use super::ledger::Ledger;
 
 /// Parts of every layer that `recompute: selective` does again. In brackets: their names in Megatron-Core's
 /// `recompute_modules`.
@@ -99,16 +100,17 @@ pub const PIECES: usize = Piece::ExpertsWhole as usize + 1;
 
 /// What doing something again costs each micro-batch, and the bytes that need not be kept for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Again {
+pub struct Again<L = ()> {
     /// The work.
-    pub pass: Pass,
+    pub pass: Pass<L>,
     /// Bytes not kept.
     pub freed_bytes: f64,
 }
 
-impl Again {
+impl<L: Ledger> Again<L> {
     /// Both.
     #[must_use]
+    #[inline]
     pub fn plus(&self, other: &Self) -> Self {
         Self { pass: self.pass.plus(&other.pass), freed_bytes: self.freed_bytes + other.freed_bytes }
     }
@@ -121,10 +123,16 @@ impl Again {
 }
 
 /// What a layer does again: `pieces` of it, all of it, or nothing.
-pub fn again(recompute: Recompute, parts: RecomputeParts, pieces: &[Again; PIECES], whole: &Again) -> Again {
+#[inline(always)]
+pub fn again<L: Ledger>(
+    recompute: Recompute,
+    parts: RecomputeParts,
+    pieces: &[Again<L>; PIECES],
+    whole: &Again<L>,
+) -> Again<L> {
     match recompute {
         Recompute::None => Again::default(),
-        Recompute::Full => *whole,
+        Recompute::Full => whole.clone(),
         Recompute::Selective => pieces
             .iter()
             .zip(parts.pieces())

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, PipelineSchedule, Task};
+use super::operation::StepOperation;
 use super::software::Software;
 use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
@@ -38,6 +39,9 @@ pub struct TrainingStepRequest {
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
+    /// Whether the answer lists the operations behind its parts.
+    #[serde(default)]
+    pub explain: bool,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -150,6 +154,8 @@ pub struct TrainingStep {
     pub hfu: f64,
     /// The parts of the step; they add up to `step_seconds`.
     pub parts: StepParts,
+    /// The operations behind the parts, as one GPU runs them; empty unless asked for with `explain`.
+    pub operations: Vec<StepOperation>,
     /// Memory of the fullest GPU.
     pub memory: TrainingMemory,
     /// Traffic of one GPU by parallel dimension.

@@ -6,7 +6,7 @@ use super::check::{MOST_GPUS, data_parallel};
 use super::job::Job;
 use super::layer::LayerCut;
 use super::layout::{Layout, PipelineSchedule, Recompute};
-use super::memory::memory;
+use super::memory::{kept_per_layer, memory};
 use super::step::{Cut, Layers, estimate};
 use crate::error::{Error, check_range};
 
@@ -166,7 +166,7 @@ fn stage_cut(job: &Job, layout: &Layout, dp: u32, layers: &Layers, ranked: &mut 
         for zero in zero_stages(layout.pp) {
             let layout = Layout { recompute, zero, ..*layout };
             let cut = Cut::new(job, &layout, dp);
-            let memory = memory(job, &cut, &layers.dense, &layers.expert, layers.logits_bytes);
+            let memory = memory(job, &cut, &kept_per_layer(job, &cut, layers), layers.logits_bytes);
             ranked.considered += 1;
             if !memory.fits {
                 ranked.lean(&layout, memory.total_gib);

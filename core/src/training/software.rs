@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::job::Job;
 use crate::catalog::GpuArchitecture;
 use crate::error::Error;
-use crate::kernel::AttentionShape;
+use crate::kernel::{AttentionShape, Cost};
 use crate::model::Precision;
 
 /// Switches of the training software that change how fast the same layout runs.
@@ -113,44 +113,44 @@ impl Software {
     }
 }
 
-/// Seconds of attention forward and backward of one shape under the job's kernel.
-pub fn attention_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
+/// Attention forward and backward of one shape under the job's kernel.
+pub fn attention_costs(job: &Job, shape: &AttentionShape) -> (Cost, Cost) {
     let device = &job.device;
-    let fused = || (device.attention_prefill(shape), device.attention_backward(shape));
+    let fused = || (device.attention_prefill_cost(shape), device.attention_backward_cost(shape));
     match job.attention {
         AttentionKernel::Fused => fused(),
         AttentionKernel::FusedFp8 => {
-            (device.attention_prefill_fp8(shape), device.attention_backward_fp8(shape))
+            (device.attention_prefill_fp8_cost(shape), device.attention_backward_fp8_cost(shape))
         }
-        AttentionKernel::Flash2 => flash2_seconds(job.generation, fused()),
+        AttentionKernel::Flash2 => flash2_costs(job.generation, fused()),
         AttentionKernel::FlashTriton => {
-            let (forward, backward) = flash2_seconds(job.generation, fused());
-            (forward * TRITON_SLOWER, backward * TRITON_SLOWER)
+            let (forward, backward) = flash2_costs(job.generation, fused());
+            (forward.slower(TRITON_SLOWER), backward.slower(TRITON_SLOWER))
         }
-        AttentionKernel::Unfused => unfused_seconds(job, shape),
+        AttentionKernel::Unfused => unfused_costs(job, shape),
     }
 }
 
-/// FlashAttention-2, which does not use Hopper's instructions, where the generation's own kernel takes so long.
-fn flash2_seconds(generation: GpuArchitecture, (forward, backward): (f64, f64)) -> (f64, f64) {
+/// FlashAttention-2, which does not use Hopper's instructions, where the generation's own kernel costs so much.
+fn flash2_costs(generation: GpuArchitecture, (forward, backward): (Cost, Cost)) -> (Cost, Cost) {
     match generation {
-        GpuArchitecture::Hopper => (forward * FLASH2_SLOWER[0], backward * FLASH2_SLOWER[1]),
+        GpuArchitecture::Hopper => (forward.slower(FLASH2_SLOWER[0]), backward.slower(FLASH2_SLOWER[1])),
         _ => (forward, backward),
     }
 }
 
 /// Attention as products of whole matrices: every score is computed, masked or not, and passes through memory.
-fn unfused_seconds(job: &Job, shape: &AttentionShape) -> (f64, f64) {
+fn unfused_costs(job: &Job, shape: &AttentionShape) -> (Cost, Cost) {
     let device = &job.device;
     let groups = shape.batch * shape.heads;
-    let product = |m, n, k| device.grouped_gemm(groups, m, n, k, Precision::Bf16);
-    let softmax = |bytes| device.memory_bound(groups * shape.queries * shape.keys * bytes);
+    let product = |m, n, k| device.grouped_gemm_cost(groups, m, n, k, Precision::Bf16);
+    let softmax = |bytes| device.memory_bound_cost(groups * shape.queries * shape.keys * bytes);
     let (queries, keys) = (shape.queries, shape.keys);
-    let forward = product(queries, keys, shape.qk_dim) + product(queries, shape.v_dim, keys);
+    let forward = product(queries, keys, shape.qk_dim).plus(&product(queries, shape.v_dim, keys));
     // Gradients of the probabilities, values, queries and keys.
     let backward = product(queries, keys, shape.v_dim)
-        + product(keys, shape.v_dim, queries)
-        + product(queries, shape.qk_dim, keys)
-        + product(keys, shape.qk_dim, queries);
-    (forward + softmax(SOFTMAX_BYTES[0]), backward + softmax(SOFTMAX_BYTES[1]))
+        .plus(&product(keys, shape.v_dim, queries))
+        .plus(&product(queries, shape.qk_dim, keys))
+        .plus(&product(keys, shape.qk_dim, queries));
+    (forward.plus(&softmax(SOFTMAX_BYTES[0])), backward.plus(&softmax(SOFTMAX_BYTES[1])))
 }

@@ -9,8 +9,9 @@
 use super::job::Job;
 use super::layer::{Block, LayerCut, LayerWork, Rank, Volume};
 use super::layout::Layout;
+use super::ledger::{Ledger, Role};
 use super::recompute::Piece;
-use crate::kernel::{SCAN_KERNELS, ScanShape};
+use crate::kernel::{Cost, SCAN_KERNELS, ScanShape};
 use crate::model::StateSpace;
 use crate::quantity::Warning;
 
@@ -21,11 +22,11 @@ const HALF: f64 = 2.0;
 const GATHERS: f64 = 1.0;
 
 /// The mean of a hybrid's layers without experts; none where a group needs a fabric that is not there.
-pub fn mean_layer(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<LayerWork> {
+pub fn mean_layer<L: Ledger>(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let sizes = &job.sizes;
     let mut mean = Block::default();
-    let mut add = |block: Block, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
+    let mut add = |block: Block<L>, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
     add(rank.state_space_block(hybrid), f64::from(hybrid.layers));
     if hybrid.attention_layers > 0 {
         add(rank.attention_block()?, f64::from(hybrid.attention_layers));
@@ -34,26 +35,26 @@ pub fn mean_layer(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<Laye
         add(rank.dense_block(), sizes.dense_ffn_layers);
     }
     let mut work = rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)?;
-    work.pieces[Piece::DenseWhole as usize].pass.tensor =
-        work.forward.tensor * sizes.dense_ffn_layers / sizes.dense_layers;
+    let whole = &mut work.pieces[Piece::DenseWhole as usize].pass;
+    whole.tensor_share_of(&work.forward, sizes.dense_ffn_layers, sizes.dense_layers);
     Some(work)
 }
 
 /// A hybrid's layer with experts; none where the model has none or a group needs a fabric that is not there.
-pub fn expert_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let (block, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only shared experts gather them.
     let shared = job.architecture.moe.is_some_and(|moe| moe.shared_ffn > 0);
     let gathers = if !rank.whole_sequence_experts() && !shared { 0.0 } else { GATHERS };
     let mut work = LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange, gathers)? };
-    work.pieces[Piece::ExpertsWhole as usize].pass.tensor = work.forward.tensor;
+    work.pieces[Piece::ExpertsWhole as usize].pass.tensor_share_of(&work.forward, 1.0, 1.0);
     Some(work)
 }
 
 /// What multi-token prediction runs beside one layer of the main stack's last kind and the output projection: the
 /// projection of two hidden states to one (arXiv 2412.19437, section 2.2), and of a hybrid the layer with attention.
-pub fn prediction_layer(job: &Job, cut: &LayerCut) -> Option<LayerWork> {
+pub fn prediction_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let mut block = rank.projection_of_two();
     if job.architecture.state_space.is_some() {
@@ -72,22 +73,24 @@ pub fn mean_stages(job: &Job, layout: &Layout) -> Option<Warning> {
 
 impl Rank<'_> {
     /// Norm, projection, convolution, scan, gated norm, projection back.
-    fn state_space_block(&self, s: &StateSpace) -> Block {
+    fn state_space_block<L: Ledger>(&self, s: &StateSpace) -> Block<L> {
         let Job { device, constants, generation, .. } = self.job;
         let rate = constants.scan_rate(*generation);
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         let (inner, channels) = (s.inner_width() / self.tp, s.conv_channels() / self.tp);
         let projected = s.projected_width() / self.tp;
-        self.linear(&mut block, 1.0, self.rows, projected, self.hidden);
+        self.linear(&mut block, "state-space input projection", (self.rows, projected, self.hidden));
 
         // The convolution reads and writes; backward it runs again, reads a gradient beside and writes one.
         let convolution = self.elementwise(self.rows * channels * 2.0 * HALF);
-        block.forward.memory += convolution;
-        block.backward.memory += convolution + self.elementwise(self.rows * channels * 3.0 * HALF);
+        let gradient = convolution.plus(&self.elementwise(self.rows * channels * 3.0 * HALF));
+        block.forward.stream("convolution", Role::Itself, convolution);
+        block.backward.stream("convolution", Role::Itself, gradient);
         // Gate and norm read output and gate and write; backward they read a gradient beside and write two.
-        block.forward.memory += self.elementwise(self.rows * inner * 3.0 * HALF);
-        block.backward.memory += self.elementwise(self.rows * inner * 5.0 * HALF);
+        let gated_norm = |passes: f64| self.elementwise(self.rows * inner * passes * HALF);
+        block.forward.stream("gated norm", Role::Itself, gated_norm(3.0));
+        block.backward.stream("gated norm", Role::Itself, gated_norm(5.0));
         block.forward.kernels += 2.0;
         block.backward.kernels += 3.0;
 
@@ -99,12 +102,13 @@ impl Rank<'_> {
             groups: (f64::from(s.groups) / self.tp).max(1.0),
             chunk: f64::from(s.chunk).min(self.job.sequence),
         };
-        block.forward.attention += self.seconds(device.scan(&shape)) / rate;
-        block.backward.attention += self.seconds(device.scan_backward(&shape)) / rate;
+        let scan = |cost: Cost| self.sustained(cost).at_share(rate);
+        block.forward.attend("state-space scan", scan(device.scan_cost(&shape)));
+        block.backward.attend("state-space scan", scan(device.scan_backward_cost(&shape)));
         block.forward.kernels += SCAN_KERNELS[0];
         block.backward.kernels += SCAN_KERNELS[1];
 
-        self.linear(&mut block, 1.0, self.rows, self.hidden, inner);
+        self.linear(&mut block, "state-space output projection", (self.rows, self.hidden, inner));
         // Kept: inputs of both projections, what the first one makes (convolution and states are made again), and the
         // scan's output.
         block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
@@ -113,21 +117,22 @@ impl Rank<'_> {
     }
 
     /// Two hidden states of each token beside each other to one.
-    fn projection_of_two(&self) -> Block {
+    fn projection_of_two<L: Ledger>(&self) -> Block<L> {
         let mut block = Block::default();
         // Rows are cut by sequence parallel ranks, the matrix is not.
-        self.linear(&mut block, 1.0, self.local_rows, self.hidden, 2.0 * self.hidden);
+        let sizes = (self.local_rows, self.hidden, 2.0 * self.hidden);
+        self.linear(&mut block, "projection of two hidden states", sizes);
         block
     }
 }
 
-impl Block {
+impl<L: Ledger> Block<L> {
     fn scaled(&self, by: f64) -> Self {
         Self {
             forward: self.forward.scaled(by),
             backward: self.backward.scaled(by),
             kept: self.kept * by,
-            pieces: self.pieces.map(|piece| piece.scaled(by)),
+            pieces: self.pieces.each_ref().map(|piece| piece.scaled(by)),
             context: self.context,
         }
     }

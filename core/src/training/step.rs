@@ -1,15 +1,18 @@
 //! One optimiser step: layers, pipeline, exchange of gradients and weights, optimiser.
 
-use super::exchange::{DataExchange, data_exchange};
+use super::exchange::{DataExchange, data_exchange, pipeline_message};
 use super::job::Job;
 use super::layer::{LayerCut, LayerWork, Pass, dense_layer, expert_layer, logits};
 use super::layout::{Layout, PipelineSchedule, Recompute, Task};
+use super::ledger::{Entry, Ledger, Role};
 use super::memory::{OPTIMIZER, RankParameters, kept_per_layer, memory};
 use super::offload::{Offload, beyond};
+use super::operation::{Bound, StepPart, StepPhase, StepStack};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
 use super::state_space::prediction_layer;
+use crate::kernel::Cost;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,6 +53,7 @@ pub struct Cut {
 
 impl Cut {
     /// The cut of a checked layout.
+    #[inline]
     pub fn new(job: &Job, layout: &Layout, dp: u32) -> Self {
         let layers = job.sizes.layers();
         let (pp, vp) = (f64::from(layout.pp), f64::from(layout.vp));
@@ -115,20 +119,20 @@ impl Cut {
 
 /// The layers of a job for one layer cut: all that a search computes once for many layouts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Layers {
+pub struct Layers<L = ()> {
     /// A dense layer.
-    pub dense: LayerWork,
+    pub dense: LayerWork<L>,
     /// A layer with experts.
-    pub expert: LayerWork,
+    pub expert: LayerWork<L>,
     /// What multi-token prediction runs beside such a layer.
-    pub prediction: LayerWork,
+    pub prediction: LayerWork<L>,
     /// Output projection and loss: forward, backward.
-    pub logits: (Pass, Pass),
+    pub logits: (Pass<L>, Pass<L>),
     /// Bytes of the logits.
     pub logits_bytes: f64,
 }
 
-impl Layers {
+impl<L: Ledger> Layers<L> {
     /// The layers; none where a group needs a fabric that is not there.
     pub fn new(job: &Job, cut: &LayerCut) -> Option<Self> {
         let dense = if job.sizes.dense_layers > 0.0 { dense_layer(job, cut)? } else { LayerWork::default() };
@@ -142,7 +146,7 @@ impl Layers {
 
 /// Time and memory of one step, without the words of a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
+pub struct Estimate<L = ()> {
     /// Seconds of the step.
     pub seconds: f64,
     /// Its parts.
@@ -152,14 +156,16 @@ pub struct Estimate {
     /// FLOP of recompute, as a share of the forward pass.
     pub recomputed_share: f64,
     /// Exchange along the data parallel dimension.
-    pub data: DataExchange,
+    pub data: DataExchange<L>,
     /// Seconds of pipeline sends.
     pub pipeline_send_seconds: f64,
+    /// The operations behind all of it.
+    pub told: L,
 }
 
 /// The step; none where a group needs a fabric that is not there.
-pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
-    let memory = memory(job, cut, &layers.dense, &layers.expert, layers.logits_bytes);
+pub fn estimate<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Option<Estimate<L>> {
+    let memory = memory(job, cut, &kept_per_layer(job, cut, layers), layers.logits_bytes);
     let sizes = &job.sizes;
     let constants = &job.constants;
     // A stage's layers: with a pipeline, the fullest stage has no dense layers where the model has expert layers, unless
@@ -172,19 +178,25 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     };
     let at = |stage_layers: f64| {
         let share = cut.redone_share(stage_layers);
-        (LayerSeconds::of(job, cut, &layers.dense, share), LayerSeconds::of(job, cut, &layers.expert, share))
+        (
+            LayerSeconds::of(job, cut, StepStack::Dense, &layers.dense, share),
+            LayerSeconds::of(job, cut, StepStack::Expert, &layers.expert, share),
+        )
     };
-    let (dense, expert) = at(cut.stage_layers);
-    let stage = |layers: f64, (dense, expert): (LayerSeconds, LayerSeconds)| {
+    let full = at(cut.stage_layers);
+    let stage = |layers: f64, (dense, expert): &(LayerSeconds<L>, LayerSeconds<L>)| {
         dense.scaled(layers * dense_share).plus(&expert.scaled(layers * (1.0 - dense_share)))
     };
-    let middle = stage(cut.stage_layers, (dense, expert));
-    let prediction = LayerSeconds::of(job, cut, &layers.prediction, cut.redone_share(cut.stage_layers))
-        .plus(if sizes.moe_layers > 0.0 { &expert } else { &dense })
-        .plus(&LayerSeconds::output(job, &layers.logits));
+    let middle = stage(cut.stage_layers, &full);
+    let (dense, expert) = &full;
+    let redone_share = cut.redone_share(cut.stage_layers);
+    let prediction = LayerSeconds::of(job, cut, StepStack::Prediction, &layers.prediction, redone_share)
+        .plus(if sizes.moe_layers > 0.0 { expert } else { dense })
+        .plus(&LayerSeconds::output(job, &layers.logits))
+        .in_stack(StepStack::Prediction);
     let extra =
         LayerSeconds::output(job, &layers.logits).plus(&prediction.scaled(job.architecture.mtp_runs()));
-    let last = stage(cut.last_layers, at(cut.last_layers)).plus(&extra);
+    let last = stage(cut.last_layers, &at(cut.last_layers)).plus(&extra);
     let busiest = if cut.pp > 1.0 && middle.total() > last.total() { middle } else { last };
 
     let m = cut.pipeline.micro_batches;
@@ -193,17 +205,17 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
     let mean = whole.scaled(1.0 / cut.pp).stage_time();
     let bubble = cut.pipeline.bubble_seconds(&mean);
 
-    let sends = super::exchange::pipeline_send(job, cut)?;
-    let send_seconds = sends * 2.0 * cut.pipeline.virtual_stages * m;
+    let message = pipeline_message(job, cut)?;
+    let sends = 2.0 * cut.pipeline.virtual_stages * m;
+    let send_seconds = message.map_or(0.0, |(time, _)| time.seconds) * 2.0 * cut.pipeline.virtual_stages * m;
     let rank = RankParameters::of(job, cut);
     let data = data_exchange(job, cut, &rank, &busiest.stage_time(), m)?;
-    let optimizer = optimizer_seconds(job, cut, &rank);
-    let offload = offload_seconds(job, cut, layers, &busiest.stage_time())
-        + if cut.offload.optimizer {
-            beyond(OPTIMIZER * trained_shard(job, cut, &rank), job.host_bytes_per_s, optimizer)
-        } else {
-            0.0
-        };
+    let mut told = work.told.plus(&data.told);
+    let optimizer = optimizer_cost(job, cut, &rank);
+    told.note(|| Entry::kernel(StepPart::Optimizer, "optimiser (Adam)", Role::Itself, optimizer));
+    let optimizer = optimizer.seconds;
+    let offload = offload_seconds(job, cut, layers, &busiest.stage_time(), &mut told)
+        + offloaded_optimizer_seconds(job, cut, &rank, optimizer, &mut told);
 
     let nodes = (cut.gpus / f64::from(job.topology.gpus_per_node.max(1))).max(1.0);
     let mut parts = StepParts {
@@ -221,7 +233,18 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
         overhead_seconds: work.gaps + constants.step_overhead_seconds,
     };
     let busy = parts.sum();
-    parts.overhead_seconds += busy * constants.straggler_per_doubling * libm::log2(nodes);
+    let stragglers = busy * constants.straggler_per_doubling * libm::log2(nodes);
+    parts.overhead_seconds += stragglers;
+    if let Some((time, _)) = message {
+        let waited = parts.pipeline_seconds;
+        told.note(|| {
+            Entry::sent(StepPart::Pipeline, "sends to the next stage and back", sends, &time, waited)
+        });
+    }
+    let mut wait = |part, name, seconds, bound| told.note(|| Entry::idle(part, name, 1.0, seconds, bound));
+    wait(StepPart::Bubble, "pipeline bubble", bubble, Bound::Waiting);
+    wait(StepPart::Overhead, "host work of a step", constants.step_overhead_seconds, Bound::Host);
+    wait(StepPart::Overhead, "slowest rank", stragglers, Bound::Waiting);
     Some(Estimate {
         seconds: parts.sum(),
         parts,
@@ -229,6 +252,7 @@ pub fn estimate(job: &Job, cut: &Cut, layers: &Layers) -> Option<Estimate> {
         recomputed_share: recomputed_share(cut, layers, (sizes.dense_layers, sizes.moe_layers)),
         data,
         pipeline_send_seconds: send_seconds,
+        told,
     })
 }
 
@@ -237,7 +261,7 @@ const DUAL_PIPE_MULTIPROCESSORS: f64 = 20.0;
 
 /// Seconds of one micro-batch in one layer (or several), as they are waited for.
 #[derive(Debug, Clone, Copy, Default)]
-struct LayerSeconds {
+struct LayerSeconds<L> {
     compute: f64,
     memory: f64,
     recompute: f64,
@@ -249,11 +273,12 @@ struct LayerSeconds {
     forward: f64,
     /// Of all: weight gradients.
     weight_gradient: f64,
+    told: L,
 }
 
-impl LayerSeconds {
+impl<L: Ledger> LayerSeconds<L> {
     /// One layer, of which `redone_share` does again what the recompute mode says.
-    fn of(job: &Job, cut: &Cut, work: &LayerWork, redone_share: f64) -> Self {
+    fn of(job: &Job, cut: &Cut, stack: StepStack, work: &LayerWork<L>, redone_share: f64) -> Self {
         let c = &job.constants;
         let (f, b) = (&work.forward, &work.backward);
         // One micro-batch's exchange runs under another's computation. DualPipe hides it whole and sets multiprocessors
@@ -272,6 +297,16 @@ impl LayerSeconds {
         let gap = if captured { c.captured_gap_seconds } else { c.kernel_gap_seconds };
         let routed = if captured { 0.0 } else { c.routing_seconds };
         let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
+        let mut told = L::default();
+        let passes = [(StepPhase::Forward, f), (StepPhase::Backward, b), (StepPhase::Recompute, &redo)];
+        for (when, pass) in passes {
+            told.take(&pass.told, |entry| {
+                entry.of(stack, when);
+                entry.waits(StepPart::TensorParallel, tensor_exposed);
+                entry.waits(StepPart::ExpertParallel, expert_exposed);
+            });
+            told_gaps(&mut told, (stack, when), pass, gap, routed);
+        }
         Self {
             compute: f.matmul + f.attention + b.matmul + b.attention,
             memory: f.memory + b.memory,
@@ -286,19 +321,31 @@ impl LayerSeconds {
                 + redo.idle,
             forward: f.compute() + forward_waits + gap * f.kernels + routed * f.routings + f.idle,
             weight_gradient,
+            told,
         }
     }
 
-    fn output(job: &Job, (forward, backward): &(Pass, Pass)) -> Self {
+    fn output(job: &Job, (forward, backward): &(Pass<L>, Pass<L>)) -> Self {
         let gap = job.constants.kernel_gap_seconds;
+        let mut told = L::default();
+        for (when, pass) in [(StepPhase::Forward, forward), (StepPhase::Backward, backward)] {
+            told.take(&pass.told, |entry| entry.of(StepStack::Output, when));
+            told_gaps(&mut told, (StepStack::Output, when), pass, gap, 0.0);
+        }
         Self {
             compute: forward.matmul + backward.matmul,
             memory: forward.memory + backward.memory,
             gaps: gap * (forward.kernels + backward.kernels),
             forward: forward.compute() + gap * forward.kernels,
             weight_gradient: backward.matmul / 2.0,
+            told,
             ..Self::default()
         }
+    }
+
+    /// The same, told as part of another stack.
+    fn in_stack(self, stack: StepStack) -> Self {
+        Self { told: self.told.each(|entry| entry.in_stack(stack)), ..self }
     }
 
     fn scaled(&self, by: f64) -> Self {
@@ -312,6 +359,7 @@ impl LayerSeconds {
             gaps: self.gaps * by,
             forward: self.forward * by,
             weight_gradient: self.weight_gradient * by,
+            told: self.told.scaled(by),
         }
     }
 
@@ -326,6 +374,7 @@ impl LayerSeconds {
             gaps: self.gaps + other.gaps,
             forward: self.forward + other.forward,
             weight_gradient: self.weight_gradient + other.weight_gradient,
+            told: self.told.plus(&other.told),
         }
     }
 
@@ -342,21 +391,71 @@ impl LayerSeconds {
     }
 }
 
+/// What a pass waits for between its kernels.
+fn told_gaps<L: Ledger>(
+    told: &mut L,
+    (stack, when): (StepStack, StepPhase),
+    pass: &Pass<L>,
+    gap: f64,
+    routing: f64,
+) {
+    let mut wait = |name, count, seconds, bound| {
+        told.note(|| {
+            let mut entry = Entry::idle(StepPart::Overhead, name, count, seconds, bound);
+            entry.of(stack, when);
+            entry
+        });
+    };
+    wait("gaps between kernels", pass.kernels, gap * pass.kernels, Bound::Launch);
+    wait("routing counts to the host", pass.routings, routing * pass.routings, Bound::Host);
+    wait("launches of experts' kernels", pass.routings, pass.idle, Bound::Host);
+}
+
 /// Seconds by which copies of activations to the host outlast the forward passes, and copies back the backward passes.
-fn offload_seconds(job: &Job, cut: &Cut, layers: &Layers, pass: &StageTime) -> f64 {
+fn offload_seconds<L: Ledger>(
+    job: &Job,
+    cut: &Cut,
+    layers: &Layers<L>,
+    pass: &StageTime,
+    told: &mut L,
+) -> f64 {
     let away = f64::from(cut.offload.activation_layers).min(cut.stage_layers);
     if away <= 0.0 {
         return 0.0;
     }
-    let bytes = away * kept_per_layer(job, cut, &layers.dense, &layers.expert).on_average(cut);
+    let bytes = away * kept_per_layer(job, cut, layers).on_average(cut);
     let one = |seconds| beyond(bytes, job.host_bytes_per_s, seconds);
-    cut.pipeline.micro_batches * (one(pass.forward) + one(pass.backward))
+    let (forward, backward) = (one(pass.forward), one(pass.backward));
+    let m = cut.pipeline.micro_batches;
+    let each = bytes / job.host_bytes_per_s;
+    told.note(|| Entry::copies("activations to the host", m, each, forward));
+    told.note(|| Entry::copies("activations from the host", m, each, backward));
+    m * (forward + backward)
+}
+
+/// Seconds by which an offloaded optimiser's state, streaming each way at once, outlasts the optimiser's work.
+fn offloaded_optimizer_seconds<L: Ledger>(
+    job: &Job,
+    cut: &Cut,
+    rank: &RankParameters,
+    optimizer: f64,
+    told: &mut L,
+) -> f64 {
+    if !cut.offload.optimizer {
+        return 0.0;
+    }
+    let bytes = OPTIMIZER * trained_shard(job, cut, rank);
+    let waited = beyond(bytes, job.host_bytes_per_s, optimizer);
+    told.note(|| {
+        Entry::copies("optimiser state from and to the host", 1.0, bytes / job.host_bytes_per_s, waited)
+    });
+    waited
 }
 
 /// Products and attention done again, as a share of the layers' forward pass.
-fn recomputed_share(cut: &Cut, layers: &Layers, (dense, expert): (f64, f64)) -> f64 {
-    let products = |pass: &Pass| pass.matmul + pass.attention;
-    let again = |work: &LayerWork| products(&work.again(cut.recompute, cut.recompute_parts).pass);
+fn recomputed_share<L: Ledger>(cut: &Cut, layers: &Layers<L>, (dense, expert): (f64, f64)) -> f64 {
+    let products = |pass: &Pass<L>| pass.matmul + pass.attention;
+    let again = |work: &LayerWork<L>| products(&work.again(cut.recompute, cut.recompute_parts).pass);
     let forward = dense * products(&layers.dense.forward) + expert * products(&layers.expert.forward);
     if forward <= 0.0 {
         return 0.0;
@@ -374,10 +473,10 @@ fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
 
 /// Adam on the rank's shard: 32-bit gradient, master weight and two moments read, the last three and the 16-bit weight
 /// written: 30 bytes a parameter; and all gradients read once for their norm.
-fn optimizer_seconds(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
+fn optimizer_cost(job: &Job, cut: &Cut, rank: &RankParameters) -> Cost {
     let shard = trained_shard(job, cut, rank);
     let gradients = if cut.zero >= 2 { shard } else { job.task.trained_share() * rank.total() };
-    job.device.memory_bound(30.0 * shard + 4.0 * gradients)
+    job.device.memory_bound_cost(30.0 * shard + 4.0 * gradients)
 }
 
 impl StepParts {

@@ -1,0 +1,171 @@
+//! One transformer layer on one rank: the operations of a micro-batch, forward and backward, with their real shapes
+//! after cutting.
+
+mod attention;
+mod experts;
+mod feed_forward;
+mod pass;
+mod rank;
+
+use super::job::Job;
+use super::layout::Recompute;
+use super::ledger::{Ledger, Role};
+use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
+use super::state_space;
+use crate::model::Precision;
+use crate::network::{CollectiveOp, Group, collective_time};
+
+pub use pass::{Block, Pass, Volume};
+pub use rank::Rank;
+
+/// The part of a layout that decides what one rank does in one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerCut {
+    /// Tensor parallel ranks.
+    pub tp: u32,
+    /// Context parallel ranks.
+    pub cp: u32,
+    /// Expert parallel ranks.
+    pub ep: u32,
+    /// Ranks that cut each expert.
+    pub expert_tp: u32,
+    /// Sequences of a micro-batch.
+    pub micro_batch: u32,
+    /// Norms and residuals cut along the sequence.
+    pub sequence_parallel: bool,
+}
+
+/// A layer's work and traffic for one micro-batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LayerWork<L = ()> {
+    /// Forward pass.
+    pub forward: Pass<L>,
+    /// Backward pass, without recompute.
+    pub backward: Pass<L>,
+    /// Whether tokens are routed to experts.
+    pub routed: bool,
+    /// What doing each piece again costs and frees.
+    pub pieces: [Again<L>; PIECES],
+    /// Tensor parallel traffic, both passes.
+    pub tensor: Volume,
+    /// Context parallel traffic, both passes.
+    pub context: Volume,
+    /// Expert traffic, both passes.
+    pub expert: Volume,
+    /// Activation bytes kept for the backward pass if nothing is done again.
+    pub kept_bytes: f64,
+    /// Bytes of the layer's input.
+    pub input_bytes: f64,
+}
+
+impl<L: Ledger> LayerWork<L> {
+    /// What a recompute mode does again.
+    // Inlined whole: who asks for the bytes alone does not sum the passes, which a search would do most of its time.
+    #[inline(always)]
+    pub fn again(&self, recompute: Recompute, parts: RecomputeParts) -> Again<L> {
+        let freed_bytes = (self.kept_bytes - self.input_bytes).max(0.0);
+        let whole = Again { pass: self.forward.clone(), freed_bytes };
+        again(recompute, parts, &self.pieces, &whole)
+    }
+}
+
+/// Bytes of a 16-bit number.
+const HALF: f64 = 2.0;
+
+const LOGITS: &str = "output projection";
+const LOSS: &str = "loss";
+
+/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
+/// is not there.
+pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
+    if let Some(hybrid) = &job.architecture.state_space {
+        return state_space::mean_layer(job, cut, hybrid);
+    }
+    let rank = Rank::new(job, cut);
+    let attention = rank.attention_block()?;
+    let ffn = rank.dense_block();
+    rank.joined(&attention, &ffn, Volume::default(), 2.0)
+}
+
+/// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
+pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
+    if job.architecture.state_space.is_some() {
+        return state_space::expert_layer(job, cut);
+    }
+    let rank = Rank::new(job, cut);
+    let attention = rank.attention_block()?;
+    let (ffn, exchange) = rank.expert_block()?;
+    // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
+    let gathers = if rank.whole_sequence_experts() { 2.0 } else { 1.0 };
+    Some(LayerWork { routed: true, ..rank.joined(&attention, &ffn, exchange, gathers)? })
+}
+
+/// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
+pub fn logits<L: Ledger>(job: &Job, cut: &LayerCut) -> (Pass<L>, Pass<L>, f64) {
+    let rank = Rank::new(job, cut);
+    let model = &job.architecture;
+    let (width, vocab) = (f64::from(model.hidden), f64::from(model.vocab) / f64::from(cut.tp));
+    let product = |m, n, k| rank.sustained(job.device.grouped_gemm_cost(1.0, m, n, k, Precision::Bf16));
+    let elements = rank.rows * vocab;
+    let mut forward = Pass { kernels: 6.0, ..Pass::default() };
+    forward.product(LOGITS, Role::Itself, product(rank.rows, vocab, width));
+    // Written in 16 bits, read and reduced in 32.
+    forward.stream(LOSS, Role::Itself, rank.elementwise(elements * 8.0));
+    let mut backward = Pass { kernels: 6.0, ..Pass::default() };
+    backward.product(LOGITS, Role::InputGradient, product(rank.rows, width, vocab));
+    backward.product(LOGITS, Role::WeightGradient, product(vocab, width, rank.rows));
+    backward.stream(LOSS, Role::Itself, rank.elementwise(elements * 6.0));
+    // 16-bit logits and the 32-bit copy of which the loss takes the gradient in place.
+    (forward, backward, elements * 6.0)
+}
+
+impl Rank<'_> {
+    /// Both halves of a layer with the tensor parallel communication between them.
+    pub fn joined<L: Ledger>(
+        &self,
+        attention: &Block<L>,
+        ffn: &Block<L>,
+        expert: Volume,
+        gathers: f64,
+    ) -> Option<LayerWork<L>> {
+        let mut forward = attention.forward.plus(&ffn.forward);
+        let mut backward = attention.backward.plus(&ffn.backward);
+        let mut pieces = attention.pieces.clone();
+        for (piece, more) in pieces.iter_mut().zip(&ffn.pieces) {
+            *piece = piece.plus(more);
+        }
+        let mut tensor = Volume::default();
+        if self.cut.tp > 1 {
+            let bytes = self.rows * self.hidden * HALF;
+            let group = Group { ranks: self.cut.tp, stride: 1 };
+            // An all-gather before and a reduce-scatter after each half; or one all-reduce after it.
+            let (op, each, name) = if self.cut.sequence_parallel {
+                (CollectiveOp::AllGather, 2.0, "all-gather and reduce-scatter of activations")
+            } else {
+                (CollectiveOp::AllReduce, 1.0, "all-reduce of activations")
+            };
+            let count = each * gathers;
+            let time = collective_time(op, bytes, group, &self.job.topology)?;
+            forward.tensor_exchange(name, count, &time);
+            backward.tensor_exchange(name, count, &time);
+            forward.kernels += count;
+            backward.kernels += count;
+            tensor = Volume::of(&time, bytes, 2.0 * count);
+            // A feed-forward layer that gathers the sequence gathers it again.
+            let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
+            let again = each * (gathers - 1.0).max(0.0);
+            pieces[whole as usize].pass.tensor_exchange(name, again, &time);
+        }
+        Some(LayerWork {
+            forward,
+            backward,
+            routed: false,
+            pieces,
+            tensor,
+            context: attention.context,
+            expert,
+            kept_bytes: attention.kept + ffn.kept,
+            input_bytes: self.local_rows * self.hidden * HALF,
+        })
+    }
+}

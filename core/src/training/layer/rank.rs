@@ -1,0 +1,133 @@
+//! One rank of a layer: its share of the job, and the operations that all kinds of layers are made of.
+
+use super::{Block, HALF, LayerCut, Pass};
+use crate::kernel::Cost;
+use crate::training::job::Job;
+use crate::training::layout::Task;
+use crate::training::ledger::{Ledger, Role};
+use crate::training::recompute::Piece;
+
+const NORM: &str = "norm";
+const RESIDUAL: &str = "residual sum";
+
+/// What one rank sees of the job.
+#[derive(Clone, Copy)]
+pub struct Rank<'a> {
+    pub job: &'a Job,
+    pub cut: &'a LayerCut,
+    pub tp: f64,
+    /// Tokens of a micro-batch in this rank's part of the sequence.
+    pub rows: f64,
+    /// Tokens whose norms and residuals this rank computes.
+    pub local_rows: f64,
+    /// Width of what layers read and write.
+    pub hidden: f64,
+}
+
+impl<'a> Rank<'a> {
+    pub fn new(job: &'a Job, cut: &'a LayerCut) -> Self {
+        let rows = f64::from(cut.micro_batch) * job.sequence / f64::from(cut.cp);
+        let tp = f64::from(cut.tp);
+        let local_rows = if cut.sequence_parallel { rows / tp } else { rows };
+        Self { job, cut, tp, rows, local_rows, hidden: f64::from(job.architecture.hidden) }
+    }
+
+    /// A kernel as a step sustains it.
+    #[inline]
+    pub fn sustained(&self, kernel: Cost) -> Cost {
+        kernel.at_share(self.job.sustained)
+    }
+
+    /// Elementwise work that moves so many bytes where it is fused.
+    #[inline]
+    pub fn elementwise(&self, bytes: f64) -> Cost {
+        let passes = if self.job.software.fused_elementwise { 1.0 } else { self.job.constants.eager_passes };
+        self.job.device.memory_bound_cost(bytes * passes)
+    }
+
+    /// The linear layer `name` with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients,
+    /// casts.
+    pub fn linear<L: Ledger>(&self, block: &mut Block<L>, name: &'static str, (m, n, k): (f64, f64, f64)) {
+        self.grouped_linear(block, name, 1.0, (m, n, k));
+    }
+
+    /// [`Rank::linear`] in each of `groups` experts.
+    pub fn grouped_linear<L: Ledger>(
+        &self,
+        block: &mut Block<L>,
+        name: &'static str,
+        groups: f64,
+        (m, n, k): (f64, f64, f64),
+    ) {
+        self.products(block, name, groups, (m, n, k));
+        self.casts(block, name, (groups * m * k, groups * m * n));
+    }
+
+    /// Forward product, input and weight gradients of [`Rank::linear`].
+    #[inline]
+    pub fn products<L: Ledger>(
+        &self,
+        block: &mut Block<L>,
+        name: &'static str,
+        groups: f64,
+        (m, n, k): (f64, f64, f64),
+    ) {
+        let Job { device, precision, task, .. } = self.job;
+        let product = |m, n, k| self.sustained(device.grouped_gemm_cost(groups, m, n, k, *precision));
+        block.forward.product(name, Role::Itself, product(m, n, k));
+        block.backward.product(name, Role::InputGradient, product(m, k, n));
+        let mut kernels = 1.0;
+        if *task != Task::Lora {
+            block.backward.product(name, Role::WeightGradient, product(n, k, m));
+            kernels = 2.0;
+        }
+        block.forward.kernels += 1.0;
+        block.backward.kernels += kernels;
+    }
+
+    /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits.
+    #[inline]
+    pub fn casts<L: Ledger>(&self, block: &mut Block<L>, name: &'static str, (inputs, outputs): (f64, f64)) {
+        let Job { device, constants, .. } = self.job;
+        if !self.job.casts() {
+            return;
+        }
+        for (pass, elements) in [(&mut block.forward, inputs), (&mut block.backward, outputs)] {
+            if elements > 0.0 {
+                pass.stream(name, Role::Cast, device.memory_bound_cost(elements * constants.cast_bytes));
+                pass.kernels += 1.0;
+            }
+        }
+    }
+
+    /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
+    pub fn kept_input(&self, elements: f64) -> f64 {
+        if self.job.task == Task::Lora {
+            return 0.0;
+        }
+        elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
+    }
+
+    pub fn norm_and_residual<L: Ledger>(&self, block: &mut Block<L>) {
+        let elements = self.local_rows * self.hidden;
+        // Norm reads and writes; the residual sum reads two and writes one. The backward pass moves twice as much.
+        let norm = self.elementwise(elements * 2.0 * HALF);
+        let residual = self.job.device.memory_bound_cost(elements * 3.0 * HALF);
+        block.forward.stream(NORM, Role::Itself, norm);
+        block.forward.stream(RESIDUAL, Role::Itself, residual);
+        block.backward.stream(NORM, Role::Itself, norm.times(2.0));
+        block.backward.stream(RESIDUAL, Role::Itself, residual);
+        block.forward.kernels += 2.0;
+        block.backward.kernels += 2.0;
+        // The norm's input is kept; its output is the linear layer's input, kept there unless done again.
+        block.kept += elements * HALF;
+        block.piece(Piece::Norms, Pass::one_stream(NORM, 1.0, norm), 0.0);
+    }
+
+    /// The norm's output, kept as the input of the linear layers that follow.
+    pub fn norm_output<L: Ledger>(&self, block: &mut Block<L>) {
+        let bytes = self.kept_input(self.local_rows * self.hidden);
+        block.kept += bytes;
+        block.piece(Piece::Norms, Pass::default(), bytes);
+    }
+}
