@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 pub struct StepOperation {
-    /// What it is, in the field's terms: `qkv projection`, `attention`, `dispatch and combine`.
+    /// What it is, in the field's terms: `qkv projection`, `attention`, `dispatch`.
     pub name: String,
     /// Where in the model it stands.
     pub stack: StepStack,

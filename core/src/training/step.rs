@@ -197,7 +197,14 @@ pub fn estimate<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Option<E
     let extra =
         LayerSeconds::output(job, &layers.logits).plus(&prediction.scaled(job.architecture.mtp_runs()));
     let last = stage(cut.last_layers, &at(cut.last_layers)).plus(&extra);
-    let busiest = if cut.pp > 1.0 && middle.total() > last.total() { middle } else { last };
+    // Under DualPipe the rank of the last stage has the first one too, and takes half of the micro-batches through each
+    // (arXiv 2412.19437, sections 3.2.1 and 3.2.3): it works for as long as the mean of both.
+    let end = if cut.stage_copies() > 1 {
+        stage(cut.first_layers, &at(cut.first_layers)).plus(&last).scaled(0.5)
+    } else {
+        last
+    };
+    let busiest = if cut.pp > 1.0 && middle.total() > end.total() { middle } else { end };
 
     let m = cut.pipeline.micro_batches;
     let work = busiest.scaled(m);

@@ -1,4 +1,5 @@
-//! The tables of METHODS.md, as the catalogue has them: written by `examples/methods.rs`, compared by `tests/methods.rs`.
+//! The tables of METHODS.md, as the catalogue and the measured steps have them: written by `examples/methods.rs`, compared by
+//! `tests/methods.rs`.
 #![allow(missing_docs, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
@@ -6,11 +7,16 @@ use std::path::PathBuf;
 use rackrate::catalog::{Catalog, Confidence, Price, Provider, Shape, Source, Term};
 use serde::Serialize;
 
+#[path = "methods_training.rs"]
+mod training;
+
 /// Writes a table.
 type Block = fn(&Catalog) -> String;
 
 /// Blocks of METHODS.md by name.
-const BLOCKS: [(&str, Block); 8] = [
+const BLOCKS: [(&str, Block); 10] = [
+    ("training by GPU", training::by_gpu),
+    ("training furthest off", training::worst),
     ("gpus", gpus),
     ("shapes", shapes),
     ("prices", prices),

@@ -11,6 +11,10 @@ use crate::training::layout::Task;
 use crate::training::ledger::{Ledger, Role};
 use crate::training::recompute::Piece;
 
+/// Bytes of an element that the block recipe dispatches, activations forward and their gradients backward: 8 bits and a
+/// 32-bit scale for every 128; it combines in 16 bits (arXiv 2412.19437, section 3.3.3).
+const BLOCK_FP8: f64 = 1.0 + 4.0 / 128.0;
+
 impl Rank<'_> {
     /// Router, dispatch, experts, combine; routing is taken as balanced.
     pub fn expert_block<L: Ledger>(&self) -> Option<(Block<L>, Volume)> {
@@ -104,22 +108,29 @@ impl Rank<'_> {
     /// their partial results are summed (Megatron-Core's token dispatcher).
     fn expert_exchange<L: Ledger>(&self, block: &mut Block<L>, tokens: f64, top_k: u32) -> Option<Volume> {
         let topology = &self.job.topology;
-        let bytes = tokens * f64::from(top_k) * self.hidden * HALF;
+        let copies = tokens * f64::from(top_k) * self.hidden;
+        let bytes = copies * HALF;
         let mut volume = Volume::default();
         if self.cut.ep > 1 {
-            let exchange = ExpertExchange {
-                tokens,
-                bytes_per_token: self.hidden * HALF,
-                experts_per_token: top_k,
-                max_domains: None,
-                kernel: ExpertKernel::Normal,
-            };
             let group = Group { ranks: self.cut.ep, stride: self.cut.expert_tp };
-            let time = expert_all_to_all_time(&exchange, group, topology)?;
+            let sent = |element: f64| {
+                let exchange = ExpertExchange {
+                    tokens,
+                    bytes_per_token: self.hidden * element,
+                    experts_per_token: top_k,
+                    max_domains: None,
+                    kernel: ExpertKernel::Normal,
+                };
+                expert_all_to_all_time(&exchange, group, topology)
+            };
+            let dispatched = if self.job.precision == Precision::Fp8Blockwise { BLOCK_FP8 } else { HALF };
+            let (dispatch, combine) = (sent(dispatched)?, sent(HALF)?);
             for pass in [&mut block.forward, &mut block.backward] {
-                pass.expert_exchange("dispatch and combine", 2.0, &time);
+                pass.expert_exchange("dispatch", 1.0, &dispatch);
+                pass.expert_exchange("combine", 1.0, &combine);
             }
-            volume = Volume::of(&time, bytes, 4.0);
+            // Twice each: the backward pass sends the gradients the same ways.
+            volume = Volume::of(&dispatch, copies * dispatched, 2.0).and(&Volume::of(&combine, bytes, 2.0));
         }
         if self.cut.expert_tp > 1 && !self.whole_sequence_experts() {
             let ways = f64::from(self.cut.expert_tp);

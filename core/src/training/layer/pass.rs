@@ -61,6 +61,20 @@ impl Volume {
         }
     }
 
+    /// These messages and others like them; sizes and seconds of one are the mean.
+    pub fn and(&self, other: &Self) -> Self {
+        let messages = self.messages + other.messages;
+        let mean = |one: f64, another: f64| (one * self.messages + another * other.messages) / messages;
+        Self {
+            scale_up: self.scale_up + other.scale_up,
+            scale_out: self.scale_out + other.scale_out,
+            messages,
+            message_bytes: mean(self.message_bytes, other.message_bytes),
+            message_seconds: mean(self.message_seconds, other.message_seconds),
+            algorithm: other.algorithm,
+        }
+    }
+
     /// The same messages with the bytes and seconds of others that go along with them.
     pub fn carrying(&self, other: &Self) -> Self {
         Self {
