@@ -2099,7 +2099,7 @@ class StepOperation(Answer):
     the step.
 
     Attributes:
-        name: What it is, in the field's terms: `qkv projection`, `attention`, `dispatch and combine`.
+        name: What it is, in the field's terms: `qkv projection`, `attention`, `dispatch`.
         stack: Where in the model it stands.
         phase: In which pass it runs.
         part: The part of the step that its seconds count in.
