@@ -35,6 +35,7 @@ const ITERATION: Record<keyof typeof strings.iterationParts, [tone: string, stri
   all_to_all_seconds: ["net-3", true],
   pipeline_seconds: ["net-4", true],
   engine_seconds: ["wait-1", false],
+  draft_seconds: ["wait-2", false],
 };
 
 const TRAINING_MEMORY: Record<keyof typeof strings.trainingMemory, [tone: string, striped: boolean]> = {

@@ -187,6 +187,7 @@ export const names = {
     all_to_all_seconds: "Expert exchange",
     pipeline_seconds: "Pipeline sends",
     engine_seconds: "Engine",
+    draft_seconds: "Drafting",
   } satisfies Record<Exclude<keyof IterationParts, "total_seconds">, string>,
   trainingMemory: {
     weights_gib: "Weights",
