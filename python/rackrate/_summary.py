@@ -504,7 +504,7 @@ def statistics(row: ValidationSummary) -> dict[str, Any]:
     }
 
 
-def of_operations(operations: Sequence[StepOperation] | Sequence[ServingOperation]) -> list[Section]:
+def of_operations(operations: Sequence[StepOperation | ServingOperation]) -> list[Section]:
     """Show the operations behind an explained time, the longest first; nothing where none were asked for."""
     if not operations:
         return []
