@@ -3,7 +3,7 @@
 
 use rackrate::catalog::Catalog;
 use rackrate::plan::{Scenario, TrainingOption, built_in, plan};
-use rackrate::training::{StepPass, StepStack, TrainingStepRequest, training_step};
+use rackrate::training::{StepPhase, StepStack, TrainingStepRequest, training_step};
 use rackrate::validate::{ValidationKind, validate};
 
 fn scenario(name: &str) -> Scenario {
@@ -90,7 +90,7 @@ fn deepseek_v3_layer_profile() {
     let request: TrainingStepRequest = serde_json::from_value(request.into()).unwrap();
     let step = training_step(Catalog::embedded().unwrap(), &request).unwrap();
     let of_experts = || step.operations.iter().filter(|o| o.stack == StepStack::Expert);
-    let passes = of_experts().find(|o| o.name == "attention" && o.pass == StepPass::Forward).unwrap().count;
+    let passes = of_experts().find(|o| o.name == "attention" && o.phase == StepPhase::Forward).unwrap().count;
     let layer = of_experts().map(|o| o.seconds).fold(0.0, |a, b| a + b) / passes;
     assert!((4.0 * layer / 0.129_0 - 1.0).abs() < 0.1, "{layer} s a layer");
 }

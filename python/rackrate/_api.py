@@ -270,8 +270,8 @@ def serving_point(
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
-        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, where `draft` is ``"mtp"`` for the
-            model's own prediction layers or a model as `model` takes it.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, where `draft` is ``"mtp"`` for
+            the model's own prediction layers or a model as `model` takes it.
         disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
             transfer=)``.
         explain: Tell the operations of a decode iteration and of a prompt's prefill.
@@ -331,8 +331,8 @@ def search_serving(
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         slo: Latency targets: ``dict(ttft_p95_seconds=, tpot_p95_seconds=)``.
-        precision: Number format of weights and matrix products; 16-bit, 8-bit and 4-bit float as the GPU has them if not
-            given.
+        precision: Number format of weights and matrix products; all float formats of 16, 8 and 4 bits that the GPU has
+            if not given.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
         speculation: Speculative decoding, as `serving_point` takes it.
