@@ -116,7 +116,7 @@ pub fn explained_step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingS
 }
 
 fn priced<L: Ledger>(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
-    let dp = data_parallel(job, layout, gpus)?;
+    let dp = data_parallel::<Error>(job, layout, gpus)?;
     let cut = Cut::new(job, layout, dp);
     let found = Layers::<L>::new(job, &cut.layer).and_then(|layers| {
         let estimate = estimate(job, &cut, &layers)?;
@@ -144,7 +144,7 @@ fn report<L: Ledger>(
     estimate: Estimate<L>,
 ) -> TrainingStep {
     let tokens = f64::from(layout.global_batch) * job.sequence;
-    let seconds = estimate.seconds;
+    let seconds = estimate.step.seconds;
     let per_gpu = tokens / seconds / f64::from(gpus);
     let model_flop = per_gpu * job.sizes.model_flop_per_token;
     let traffic = traffic(job, cut, layers, &estimate);
@@ -169,9 +169,9 @@ fn report<L: Ledger>(
         hfu: model_flop * recomputed / job.peak,
         scale_up_bytes: sum(|t| t.scale_up_bytes),
         fabric_bytes: sum(|t| t.fabric_bytes),
-        exposed_share: estimate.parts.communication() / seconds,
-        bound_by: bound_by(&estimate.parts).to_owned(),
-        parts: estimate.parts,
+        exposed_share: estimate.step.parts.communication() / seconds,
+        bound_by: bound_by(&estimate.step.parts).to_owned(),
+        parts: estimate.step.parts,
         memory: estimate.memory,
         warnings: job
             .unmeasured
@@ -181,7 +181,7 @@ fn report<L: Ledger>(
             .chain(state_space::mean_stages(job, layout))
             .collect(),
         traffic,
-        operations: estimate.told.operations(job),
+        operations: estimate.step.told.operations(job),
     }
 }
 
@@ -242,7 +242,7 @@ fn traffic<L: Ledger>(
     };
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
-    let parts = &estimate.parts;
+    let parts = &estimate.step.parts;
     let mut out: Vec<DimensionTraffic> = [
         per_layer(Dimension::Tensor, tensor_op, layer.tp, |w| w.tensor, parts.tensor_parallel_seconds),
         per_layer(
@@ -275,11 +275,11 @@ fn traffic<L: Ledger>(
             scale_up_bytes: time.scale_up_bytes * messages,
             fabric_bytes: time.scale_out_bytes * messages,
             busbw_gb_per_s: busbw(CollectiveOp::SendRecv, bytes, 2, time.seconds),
-            seconds: estimate.pipeline_send_seconds,
+            seconds: estimate.step.pipeline_send_seconds,
             exposed_seconds: parts.pipeline_seconds,
         });
     }
-    let data = &estimate.data;
+    let data = &estimate.step.data;
     if data.messages > 0.0 {
         let op = match cut.zero {
             0 => CollectiveOp::AllReduce,

@@ -11,6 +11,7 @@ mod ledger;
 mod memory;
 mod offload;
 mod operation;
+mod ranked;
 mod recompute;
 mod report;
 mod run;
