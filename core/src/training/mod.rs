@@ -6,6 +6,7 @@ mod estimate;
 mod exchange;
 mod job;
 mod layer;
+mod layer_cuts;
 mod layout;
 mod ledger;
 mod memory;
