@@ -23,8 +23,7 @@ impl RankParameters {
     /// Of the stage that holds the most.
     pub fn of(job: &Job, cut: &Cut) -> Self {
         stages(job, cut)
-            .iter()
-            .map(|stage| Self::at(job, cut, stage))
+            .map(|stage| Self::at(job, cut, &stage))
             .fold(Self::NONE, |most, rank| if rank.total() > most.total() { rank } else { most })
     }
 
@@ -58,22 +57,24 @@ struct Stage {
     output: bool,
 }
 
-/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second.
-fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
+/// The first rank, the one after it and the last, as far as they differ: where layers do not divide, the first has fewer
+/// than the second.
+fn stages(job: &Job, cut: &Cut) -> impl Iterator<Item = Stage> {
     let sizes = &job.sizes;
     let held = |behind| cut.pipeline.in_flight(behind);
-    if cut.pp <= 1.0 {
-        let embedding = sizes.embedding + sizes.output;
-        return [Stage { layers: cut.stage_layers, in_flight: held(0.0), embedding, output: true }; 3];
-    }
     // A tied output projection is held by the last rank too.
     let output = if sizes.output > 0.0 { sizes.output } else { sizes.embedding };
-    let first =
-        Stage { layers: cut.first_layers, in_flight: held(0.0), embedding: sizes.embedding, output: false };
+    let alone = cut.pp <= 1.0;
+    let first = Stage {
+        layers: if alone { cut.stage_layers } else { cut.first_layers },
+        in_flight: held(0.0),
+        embedding: if alone { sizes.embedding + sizes.output } else { sizes.embedding },
+        output: alone,
+    };
     let second = Stage { layers: cut.stage_layers, in_flight: held(1.0), embedding: 0.0, output: false };
     let last =
         Stage { layers: cut.last_layers, in_flight: held(cut.pp - 1.0), embedding: output, output: true };
-    [first, if cut.pp > 2.0 { second } else { first }, last]
+    [Some(first), (cut.pp > 2.0).then_some(second), (!alone).then_some(last)].into_iter().flatten()
 }
 
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
@@ -121,7 +122,7 @@ pub fn kept_per_layer<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Ke
 ///
 /// A stage holds as many micro-batches as its place in the schedule says.
 pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
-    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, kept, logits_bytes)).fold(
+    stages(job, cut).map(|stage| of_stage(job, cut, &stage, kept, logits_bytes)).fold(
         TrainingMemory::default(),
         |most, stage| if stage.total_gib > most.total_gib { stage } else { most },
     )

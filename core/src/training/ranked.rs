@@ -53,9 +53,14 @@ impl Ranked {
         self.front.is_some()
     }
 
+    /// Whether steps beyond a limit of time do not count.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_finite()
+    }
+
     /// Whether layouts with this floor need not even be counted: with a limit of time only what may be an answer is.
     pub fn too_slow(&self, floor: f64) -> bool {
-        self.limit.is_finite() && (floor > self.limit || self.front.is_none() && self.beaten(floor))
+        self.is_limited() && (floor > self.limit || self.front.is_none() && self.beaten(floor))
     }
 
     /// Whether a layout that takes more than `floor` seconds and so much memory is neither among the best nor on the front.

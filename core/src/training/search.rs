@@ -135,7 +135,7 @@ impl<'a> Searcher<'a> {
     fn layer_cut(&self, question: &Question<'_>, (floor, place): (f64, usize), ranked: &mut Ranked) {
         let Some(layer) = self.cuts.layer(place) else { return };
         let mut place_of_layout = (place as u64) << 32;
-        for (layout, dp) in question.layouts(layer, &self.stages) {
+        for (layout, dp) in question.stage_cuts(layer, &self.stages) {
             // Without a pipeline no exchange runs beside another micro-batch.
             let dual_pipe = layout.schedule == PipelineSchedule::DualPipe && layout.pp > 1;
             if let Some(timed) = self.cuts.timed(place, dual_pipe) {
@@ -164,12 +164,12 @@ impl Question<'_> {
             && self.global_batch.is_multiple_of(layer.micro_batch)
     }
 
-    /// Every legal layout of a layer cut with its data parallel ranks, but for recompute and ZeRO stage.
-    fn layouts(&self, layer: &LayerCut, stages: &[(u32, u32)]) -> impl Iterator<Item = (Layout, u32)> {
+    /// The cuts of a layer cut's layers into stages, each as a layout with its data parallel ranks. Not all are legal.
+    fn stage_cuts(&self, layer: &LayerCut, stages: &[(u32, u32)]) -> impl Iterator<Item = (Layout, u32)> {
         let base = layout_of(layer, self.global_batch);
         let ranks = self.gpus / (layer.tp * layer.cp);
         let batch = u64::from(self.global_batch);
-        // What most layouts fail.
+        // What most fail.
         let divides = move |pp: u32, vp: u32| {
             let samples = u64::from(ranks / pp) * u64::from(base.micro_batch);
             batch.is_multiple_of(samples) && (vp == 1 || (batch / samples).is_multiple_of(u64::from(pp)))
@@ -179,11 +179,7 @@ impl Question<'_> {
             // Without a pipeline every schedule is the same.
             let schedules =
                 if pp == 1 { self.schedules.get(..1).unwrap_or_default() } else { self.schedules };
-            schedules.iter().filter_map(move |&schedule| {
-                let layout = Layout { pp, vp, schedule, ..base };
-                let dp = data_parallel::<Illegal>(self.job, &layout, self.gpus).ok()?;
-                Some((layout, dp))
-            })
+            schedules.iter().map(move |&schedule| (Layout { pp, vp, schedule, ..base }, ranks / pp))
         })
     }
 
@@ -204,8 +200,17 @@ fn stage_cut(
 ) {
     let job = question.job;
     let base = Cut::new(job, layout, dp);
+    let work = |cut: &Cut, times| StageWork::of(job, cut, times, (times, times));
+    let floor_of = |cut: &Cut, work: &StageWork| question.at_least(work.seconds(cut));
+    // Nothing is done again in `base`: the others take longer.
+    if ranked.is_limited() && ranked.too_slow(floor_of(&base, &work(&base, &timed.modes[0].1))) {
+        return;
+    }
+    if data_parallel::<Illegal>(job, layout, question.gpus).is_err() {
+        return;
+    }
     for (recompute, (kept, times)) in RECOMPUTES.into_iter().zip(&timed.modes) {
-        let mut work = None;
+        let mut known = None;
         let mut fitted = false;
         for zero in zero_stages(layout.pp) {
             let cut = Cut { recompute, zero, ..base };
@@ -222,8 +227,8 @@ fn stage_cut(
             if ranked.hopeless(floor, memory.total_gib) {
                 continue;
             }
-            let work = work.get_or_insert_with(|| StageWork::of(job, &cut, times, (times, times)));
-            if ranked.hopeless(question.at_least(work.seconds(&cut)), memory.total_gib) {
+            let work = known.get_or_insert_with(|| work(&cut, times));
+            if ranked.hopeless(floor_of(&cut, work), memory.total_gib) {
                 continue;
             }
             if let Some(step) = work.step(job, &cut, kept) {
