@@ -45,20 +45,15 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// The best layouts of a job on so many GPUs, over all dimensions.
 ///
 /// # Errors
-/// As [`training_step`]; "nothing fits" is an answer.
+/// As [`training_step`]; conditions that the network does not know. "Nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
-    let job = Job::new(
-        model,
-        target.gpu,
-        target.topology,
-        request.sequence_length,
-        request.precision,
-        request.task,
-    )?
-    .with_software(request.software)?;
+    let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
+    let job =
+        Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
+            .with_software(request.software)?;
     if request.schedules.is_empty() {
         return Err(Error::MissingField {
             field: "schedules".to_owned(),

@@ -7,7 +7,7 @@ use super::operation::StepOperation;
 use super::software::Software;
 use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
-use crate::network::{Algorithm, CollectiveOp};
+use crate::network::{Algorithm, CollectiveOp, NetworkConditions};
 use crate::quantity::{Interval, Warning};
 
 /// One explicit training layout to price.
@@ -79,6 +79,9 @@ pub struct LayoutSearchRequest {
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,
+    /// Placement, routing and oversubscription that the job meets; what the fabric's row says if not given.
+    #[serde(default)]
+    pub network: NetworkConditions,
     /// Pipeline schedules to look at: one forward, one backward (interleaved too) unless others are named.
     #[serde(default = "usual_schedules")]
     pub schedules: Vec<PipelineSchedule>,
