@@ -113,20 +113,16 @@ pub fn explained_step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingS
 fn priced<L: Ledger>(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
     let dp = data_parallel::<Error>(job, layout, gpus)?;
     let cut = Cut::new(job, layout, dp);
-    let found = Layers::<L>::new(job, &cut.layer).and_then(|layers| {
-        let estimate = estimate(job, &cut, &layers)?;
-        Some((layers, estimate))
-    });
-    let Some((layers, estimate)) = found else {
-        return Err(Error::Conflict {
-            field: "layout".to_owned(),
-            message: format!(
-                "a parallel group of this layout leaves its scale-up domain of {} GPUs, and no network between nodes \
-                 is known here",
-                job.topology.scale_up_domain
-            ),
-        });
+    let no_network = || Error::Conflict {
+        field: "layout".to_owned(),
+        message: format!(
+            "a parallel group of this layout leaves its scale-up domain of {} GPUs, and no network between nodes is known \
+             here",
+            job.topology.scale_up_domain
+        ),
     };
+    let layers = Layers::<L>::new(job, &cut.layer).ok_or_else(no_network)?;
+    let estimate = estimate(job, &cut, &layers).ok_or_else(no_network)?;
     Ok(report(job, layout, gpus, &cut, &layers, estimate))
 }
 
@@ -238,7 +234,8 @@ fn traffic<L: Ledger>(
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
     let parts = &estimate.step.parts;
-    let mut out: Vec<DimensionTraffic> = [
+    let mut out = Vec::with_capacity(5);
+    let in_layers = [
         per_layer(Dimension::Tensor, tensor_op, layer.tp, |w| w.tensor, parts.tensor_parallel_seconds),
         per_layer(
             Dimension::Context,
@@ -254,10 +251,8 @@ fn traffic<L: Ledger>(
             |w| w.expert,
             parts.expert_parallel_seconds,
         ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    ];
+    out.extend(in_layers.into_iter().flatten());
     if let Some(Some((time, bytes))) = pipeline_message(job, cut) {
         let messages = 2.0 * cut.pipeline.virtual_stages * m;
         out.push(DimensionTraffic {
