@@ -1,7 +1,6 @@
 //! The calls: one explicit layout, or the best ones.
 
 use super::check::data_parallel;
-use super::exchange::pipeline_message;
 use super::job::Job;
 use super::layer::{LayerWork, Volume};
 use super::layout::Layout;
@@ -253,7 +252,7 @@ fn traffic<L: Ledger>(
         ),
     ];
     out.extend(in_layers.into_iter().flatten());
-    if let Some(Some((time, bytes))) = pipeline_message(job, cut) {
+    if let Some((time, bytes)) = estimate.step.message {
         let messages = 2.0 * cut.pipeline.virtual_stages * m;
         out.push(DimensionTraffic {
             dimension: Dimension::Pipeline,

@@ -13,6 +13,7 @@ use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
 use super::state_space::prediction_layer;
 use crate::kernel::{Bound, Cost};
+use crate::network::CollectiveTime;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -184,6 +185,8 @@ pub struct StepEstimate<L = ()> {
     pub parts: StepParts,
     /// Exchange along the data parallel dimension.
     pub data: DataExchange<L>,
+    /// One send to the next stage with its size; none without a pipeline.
+    pub message: Option<(CollectiveTime, f64)>,
     /// Seconds of pipeline sends.
     pub pipeline_send_seconds: f64,
     /// The operations behind all of it.
@@ -352,7 +355,14 @@ impl<L: Ledger> StageWork<L> {
         wait(StepPart::Bubble, "pipeline bubble", bubble, Bound::Waiting);
         wait(StepPart::Overhead, "host work of a step", constants.step_overhead_seconds, Bound::Host);
         wait(StepPart::Overhead, "slowest rank", stragglers, Bound::Waiting);
-        Some(StepEstimate { seconds: parts.sum(), parts, data, pipeline_send_seconds: send_seconds, told })
+        Some(StepEstimate {
+            seconds: parts.sum(),
+            parts,
+            data,
+            message,
+            pipeline_send_seconds: send_seconds,
+            told,
+        })
     }
 
     /// Seconds of this work in a step: no less than these, for they are parts of it and none of the others is negative.
