@@ -13,9 +13,12 @@ use super::step::{Cut, LayerTimes, Layers};
 pub struct LayerCuts<'a> {
     job: &'a Job,
     cuts: Vec<Known>,
-    /// Attention and all layers without experts: the same wherever experts lie. By tp, cp and micro-batch.
-    shared: BTreeMap<(u32, u32, u32), Option<Box<(Block, Layers)>>>,
+    shared: Shared,
 }
+
+/// Attention and all layers without experts, by tp, cp and micro-batch: the same wherever experts lie. None where a group
+/// needs a fabric that is not there.
+type Shared = BTreeMap<(u32, u32, u32), Option<Box<(Block, Layers)>>>;
 
 struct Known {
     layer: LayerCut,
@@ -56,7 +59,7 @@ impl<'a> LayerCuts<'a> {
                 }
             }
         }
-        Self { job, cuts, shared: BTreeMap::new() }
+        Self { job, cuts, shared: Shared::new() }
     }
 
     /// How many there are.
@@ -102,12 +105,7 @@ fn is_legal(job: &Job, layer: &LayerCut) -> bool {
     data_parallel::<Illegal>(job, &layout_of(layer, batch), gpus).is_ok()
 }
 
-fn work_out(
-    job: &Job,
-    shared: &mut BTreeMap<(u32, u32, u32), Option<Box<(Block, Layers)>>>,
-    layer: &LayerCut,
-    dual_pipe: bool,
-) -> Worked {
+fn work_out(job: &Job, shared: &mut Shared, layer: &LayerCut, dual_pipe: bool) -> Worked {
     let shared = shared.entry((layer.tp, layer.cp, layer.micro_batch)).or_insert_with(|| {
         let attention = attention(job, layer)?;
         let layers = Layers::without_experts(job, layer, &attention)?;

@@ -206,6 +206,29 @@ pub struct StepParts {
     pub overhead_seconds: f64,
 }
 
+impl StepParts {
+    /// Their sum: the step's seconds.
+    pub fn sum(&self) -> f64 {
+        self.compute_seconds
+            + self.memory_bound_seconds
+            + self.recompute_seconds
+            + self.communication()
+            + self.bubble_seconds
+            + self.optimizer_seconds
+            + self.offload_seconds
+            + self.overhead_seconds
+    }
+
+    /// Seconds of communication that is waited for.
+    pub fn communication(&self) -> f64 {
+        self.tensor_parallel_seconds
+            + self.context_parallel_seconds
+            + self.expert_parallel_seconds
+            + self.pipeline_seconds
+            + self.data_parallel_seconds
+    }
+}
+
 /// Memory of the fullest GPU, GiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

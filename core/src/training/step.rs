@@ -599,26 +599,3 @@ fn optimizer_cost(job: &Job, cut: &Cut, rank: &RankParameters) -> Cost {
     let gradients = if cut.zero >= 2 { shard } else { job.task.trained_share() * rank.total() };
     job.device.memory_bound_cost(30.0 * shard + 4.0 * gradients)
 }
-
-impl StepParts {
-    /// Their sum: the step's seconds.
-    pub fn sum(&self) -> f64 {
-        self.compute_seconds
-            + self.memory_bound_seconds
-            + self.recompute_seconds
-            + self.communication()
-            + self.bubble_seconds
-            + self.optimizer_seconds
-            + self.offload_seconds
-            + self.overhead_seconds
-    }
-
-    /// Seconds of communication that is waited for.
-    pub fn communication(&self) -> f64 {
-        self.tensor_parallel_seconds
-            + self.context_parallel_seconds
-            + self.expert_parallel_seconds
-            + self.pipeline_seconds
-            + self.data_parallel_seconds
-    }
-}
