@@ -7,6 +7,7 @@ mod iteration;
 mod point;
 mod report;
 mod search;
+mod simulate;
 mod steady;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
@@ -15,6 +16,10 @@ pub use fleet::{Fleet, fleet};
 pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
 pub use search::search_serving;
+pub use simulate::{
+    LengthFamily, Lengths, Percentiles, Random, RequestTrace, Routing, SimulatedRequests, SimulationPhase,
+    SimulationReport, SimulationRequest, SimulationTimeline, simulate,
+};
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{

@@ -9,7 +9,7 @@ use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, ServingPointRequest};
 
 /// Longest prompt or answer that is priced, tokens.
-const MOST_TOKENS: f64 = 1e7;
+pub(super) const MOST_TOKENS: f64 = 1e7;
 
 /// Latency, throughput and memory of one explicit operating point.
 ///
@@ -30,19 +30,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let model =
         ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
-    check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let size = replica_gpus(&layout)?;
-    if !request.gpus.is_multiple_of(size) {
-        return Err(Error::Conflict {
-            field: "gpus".to_owned(),
-            message: format!(
-                "{} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
-                request.gpus,
-                request.gpus.div_ceil(size).saturating_mul(size)
-            ),
-        });
-    }
-    let replicas = request.gpus / size;
+    let replicas = whole_replicas(request.gpus, replica_gpus(&layout)?)?;
     let arrivals = match (request.concurrency, request.request_rate) {
         (Some(total), None) => {
             check_range("concurrency", total, 1e-6, 1e9)?;
@@ -108,6 +96,21 @@ pub(super) fn replica_gpus(layout: &LegalLayout) -> Result<u32, Error> {
         field: "layout".to_owned(),
         message: "tp × pp × dp is more GPUs than there are".to_owned(),
     })
+}
+
+/// Replicas of `size` GPUs that `gpus` are.
+pub(super) fn whole_replicas(gpus: u32, size: u32) -> Result<u32, Error> {
+    check_range("gpus", f64::from(gpus), 1.0, 1e7)?;
+    if !gpus.is_multiple_of(size) {
+        return Err(Error::Conflict {
+            field: "gpus".to_owned(),
+            message: format!(
+                "{gpus} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
+                gpus.div_ceil(size).saturating_mul(size)
+            ),
+        });
+    }
+    Ok(gpus / size)
 }
 
 /// The answer for `replicas` like the one in `state`.

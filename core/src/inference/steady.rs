@@ -274,7 +274,7 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
 }
 
 /// One of the like streams of a replica.
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
     cut: &'a Cut,
     input: f64,
@@ -287,7 +287,7 @@ struct Stream<'a> {
     busy: f64,
     weights: f64,
     workspace: f64,
-    capacity: f64,
+    pub(super) capacity: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -308,7 +308,7 @@ struct StateParts {
 }
 
 impl<'a> Stream<'a> {
-    fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
+    pub(super) fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
         let engine = &model.engine;
         let (input, output) = (load.input_tokens, load.output_tokens);
         let weights = model.weight_bytes(cut);
