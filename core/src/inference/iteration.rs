@@ -23,6 +23,8 @@ pub struct ServingModel<'a> {
     topology: Topology,
     pub(crate) memory_bytes: f64,
     pub(crate) engine: EngineConstants,
+    /// Squared coefficients of variation of prompts and answers, where they are known.
+    pub(crate) spread: Option<(f64, f64)>,
 }
 
 /// A layout found legal for a [`ServingModel`].
@@ -107,7 +109,16 @@ impl<'a> ServingModel<'a> {
             topology: *topology,
             memory_bytes: gpu.memory_gib * GIB,
             engine: *engine,
+            spread: None,
         })
+    }
+
+    /// The same model serving prompts and answers whose lengths spread so: squared coefficients of variation (variance over
+    /// squared mean). Without it random arrivals have the engine's `length_scv`, closed loops none.
+    #[must_use]
+    pub fn with_spread(mut self, input: f64, output: f64) -> Self {
+        self.spread = Some((input, output));
+        self
     }
 
     /// The layout, if this model can be cut so over these links.

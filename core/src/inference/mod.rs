@@ -5,6 +5,7 @@ mod cut;
 mod fleet;
 mod iteration;
 mod point;
+mod queue;
 mod report;
 mod search;
 mod simulate;
@@ -17,12 +18,12 @@ pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
 pub use search::search_serving;
 pub use simulate::{
-    LengthFamily, Lengths, Percentiles, Random, RequestTrace, Routing, SimulatedRequests, SimulationPhase,
+    LengthFamily, Lengths, Random, RequestTrace, Routing, SimulatedRequests, SimulationPhase,
     SimulationReport, SimulationRequest, SimulationTimeline, simulate,
 };
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingPoint,
+    FrontierPoint, IterationParts, LatencyPercentiles, LatencyTargets, Percentiles, ServingLayout, ServingMemory, ServingPoint,
     ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

@@ -10,6 +10,8 @@ use super::{IterationParts, LegalLayout, Residuals, ServingModel, ServingPoint, 
 
 /// Longest prompt or answer that is priced, tokens.
 pub(super) const MOST_TOKENS: f64 = 1e7;
+/// Widest squared coefficient of variation of lengths.
+const MOST_SPREAD: f64 = 100.0;
 
 /// Latency, throughput and memory of one explicit operating point.
 ///
@@ -55,8 +57,25 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     };
     let load =
         ServingLoad { input_tokens: request.input_tokens, output_tokens: request.output_tokens, arrivals };
+    let model = with_spread(model, request, arrivals)?;
     let state = model.point(&layout, &load);
     Ok(answer(&target, &model, &layout, &load, &state, replicas))
+}
+
+/// The model serving lengths that spread as the request says.
+fn with_spread<'a>(
+    model: ServingModel<'a>,
+    request: &ServingPointRequest,
+    arrivals: Arrivals,
+) -> Result<ServingModel<'a>, Error> {
+    if request.input_spread.is_none() && request.output_spread.is_none() {
+        return Ok(model);
+    }
+    let usual = if matches!(arrivals, Arrivals::Poisson(_)) { model.engine.length_scv } else { 0.0 };
+    let of = |field: &str, given: Option<f64>| check_range(field, given.unwrap_or(usual), 0.0, MOST_SPREAD);
+    let (input, output) =
+        (of("input_spread", request.input_spread)?, of("output_spread", request.output_spread)?);
+    Ok(model.with_spread(input, output))
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -207,6 +226,7 @@ pub(super) fn answer(
         decode: state.decode,
         prefill,
         memory: state.memory,
+        percentiles: state.percentiles,
         bound_by: bound_by(load, state, &prefill),
         warnings,
     }

@@ -61,6 +61,13 @@ pub struct ServingPointRequest {
     /// Requests per second over all GPUs, arriving at random (Poisson); either this or `concurrency`.
     #[serde(default)]
     pub request_rate: Option<f64>,
+    /// Squared coefficient of variation of the prompts' lengths (variance over squared mean; 0 for equal lengths, 1 for an
+    /// exponential distribution); with random arrivals 1 if not given, as in MLPerf's data sets, in a closed loop 0.
+    #[serde(default)]
+    pub input_spread: Option<f64>,
+    /// The same of the answers' lengths.
+    #[serde(default)]
+    pub output_spread: Option<f64>,
     /// Number format of weights and matrix products.
     #[serde(default)]
     pub precision: Precision,
@@ -117,10 +124,40 @@ pub struct ServingPoint {
     pub prefill: IterationParts,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Distribution of the latencies under random arrivals; none in a closed loop and for answers of one token.
+    pub percentiles: Option<LatencyPercentiles>,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.
     pub warnings: Vec<Warning>,
+}
+
+/// Mean and percentiles of a time over requests.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct Percentiles {
+    /// Mean, seconds.
+    pub mean_seconds: f64,
+    /// Median, seconds.
+    pub p50_seconds: f64,
+    /// 90th percentile, seconds.
+    pub p90_seconds: f64,
+    /// 95th percentile, seconds.
+    pub p95_seconds: f64,
+    /// 99th percentile, seconds.
+    pub p99_seconds: f64,
+}
+
+/// Distributions of the latencies of requests that arrive at random.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct LatencyPercentiles {
+    /// Time to first token.
+    pub ttft: Percentiles,
+    /// Time per output token after the first, a mean over each answer.
+    pub tpot: Percentiles,
 }
 
 /// Seconds of one engine iteration by what they are spent on.

@@ -117,26 +117,25 @@ fn fastest_within(
     slo: &LatencyTargets,
     lengths: impl Fn(Arrivals) -> ServingLoad,
 ) -> (Option<Candidate>, u64, Candidate) {
-    let at = |rate: f64| {
-        let known = Some(full.sustainable_request_rate);
+    let at = |rate: f64, known: Option<f64>| {
         let state = model.point_knowing(layout, &lengths(Arrivals::Poisson(rate)), known);
         let ratio = (state.ttft_p95_seconds / slo.ttft_p95_seconds)
             .max(state.tpot_p95_seconds / slo.tpot_p95_seconds);
         (state, ratio)
     };
-    let most = full.sustainable_request_rate;
-    // A thousandth of what it sustains: as good as alone.
-    let (alone, least) = at(most * 1e-3);
+    // A thousandth of what it sustains: as good as alone. Lengths that spread are sustained at a lower rate than equal ones.
+    let (alone, least) = at(full.sustainable_request_rate * 1e-3, None);
+    let most = alone.sustainable_request_rate;
     let mut looked = 1;
-    let closest = Candidate { layout: *layout, state: alone, rate: most * 1e-3, value: -least };
+    let closest = Candidate { layout: *layout, state: alone, rate: full.sustainable_request_rate * 1e-3, value: -least };
     if least.is_nan() || least > 1.0 {
         return (None, looked, closest);
     }
-    let mut met = Candidate { value: most * 1e-3, ..closest };
-    let (mut low, mut high) = (most * 1e-3, most);
+    let mut met = Candidate { value: closest.rate, ..closest };
+    let (mut low, mut high) = (closest.rate, most);
     for _ in 0..HALVINGS {
         let middle = 0.5 * (low + high);
-        let (state, ratio) = at(middle);
+        let (state, ratio) = at(middle, Some(most));
         looked += 1;
         if ratio <= 1.0 && !state.saturated {
             low = middle;

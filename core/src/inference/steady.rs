@@ -10,7 +10,7 @@
 
 use super::cut::Cut;
 use super::iteration::{LegalLayout, ServingModel, Work};
-use super::{IterationParts, ServingMemory};
+use super::{IterationParts, LatencyPercentiles, ServingMemory, queue};
 use crate::quantity::GIB;
 
 /// What is asked of one replica.
@@ -64,6 +64,8 @@ pub struct SteadyState {
     pub decode: IterationParts,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Distribution of the latencies under random arrivals; none in a closed loop.
+    pub percentiles: Option<LatencyPercentiles>,
 }
 
 /// What ends the growth of the decode batch.
@@ -79,13 +81,13 @@ pub enum BatchLimit {
 
 /// One stream at a decode batch.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     parts: IterationParts,
-    decode: f64,
+    pub(super) decode: f64,
     mixed: f64,
     /// Share of the iterations that are mixed.
     share: f64,
-    tpot: f64,
+    pub(super) tpot: f64,
     /// Seconds from the start of a prompt's first chunk to its first token.
     read: f64,
     /// Use of the prompts' share of the iterations, 0 to 1.
@@ -125,7 +127,7 @@ impl ServingModel<'_> {
         );
         let most = streams * most_rate;
         let at_most = |in_flight: f64| (stream.most, stream.pace(stream.most, in_flight), in_flight);
-        let ((batch, pace, in_flight), rate, saturated, waiting) = match load.arrivals {
+        let ((mut batch, mut pace, in_flight), rate, saturated, waiting) = match load.arrivals {
             Arrivals::Full => (at_most(stream.most), most_rate, false, false),
             Arrivals::Closed(total) => {
                 // Fewer requests than streams leave some idle.
@@ -152,34 +154,16 @@ impl ServingModel<'_> {
                 }
             }
         };
-        let answer = steps * pace.tpot;
+        let mut answer = steps * pace.tpot;
         let base = 0.5 * pace.tpot + pace.read;
-        let scv = self.engine.length_scv;
+        let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
             Arrivals::Poisson(_) => {
-                let use_of_reading = pace.reading.min(1.0);
-                let spare = (1.0 - use_of_reading).max(1e-9);
-                let queue = 0.5 * (1.0 + scv) * pace.read / spare;
-                // A place in the batch: c places, each held for an answer's time.
-                let places = stream.most.max(1.0);
-                let occupied = (rate / most_rate).min(1.0);
-                let (chance, mean) = if saturated {
-                    (0.0, 0.0)
-                } else {
-                    let root = libm::sqrt(2.0 * (places + 1.0)) - 1.0;
-                    let chance = libm::pow(occupied, root);
-                    (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
-                };
-                // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
-                // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = 0.95 * pace.tpot
-                    + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
-                    + exceeded(use_of_reading, queue)
-                    + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
-                // The batch varies as a Poisson number; a larger one slows every token of an answer.
-                let high = (batch + Z95 * libm::sqrt(batch)).min(stream.most.max(batch));
-                let slow = stream.pace(high, f64::INFINITY);
-                (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
+                let queued = queue::latencies(&stream, rate, batch);
+                let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
+                (batch, pace.tpot) = (queued.batch, tpot.mean_seconds);
+                percentiles = Some(queued.percentiles);
+                (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
             }
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
@@ -192,6 +176,7 @@ impl ServingModel<'_> {
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
             }
         };
+        answer = steps * pace.tpot;
         let requests_per_second = rate * streams;
         stream.state(StateParts {
             ttft,
@@ -214,6 +199,7 @@ impl ServingModel<'_> {
             sustainable: most.max(requests_per_second),
             decode: pace.parts,
             kv_batch: batch * cut.pp,
+            percentiles,
         })
     }
 
@@ -273,16 +259,29 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
     if chance > 0.05 { mean * (libm::log(chance) + LN20) } else { 0.0 }
 }
 
+/// Seconds of reading one prompt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Read {
+    /// What it adds to iterations that decode.
+    pub added: f64,
+    /// Where nothing decodes.
+    pub alone: f64,
+    /// Iterations after the first that it takes.
+    pub further: f64,
+}
+
 /// One of the like streams of a replica.
 pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
     cut: &'a Cut,
-    input: f64,
+    pub(super) input: f64,
     output: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    pub(super) spread: (f64, f64),
     /// Decode steps of an answer.
-    steps: f64,
+    pub(super) steps: f64,
     /// Largest decode batch.
-    most: f64,
+    pub(super) most: f64,
     limit: BatchLimit,
     busy: f64,
     weights: f64,
@@ -305,6 +304,7 @@ struct StateParts {
     decode: IterationParts,
     /// Sequences of one attention rank.
     kv_batch: f64,
+    percentiles: Option<LatencyPercentiles>,
 }
 
 impl<'a> Stream<'a> {
@@ -315,7 +315,12 @@ impl<'a> Stream<'a> {
         let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let steps = output - 1.0;
-        let reserved = input + engine.answer_reserve * output;
+        let spread = model.spread.unwrap_or(match load.arrivals {
+            Arrivals::Poisson(_) => (engine.length_scv, engine.length_scv),
+            _ => (0.0, 0.0),
+        });
+        // Long answers stay longer: those that are there are longer than those that come.
+        let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
         let by_kv = capacity / model.kv_bytes(cut, reserved);
         let by_sequences = engine.max_sequences / cut.pp;
         let by_prefill =
@@ -338,6 +343,7 @@ impl<'a> Stream<'a> {
             cut,
             input,
             output,
+            spread,
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -348,8 +354,49 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Mean length of the sequences in decode: an answer that is met by chance is half way through, and longer than the mean
+    /// by what the lengths spread (the inspection paradox).
     fn keys(&self) -> f64 {
-        self.input + 0.5 * self.output
+        self.input + 0.5 * self.output * (1.0 + self.spread.1)
+    }
+
+    /// Length of the prompt to which a token belongs: long prompts have more of them.
+    fn token_length(&self) -> f64 {
+        self.input * (1.0 + self.spread.0)
+    }
+
+    /// What reading a prompt of `length` tokens takes.
+    pub(super) fn read(&self, batch: f64, length: f64) -> Read {
+        let model = self.model;
+        let left = (model.engine.chunk_tokens - batch).max(1.0);
+        let chunk = length.min(left).max(1.0);
+        let chunks = (length / chunk).max(1.0);
+        let work = |sequences: f64, prompt_tokens: f64| Work {
+            sequences,
+            keys: self.keys(),
+            prompt_tokens,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        let time = |sequences, tokens| model.iteration(self.cut, &work(sequences, tokens)).total_seconds;
+        let sequences = batch.max(1.0);
+        let decode = time(sequences, 0.0);
+        Read {
+            added: chunks * (time(sequences, chunk) - decode).max(0.0),
+            alone: chunks * time(0.0, chunk),
+            further: chunks - 1.0,
+        }
+    }
+
+    /// Mean and variance of the wait for a place in the batch.
+    pub(super) fn place(&self, rate: f64, tpot: f64) -> (f64, f64) {
+        let places = self.most.max(1.0);
+        let answer = self.steps * tpot;
+        let occupied = (rate * answer / places).min(0.99);
+        let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+        let mean = 0.5 * (1.0 + self.spread.1) * answer / (places * (1.0 - occupied));
+        (chance * mean, chance * (2.0 - chance) * mean * mean)
     }
 
     /// Sequences that a sequence in decode sees in its batch, itself included, with `in_flight` requests in all.
@@ -357,7 +404,7 @@ impl<'a> Stream<'a> {
         (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
     }
 
-    fn pace(&self, batch: f64, in_flight: f64) -> Pace {
+    pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
         let model = self.model;
         let others =
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
@@ -379,7 +426,7 @@ impl<'a> Stream<'a> {
             sequences,
             keys: self.keys(),
             prompt_tokens: 0.0,
-            prompt_length: self.input,
+            prompt_length: self.token_length(),
             busy: self.busy,
             reading: 0.0,
         };
@@ -500,6 +547,7 @@ impl<'a> Stream<'a> {
             sustainable: most * streams,
             decode,
             kv_batch: 0.0,
+            percentiles: None,
         })
     }
 
@@ -518,6 +566,7 @@ impl<'a> Stream<'a> {
             sustainable_request_rate: parts.sustainable,
             decode: parts.decode,
             memory: self.memory(parts.kv_batch),
+            percentiles: parts.percentiles,
         }
     }
 

@@ -156,6 +156,8 @@ impl Sizing<'_> {
             output_tokens: self.request.output_tokens,
             concurrency: None,
             request_rate: Some(self.peak / f64::from(least.replicas)),
+            input_spread: None,
+            output_spread: None,
             precision: self.request.precision,
             kv_precision: self.request.kv_precision,
             overlay: None,

@@ -80,13 +80,18 @@ impl Lengths {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sampler {
     family: LengthFamily,
-    pub mean: f64,
+    mean: f64,
     spread: f64,
 }
 
 impl Sampler {
     /// One token.
     pub const ONE: Self = Self { family: LengthFamily::Fixed, mean: 1.0, spread: 0.0 };
+
+    /// Mean and squared coefficient of variation.
+    pub fn moments(&self) -> (f64, f64) {
+        (self.mean, self.spread * self.spread)
+    }
 
     /// Whole tokens, at least 1. What lies past the longest prompt that is priced is drawn again: with the widest spread and
     /// the largest mean, a few in a hundred.

@@ -17,7 +17,7 @@ mod trace;
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    Percentiles, Routing, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
+    Routing, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
     SimulationTimeline,
 };
 pub use trace::RequestTrace;
@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use super::point::{ServingTarget, replica_gpus, whole_replicas};
 use super::steady::{Arrivals, ServingLoad, Stream};
-use super::{LegalLayout, ServingModel};
+use super::{LegalLayout, Percentiles, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
@@ -61,8 +61,16 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let trace = trace_of(request)?;
     let source = source_of(request, trace.as_deref())?;
     let come = come_of(request, trace.as_deref())?;
-    let (warmup, measured) = counts(request, come, trace.as_deref())?;
-    let mean = mean_lengths(&source, request.phase);
+    let (mean, spread) = moments_of(&source, request.phase);
+    let model = model.with_spread(spread.0, spread.1);
+    let steady = |arrivals| {
+        let load = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
+        model.point(&layout, &load)
+    };
+    let (warmup, measured) = counts(request, come, trace.as_deref(), || {
+        let rate = request.request_rate.unwrap_or_default() / f64::from(replicas);
+        steady(Arrivals::Poisson(rate)).concurrency * f64::from(replicas)
+    })?;
     let full = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals: Arrivals::Full };
     let stream = Stream::new(&model, &layout.cut, &full);
     let (groups, ranks) = groups_of(&model, &layout, replicas)?;
@@ -89,7 +97,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             "{measured} requests of these lengths take more than {MOST_EVENTS} events; ask for fewer"
         ),
     })?;
-    let sustainable = model.point(&layout, &full).sustainable_request_rate * f64::from(replicas);
+    let sustainable = steady(Arrivals::Full).sustainable_request_rate * f64::from(replicas);
     let fits = stream.capacity >= model.kv_bytes(&layout.cut, mean.0 + mean.1) / layout.cut.pp;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
@@ -216,6 +224,7 @@ fn counts(
     request: &SimulationRequest,
     come: Come,
     trace: Option<&RequestTrace>,
+    in_flight: impl Fn() -> f64,
 ) -> Result<(usize, usize), Error> {
     let rows = match (come, trace) {
         (Come::Logged(_), Some(trace)) => trace.input_tokens.len(),
@@ -235,7 +244,8 @@ fn counts(
     };
     let warmup = request.warmup_requests.map_or_else(
         || match come {
-            Come::Rate(_) => measured / 10,
+            // Engines begin empty: what is in flight must have come and gone.
+            Come::Rate(_) => (measured / 10).max((4.0 * in_flight()).min(1e9) as usize),
             Come::Closed(requests) => (measured / 10).max(2 * requests),
             Come::Burst | Come::Logged(_) => 0,
         },
@@ -245,13 +255,21 @@ fn counts(
     Ok((warmup, measured))
 }
 
-/// Mean prompt and answer, tokens.
-fn mean_lengths(source: &Source<'_>, phase: SimulationPhase) -> (f64, f64) {
+/// Mean prompt and answer, tokens, and their squared coefficients of variation.
+fn moments_of(source: &Source<'_>, phase: SimulationPhase) -> ((f64, f64), (f64, f64)) {
     let (input, output) = match source {
-        Source::Drawn(input, output) => (input.mean, output.mean),
-        Source::Trace(trace) => (mean(&trace.input_tokens), mean(&trace.output_tokens)),
+        Source::Drawn(input, output) => (input.moments(), output.moments()),
+        Source::Trace(trace) => (moments(&trace.input_tokens), moments(&trace.output_tokens)),
     };
-    (input, if phase == SimulationPhase::Prefill { 1.0 } else { output })
+    let output = if phase == SimulationPhase::Prefill { (1.0, 0.0) } else { output };
+    ((input.0, output.0), (input.1, output.1))
+}
+
+/// Mean and squared coefficient of variation.
+fn moments(of: &[f64]) -> (f64, f64) {
+    let mean = mean(of);
+    let squares = of.iter().fold(0.0, |sum, x| sum + (x - mean) * (x - mean));
+    (mean, squares / (of.len() as f64).max(1.0) / (mean * mean))
 }
 
 fn mean(of: &[f64]) -> f64 {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lengths::Lengths;
 use super::trace::RequestTrace;
 use crate::catalog::Overlay;
-use crate::inference::ServingLayout;
+use crate::inference::{Percentiles, ServingLayout};
 use crate::model::{ModelRef, Precision};
 use crate::quantity::Warning;
 
@@ -94,8 +94,8 @@ pub struct SimulationRequest {
     /// Requests that are measured; if not given 2,000, with a replayed trace all of it.
     #[serde(default)]
     pub requests: Option<u32>,
-    /// Requests before those that are measured; if not given a tenth of them at a rate, at least twice those in flight in a
-    /// closed loop, none in a burst or a replayed trace.
+    /// Requests before those that are measured; if not given a tenth of them, but at a rate at least four times those in
+    /// flight by the steady-state model, in a closed loop at least twice those in flight; none in a burst or a replayed trace.
     #[serde(default)]
     pub warmup_requests: Option<u32>,
     /// Seed of the random numbers, up to 2^53: the same seed gives the same bits everywhere. 0 if not given.
@@ -113,23 +113,6 @@ pub struct SimulationRequest {
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
-}
-
-/// Mean and percentiles of a time over the measured requests.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-pub struct Percentiles {
-    /// Mean, seconds.
-    pub mean_seconds: f64,
-    /// Median, seconds.
-    pub p50_seconds: f64,
-    /// 90th percentile, seconds.
-    pub p90_seconds: f64,
-    /// 95th percentile, seconds.
-    pub p95_seconds: f64,
-    /// 99th percentile, seconds.
-    pub p99_seconds: f64,
 }
 
 /// What went on over time: arrays of equal length.
