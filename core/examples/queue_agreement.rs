@@ -25,7 +25,7 @@ fn main() {
                     };
                     let rate = base(1e-6).sustainable_request_rate * u;
                     let p = base(rate);
-                    let l = |m: f64| if scv > 0.0 { json!({"mean_tokens": m, "family": "lognormal", "coefficient_of_variation": f64::sqrt(scv)}) } else { json!({"mean_tokens": m}) };
+                    let l = |m: f64| if scv > 0.0 { json!({"mean_tokens": m, "family": "gamma", "coefficient_of_variation": f64::sqrt(scv)}) } else { json!({"mean_tokens": m}) };
                     let v: Value = serde_json::from_value(json!({"model": model, "gpu": gpu, "gpus": gpus, "layout": layout, "precision": precision,
                             "input": l(input), "output": l(output), "request_rate": rate, "requests": 20000, "routing": "random"})).unwrap();
                     let s = simulate(catalog, &read(&v).unwrap()).unwrap();

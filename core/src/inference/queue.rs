@@ -1,50 +1,38 @@
 //! Percentiles of latencies under random arrivals, in closed form.
 //!
-//! One stream reads prompts beside its decoding sequences: an iteration lasts `D + Σ S`, its decode time and what the
-//! prompts that came during the one before add to it. That is a queue with gated vacations (Takagi, "Queueing analysis of
-//! polling models", ACM Computing Surveys 20:1, 1988): with ρ = λ·E\[S\] an iteration lasts `D/(1 − ρ)` on average, and a
-//! request, which is likelier to come in a long one, waits for the rest of one of mean length
-//! `E[C²]/E[C] = (D·(1 + ρ) + λ·E[S²])/(1 − ρ²)` and for the prompts of the next.
+//! One stream reads prompts beside its decoding sequences: an iteration lasts `C' = D + Σ S`, its decode time and what the
+//! prompts that came during the one before add to it. That is a queue with gated service and vacations (Takagi, "Queueing
+//! analysis of polling models", ACM Computing Surveys 20:1, 1988). With compound Poisson arrivals its moments follow one
+//! from the other: `E[C] = D/(1 − ρ)`, `E[C²] = (D² + 2Dρ·E[C] + λ·E[S²]·E[C])/(1 − ρ²)` and so on, ρ = λ·E\[S\]. A request is
+//! likelier to come in a long iteration; it waits for the rest of it, then for the prompts read beside its own.
 //!
 //! Sequences in decode fluctuate as an Ornstein-Uhlenbeck process around their mean B: arrivals do not know of them, and
 //! a larger batch ends its answers more slowly. With the elasticity ε of the time per token to the batch their variance is
 //! `B/(1 − ε)` (the diffusion limit of a processor-sharing queue whose speed depends on its state).
 //!
-//! Times are put together by their means and variances; percentiles are those of a shifted log-normal distribution with
-//! these moments, which begins at the least time that there can be.
+//! An answer of n tokens sees n iterations: n times D, and the prompts that come meanwhile, each with those that come while
+//! it is read, which is a busy period of the M/G/1 queue (moments `E[S]/(1 − ρ)`, `E[S²]/(1 − ρ)³`,
+//! `E[S³]/(1 − ρ)⁴ + 3λE[S²]²/(1 − ρ)⁵`).
+//!
+//! Lengths are taken as gamma distributed with their mean and spread, a prompt's seconds as `β₁L + β₂L²`. Waits are gamma
+//! distributed with their first three cumulants (Pearson's type III), whose quantiles are Wilson and Hilferty's cubes
+//! (PNAS 17:12, 1931). Percentiles are read from a mixture over parts of the lengths and of the waits.
 
 use super::steady::Stream;
 use super::{LatencyPercentiles, Percentiles};
 
-/// Nodes and weights of the Gauss-Hermite rule with three points for a standard normal variable: exact to the fifth power.
-const NODES: [(f64, f64); 3] =
-    [(-1.732_050_807_568_877_2, 1.0 / 6.0), (0.0, 2.0 / 3.0), (1.732_050_807_568_877_2, 1.0 / 6.0)];
-
-/// Quantiles of the standard normal distribution at 50, 90, 95 and 99 %.
-const QUANTILES: [f64; 4] = [0.0, 1.281_551_565_544_600_4, 1.644_853_626_951_472_2, 2.326_347_874_040_840_8];
-
-/// Mean and variance of a time that is at least `least`.
-#[derive(Debug, Clone, Copy)]
-struct Moments {
-    least: f64,
-    mean: f64,
-    variance: f64,
-}
-
-impl Moments {
-    fn percentiles(self) -> Percentiles {
-        let above = self.mean - self.least;
-        let at = |z: f64| {
-            if above <= 0.0 || self.variance <= 0.0 {
-                return self.mean;
-            }
-            let spread = libm::log(1.0 + self.variance / (above * above));
-            self.least + above * libm::exp(libm::sqrt(spread) * z - 0.5 * spread)
-        };
-        let [p50, p90, p95, p99] = QUANTILES.map(at);
-        Percentiles { mean_seconds: self.mean, p50_seconds: p50, p90_seconds: p90, p95_seconds: p95, p99_seconds: p99 }
-    }
-}
+/// Parts of a distribution: weight, and normal quantile of the middle. Finer to the right, where percentiles are asked for.
+const PARTS: [(f64, f64); 9] = [
+    (0.1, -1.644_853_626_951_472_7),
+    (0.2, -0.841_621_233_572_914_3),
+    (0.2, -0.253_347_103_135_799_72),
+    (0.2, 0.253_347_103_135_799_72),
+    (0.14, 0.738_846_849_185_213_7),
+    (0.08, 1.174_986_792_066_090_4),
+    (0.04, 1.554_773_594_596_853_7),
+    (0.025, 1.918_876_226_216_622),
+    (0.015, 2.432_379_058_584_045_6),
+];
 
 /// What a stream does under random arrivals.
 #[derive(Debug, Clone, Copy)]
@@ -56,66 +44,291 @@ pub(super) struct Queued {
 
 /// Latencies of a stream to which `rate` requests come per second, with `batch` sequences in decode by the mean alone.
 pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64) -> Queued {
-    let steps = stream.steps;
-    let (input_scv, output_scv) = stream.spread;
-
-    // Elasticity of the time per token to the batch, over a standard deviation of it.
-    let step = libm::sqrt(batch).max(1.0);
-    let here = stream.pace(batch, f64::INFINITY);
-    let above = stream.pace(batch + step, f64::INFINITY);
-    let slope = ((above.tpot - here.tpot) / step).max(0.0);
-    let elasticity = (batch * slope / here.tpot).min(0.9);
-    let dispersion = 1.0 / (1.0 - elasticity);
-    // A token sees the batch by its square; what it loses, the batch gains.
-    let shift = (elasticity * (dispersion - 1.0) * dispersion).max(0.0);
-    let batch = (batch + shift).min(stream.most);
-    let tpot = here.tpot + slope * (shift + dispersion - 1.0);
-    let decode = here.decode + (above.decode - here.decode) / step * (shift + dispersion - 1.0);
-
-    // Seconds that a prompt adds, by its length.
-    let reads = NODES.map(|(z, weight)| {
-        let variance = libm::log(1.0 + input_scv);
-        let length = stream.input * libm::exp(libm::sqrt(variance) * z - 0.5 * variance);
-        (weight, stream.read(batch, length))
-    });
-    let mean = |f: &dyn Fn(f64, f64) -> f64| reads.iter().fold(0.0, |sum, (w, r)| sum + w * f(r.added, r.alone));
-    let added = mean(&|s, _| s);
-    let added_square = mean(&|s, _| s * s);
-    let load = (rate * added).min(0.99);
-
-    // Nothing decodes: the sequences in decode are nearly Poisson.
-    let idle = libm::exp(-batch);
-    let base = decode * (1.0 - idle);
-    let cycle = (base * (1.0 + load) + rate * added_square) / (1.0 - load * load);
-    // Its second moment, as of a gamma distribution of iterations.
-    let whole = decode / (1.0 - load);
-    let squared = (cycle / whole).max(1.0) - 1.0;
-    let cycle_square = cycle * whole * (1.0 + 2.0 * squared).max(1.0);
-    let wait = cycle * (0.5 + load);
-    let wait_square = cycle_square * (1.0 / 3.0 + load + load * load) + rate * added_square * cycle;
-    let own = (1.0 - idle) * (decode + added) + idle * mean(&|_, alone| alone);
-    let own_square = (1.0 - idle) * mean(&|s, _| (decode + s) * (decode + s)) + idle * mean(&|_, a| a * a);
-    let place = stream.place(rate, tpot);
-    let least = if input_scv > 0.0 {
-        stream.read(batch, 1.0).alone
-    } else {
-        idle * reads[1].1.alone + (1.0 - idle) * (decode + added)
-    };
-    let ttft = Moments {
-        least,
-        mean: own + wait + place.0,
-        variance: (own_square - own * own).max(0.0) + (wait_square - wait * wait).max(0.0) + place.1,
-    };
-
-    // An answer sees a mean of the batch over its time, and the prompts that come in it.
-    let x = 1.0 - elasticity;
-    let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
-    let by_batch = slope * slope * batch * dispersion * averaged;
-    let by_prompts = rate * tpot * added_square * (1.0 + output_scv) / steps;
-    let floor = stream.pace(0.0, f64::INFINITY).decode.min(tpot);
-    let tpot = Moments { least: floor, mean: tpot, variance: by_batch + by_prompts };
+    let prompts = Prompts::new(stream, batch);
+    let decode = Decode::new(stream, batch);
+    let idle = libm::exp(-decode.batch);
+    let place = stream.place(rate, decode.tpot);
+    let mut ttft = Mixture::<{ 2 * PARTS.len() * PARTS.len() }>::new();
+    // Something decodes when a request comes, or nothing.
+    for (chance, iteration, fixed) in
+        [(1.0 - idle, decode.decode, decode.decode + prompts.fixed), (idle, 0.0, prompts.alone)]
+    {
+        if chance > 1e-3 {
+            let wait = prompts.wait(rate, iteration, fixed).plus(&place);
+            for (weight, length) in prompts.lengths() {
+                let own = fixed + prompts.seconds(length);
+                for (part, z) in PARTS {
+                    ttft.add(chance * weight * part, own + wait.quantile(z).max(0.0));
+                }
+            }
+        }
+    }
     Queued {
-        percentiles: LatencyPercentiles { ttft: ttft.percentiles(), tpot: tpot.percentiles() },
-        batch,
+        percentiles: LatencyPercentiles {
+            ttft: ttft.percentiles(),
+            tpot: decode.per_token(stream, rate, &prompts),
+        },
+        batch: decode.batch,
+    }
+}
+
+/// The decode batch with its fluctuations.
+struct Decode {
+    batch: f64,
+    /// Seconds of an iteration that only decodes, and of a token with the prompts read beside it, both as a token sees them.
+    decode: f64,
+    tpot: f64,
+    /// Variance of the time per token over an answer by what the batch varies.
+    variance: f64,
+}
+
+impl Decode {
+    fn new(stream: &Stream<'_>, batch: f64) -> Self {
+        // Slope over a standard deviation; the prompts read beside do not grow with the batch, but they come in a longer time.
+        let step = libm::sqrt(batch).max(1.0);
+        let here = stream.pace(batch, f64::INFINITY);
+        let above = stream.pace(batch + step, f64::INFINITY);
+        let rise = ((above.decode - here.decode) / step).max(0.0);
+        let slope = rise * here.tpot / here.decode;
+        let elasticity = (batch * slope / here.tpot).min(0.9);
+        let dispersion = 1.0 / (1.0 - elasticity);
+        // A token sees E[B²]/E[B] sequences; what it loses by that, the batch gains (Little).
+        let extra = dispersion - 1.0;
+        let shift = elasticity * extra * dispersion;
+        // An answer sees the mean over its time: of a process whose memory lasts 1/(1 − ε) answers.
+        let x = 1.0 - elasticity;
+        let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
+        let batch_now = (batch + shift).min(stream.most);
+        let more = batch_now - batch + extra;
+        Self {
+            batch: batch_now,
+            decode: here.decode + rise * more,
+            tpot: here.tpot + slope * more,
+            variance: rise * rise * batch_now * dispersion * averaged,
+        }
+    }
+
+    /// Time per output token: what the batch varies, and the prompts that come while an answer lasts.
+    fn per_token(&self, stream: &Stream<'_>, rate: f64, prompts: &Prompts) -> Percentiles {
+        let s = prompts.added.map(|moment| rate * moment);
+        let load = (1.0 - self.decode / self.tpot).clamp(0.0, 0.98);
+        let rest = 1.0 - load;
+        // The iteration that reads the own prompt is longer than others; so are those that follow.
+        let own = (prompts.added[1] + prompts.fixed + self.decode - self.tpot).max(0.0) * load / rest;
+        let busy_square = s[2] / (rest * rest * rest);
+        let busy_cube = s[3] / (rest * rest * rest * rest) + 3.0 * s[2] * s[2] / (rest * rest * rest * rest * rest);
+        let mut out = Mixture::<{ PARTS.len() * PARTS.len() }>::new();
+        for (weight, z) in PARTS {
+            let answer = gamma_quantile(stream.steps, stream.spread.1, z).max(1.0);
+            // Iterations hang together; few of them see less than all that follows from a prompt.
+            let faded = libm::pow(load, answer);
+            let seen = 1.0 - 2.0 * load * (1.0 - faded) / (answer * (1.0 + load) * rest);
+            let token = Cumulants {
+                mean: self.tpot + own * (1.0 - faded) / answer,
+                variance: self.variance / (rest * rest) + self.decode * busy_square * seen / answer,
+                third: self.decode * busy_cube * seen * seen / (answer * answer),
+            };
+            for (part, z) in PARTS {
+                out.add(weight * part, token.quantile(z).max(self.decode.min(token.mean)));
+            }
+        }
+        out.percentiles()
+    }
+}
+
+/// Quantile of a gamma distribution, at a quantile of the normal one.
+fn gamma_quantile(mean: f64, scv: f64, z: f64) -> f64 {
+    let cube = (1.0 - scv / 9.0 + z * libm::sqrt(scv) / 3.0).max(0.0);
+    mean * cube * cube * cube
+}
+
+/// Seconds that prompts take.
+struct Prompts {
+    length: f64,
+    scv: f64,
+    /// Seconds that a prompt adds to an iteration, by its length and the square of it.
+    first: f64,
+    second: f64,
+    /// Moments 0 to 4 of these seconds.
+    added: [f64; 5],
+    /// What an iteration takes besides that reads at least one: beside decoding sequences on top of them, and alone.
+    fixed: f64,
+    alone: f64,
+}
+
+impl Prompts {
+    fn new(stream: &Stream<'_>, batch: f64) -> Self {
+        let (length, scv) = (stream.input, stream.spread.0);
+        let sequences = batch.max(1.0);
+        let plain = stream.read(sequences, 0.0, length);
+        let one = stream.read(sequences, 1.0, length);
+        let two = stream.read(sequences, 2.0, length);
+        let each = (two - one).clamp(0.0, (one - plain).max(0.0));
+        let fixed = (one - plain - each).max(0.0);
+        let second = if scv > 0.0 {
+            let long = stream.read(sequences, 1.0, 2.0 * length);
+            ((long - plain - fixed - 2.0 * each) / (2.0 * length * length)).max(0.0)
+        } else {
+            0.0
+        };
+        let first = (each / length - second * length).max(0.0);
+        Self {
+            length,
+            scv,
+            first,
+            second,
+            added: moments_of_squares(first, second, length, scv),
+            fixed,
+            alone: (stream.read(0.0, 1.0, length) - each).max(0.0),
+        }
+    }
+
+    fn seconds(&self, length: f64) -> f64 {
+        length * (self.first + self.second * length)
+    }
+
+    /// Parts of the lengths: weight, and a length in the middle.
+    fn lengths(&self) -> impl Iterator<Item = (f64, f64)> + use<> {
+        let (mean, scv) = (self.length, self.scv);
+        let fixed = scv <= 0.0;
+        PARTS.into_iter().take(if fixed { 1 } else { PARTS.len() }).map(move |(weight, z)| {
+            if fixed { (1.0, mean) } else { (weight, gamma_quantile(mean, scv, z).max(1.0)) }
+        })
+    }
+
+    /// From a request's arrival to the iteration that reads it, and what others add to that one, where iterations without
+    /// prompts last `decode` and those with some `fixed` and what each adds.
+    fn wait(&self, rate: f64, decode: f64, fixed: f64) -> Cumulants {
+        let [_, s1, s2, s3, s4] = self.added.map(|moment| rate * moment);
+        let s1 = s1.min(0.98);
+        // Iterations that read take a little more even before their prompts.
+        let reading = 1.0 - libm::exp(-rate * decode / (1.0 - s1));
+        let d = if decode > 0.0 { decode + reading * (fixed - decode) } else { 0.0 };
+        // Moments of the iteration that a request comes in: E[C^(k+1)]/E[C], of which D/E[C] is this.
+        let rest = 1.0 - s1;
+        let c1 = (d * rest + 2.0 * d * s1 + s2) / (1.0 - s1 * s1);
+        let y2 = s1 * s1 * c1 + s2;
+        let c2 = (d * d * rest + 3.0 * d * d * s1 + 3.0 * d * y2 + 3.0 * s1 * s2 * c1 + s3) / (1.0 - s1 * s1 * s1);
+        let y3 = s1 * s1 * s1 * c2 + 3.0 * s1 * s2 * c1 + s3;
+        let c3 = (d * d * d * rest
+            + 4.0 * d * d * d * s1
+            + 6.0 * d * d * y2
+            + 4.0 * d * y3
+            + 6.0 * s1 * s1 * s2 * c2
+            + (4.0 * s1 * s3 + 3.0 * s2 * s2) * c1
+            + s4)
+            / (1.0 - s1 * s1 * s1 * s1);
+        Cumulants::of(
+            c1 * (0.5 + s1),
+            c2 * (1.0 / 3.0 + s1 + s1 * s1) + s2 * c1,
+            c3 * (0.25 + s1 + 1.5 * s1 * s1 + s1 * s1 * s1) + c2 * s2 * (1.5 + 3.0 * s1) + s3 * c1,
+        )
+    }
+}
+
+/// Moments 0 to 4 of `first·L + second·L²` for a gamma distributed L: `E[L^k] = m^k·Π(1 + j·scv)`.
+fn moments_of_squares(first: f64, second: f64, mean: f64, scv: f64) -> [f64; 5] {
+    let mut lengths = [1.0; 9];
+    for k in 1..9 {
+        lengths[k] = lengths[k - 1] * mean * (1.0 + (k - 1) as f64 * scv);
+    }
+    let (a, b) = (first, second);
+    let e = |k: usize| lengths[k];
+    [
+        1.0,
+        a * e(1) + b * e(2),
+        a * a * e(2) + 2.0 * a * b * e(3) + b * b * e(4),
+        a * a * a * e(3) + 3.0 * a * a * b * e(4) + 3.0 * a * b * b * e(5) + b * b * b * e(6),
+        a * a * a * a * e(4)
+            + 4.0 * a * a * a * b * e(5)
+            + 6.0 * a * a * b * b * e(6)
+            + 4.0 * a * b * b * b * e(7)
+            + b * b * b * b * e(8),
+    ]
+}
+
+/// Mean, variance and third central moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cumulants {
+    mean: f64,
+    variance: f64,
+    third: f64,
+}
+
+impl Cumulants {
+    /// From the first three moments.
+    pub(super) fn of(m1: f64, m2: f64, m3: f64) -> Self {
+        Self {
+            mean: m1,
+            variance: (m2 - m1 * m1).max(0.0),
+            third: (m3 - 3.0 * m1 * m2 + 2.0 * m1 * m1 * m1).max(0.0),
+        }
+    }
+
+    /// With an independent time on top.
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            mean: self.mean + other.mean,
+            variance: self.variance + other.variance,
+            third: self.third + other.third,
+        }
+    }
+
+    /// Quantile at a quantile of the normal distribution.
+    fn quantile(&self, z: f64) -> f64 {
+        let deviation = libm::sqrt(self.variance);
+        let skew = self.third / (self.variance * deviation);
+        if deviation <= 0.0 || skew.is_nan() || skew < 1e-6 {
+            return self.mean + deviation * z;
+        }
+        let cube = (1.0 + skew * z / 6.0 - skew * skew / 36.0).max(0.0);
+        self.mean + deviation * 2.0 / skew * (cube * cube * cube - 1.0)
+    }
+}
+
+/// Weighted values, for their percentiles.
+struct Mixture<const N: usize> {
+    points: [(f64, f64); N],
+    filled: usize,
+}
+
+impl<const N: usize> Mixture<N> {
+    fn new() -> Self {
+        Self { points: [(0.0, 0.0); N], filled: 0 }
+    }
+
+    fn add(&mut self, weight: f64, value: f64) {
+        if let Some(point) = self.points.get_mut(self.filled) {
+            *point = (value, weight);
+            self.filled += 1;
+        }
+    }
+
+    fn percentiles(mut self) -> Percentiles {
+        let points = self.points.get_mut(..self.filled).unwrap_or_default();
+        points.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let all = points.iter().fold(0.0, |sum, (_, weight)| sum + weight);
+        let mean_seconds = points.iter().fold(0.0, |sum, (value, weight)| sum + value * weight) / all;
+        // A value stands in the middle of its weight; between two of them the distribution is even.
+        let at = |share: f64| {
+            let (mut below, mut last) = (0.0, None);
+            for &(value, weight) in points.iter() {
+                let place = (below + 0.5 * weight) / all;
+                if place >= share {
+                    let Some((from, at)) = last else { return value };
+                    return from + (value - from) * (share - at) / (place - at);
+                }
+                last = Some((value, place));
+                below += weight;
+            }
+            last.map_or(mean_seconds, |(value, _)| value)
+        };
+        Percentiles {
+            mean_seconds,
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p95_seconds: at(0.95),
+            p99_seconds: at(0.99),
+        }
     }
 }

@@ -259,17 +259,6 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
     if chance > 0.05 { mean * (libm::log(chance) + LN20) } else { 0.0 }
 }
 
-/// Seconds of reading one prompt.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Read {
-    /// What it adds to iterations that decode.
-    pub added: f64,
-    /// Where nothing decodes.
-    pub alone: f64,
-    /// Iterations after the first that it takes.
-    pub further: f64,
-}
-
 /// One of the like streams of a replica.
 pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
@@ -278,6 +267,8 @@ pub(super) struct Stream<'a> {
     output: f64,
     /// Squared coefficients of variation of prompts and answers.
     pub(super) spread: (f64, f64),
+    /// Whether requests come at random.
+    random: bool,
     /// Decode steps of an answer.
     pub(super) steps: f64,
     /// Largest decode batch.
@@ -344,6 +335,7 @@ impl<'a> Stream<'a> {
             input,
             output,
             spread,
+            random: matches!(load.arrivals, Arrivals::Poisson(_)),
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -365,13 +357,13 @@ impl<'a> Stream<'a> {
         self.input * (1.0 + self.spread.0)
     }
 
-    /// What reading a prompt of `length` tokens takes.
-    pub(super) fn read(&self, batch: f64, length: f64) -> Read {
-        let model = self.model;
-        let left = (model.engine.chunk_tokens - batch).max(1.0);
-        let chunk = length.min(left).max(1.0);
-        let chunks = (length / chunk).max(1.0);
-        let work = |sequences: f64, prompt_tokens: f64| Work {
+    /// Seconds of an iteration in which `sequences` decode and `prompts` of `length` tokens are read; of as many as it
+    /// takes, where that is more than fits into one.
+    pub(super) fn read(&self, sequences: f64, prompts: f64, length: f64) -> f64 {
+        let left = (self.model.engine.chunk_tokens - sequences).max(1.0);
+        let tokens = prompts * length;
+        let chunk = tokens.min(left).max(1.0);
+        let work = |prompt_tokens: f64| Work {
             sequences,
             keys: self.keys(),
             prompt_tokens,
@@ -379,24 +371,21 @@ impl<'a> Stream<'a> {
             busy: self.busy,
             reading: 1.0,
         };
-        let time = |sequences, tokens| model.iteration(self.cut, &work(sequences, tokens)).total_seconds;
-        let sequences = batch.max(1.0);
-        let decode = time(sequences, 0.0);
-        Read {
-            added: chunks * (time(sequences, chunk) - decode).max(0.0),
-            alone: chunks * time(0.0, chunk),
-            further: chunks - 1.0,
+        let time = |tokens| self.model.iteration(self.cut, &work(tokens)).total_seconds;
+        if tokens <= 0.0 {
+            return time(0.0);
         }
+        if tokens <= chunk { time(chunk) } else { tokens / chunk * time(chunk) }
     }
 
-    /// Mean and variance of the wait for a place in the batch.
-    pub(super) fn place(&self, rate: f64, tpot: f64) -> (f64, f64) {
+    /// The wait for a place in the batch.
+    pub(super) fn place(&self, rate: f64, tpot: f64) -> queue::Cumulants {
         let places = self.most.max(1.0);
         let answer = self.steps * tpot;
         let occupied = (rate * answer / places).min(0.99);
         let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
         let mean = 0.5 * (1.0 + self.spread.1) * answer / (places * (1.0 - occupied));
-        (chance * mean, chance * (2.0 - chance) * mean * mean)
+        queue::Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
     }
 
     /// Sequences that a sequence in decode sees in its batch, itself included, with `in_flight` requests in all.
@@ -410,7 +399,14 @@ impl<'a> Stream<'a> {
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
         let left = (model.engine.chunk_tokens - batch).max(1.0);
         let due = batch / self.steps * self.input;
-        let chunk = due.max(self.input.min(left)).max(1.0);
+        let one = if self.random {
+            // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
+            let prompts = batch / self.steps;
+            if prompts > 1e-9 { self.input * prompts / (1.0 - libm::exp(-prompts)) } else { self.input }
+        } else {
+            self.input
+        };
+        let chunk = due.max(one.min(left)).max(1.0);
         let mut share = (due / chunk).min(1.0) * others;
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
