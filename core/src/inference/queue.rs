@@ -45,16 +45,19 @@ pub(super) struct Queued {
 /// Latencies of a stream to which `rate` requests come per second, with `batch` sequences in decode by the mean alone.
 pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64) -> Queued {
     let prompts = Prompts::new(stream, batch);
-    let decode = Decode::new(stream, batch);
+    let decode = Decode::new(stream, rate, batch, &prompts);
     let idle = libm::exp(-decode.batch);
     let place = stream.place(rate, decode.tpot);
     let mut ttft = Mixture::<{ 2 * PARTS.len() * PARTS.len() }>::new();
+    let mut beside = Cumulants::of(0.0, 0.0, 0.0);
     // Something decodes when a request comes, or nothing.
     for (chance, iteration, fixed) in
-        [(1.0 - idle, decode.decode, decode.decode + prompts.fixed), (idle, 0.0, prompts.alone)]
+        [(idle, 0.0, prompts.alone), (1.0 - idle, decode.decode, decode.decode + prompts.fixed)]
     {
+        let met = prompts.met(rate, iteration, fixed);
+        beside = met.beside;
         if chance > 1e-3 {
-            let wait = prompts.wait(rate, iteration, fixed).plus(&place);
+            let wait = met.wait.plus(&place);
             for (weight, length) in prompts.lengths() {
                 let own = fixed + prompts.seconds(length);
                 for (part, z) in PARTS {
@@ -66,7 +69,7 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64) -> Queued {
     Queued {
         percentiles: LatencyPercentiles {
             ttft: ttft.percentiles(),
-            tpot: decode.per_token(stream, rate, &prompts),
+            tpot: decode.per_token(stream, rate, &prompts, &beside),
         },
         batch: decode.batch,
     }
@@ -78,62 +81,92 @@ struct Decode {
     /// Seconds of an iteration that only decodes, and of a token with the prompts read beside it, both as a token sees them.
     decode: f64,
     tpot: f64,
-    /// Variance of the time per token over an answer by what the batch varies.
+    /// Share of an iteration that reads prompts.
+    load: f64,
+    /// Variance of the seconds of an iteration that only decodes, as a mean over an answer.
     variance: f64,
 }
 
 impl Decode {
-    fn new(stream: &Stream<'_>, batch: f64) -> Self {
+    fn new(stream: &Stream<'_>, rate: f64, batch: f64, prompts: &Prompts) -> Self {
         // Slope over a standard deviation; the prompts read beside do not grow with the batch, but they come in a longer time.
         let step = libm::sqrt(batch).max(1.0);
         let here = stream.pace(batch, f64::INFINITY);
         let above = stream.pace(batch + step, f64::INFINITY);
         let rise = ((above.decode - here.decode) / step).max(0.0);
-        let slope = rise * here.tpot / here.decode;
-        let elasticity = (batch * slope / here.tpot).min(0.9);
-        let dispersion = 1.0 / (1.0 - elasticity);
-        // A token sees E[B²]/E[B] sequences; what it loses by that, the batch gains (Little).
-        let extra = dispersion - 1.0;
-        let shift = elasticity * extra * dispersion;
-        // An answer sees the mean over its time: of a process whose memory lasts 1/(1 − ε) answers.
-        let x = 1.0 - elasticity;
-        let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
-        let batch_now = (batch + shift).min(stream.most);
-        let more = batch_now - batch + extra;
-        Self {
-            batch: batch_now,
-            decode: here.decode + rise * more,
-            tpot: here.tpot + slope * more,
-            variance: rise * rise * batch_now * dispersion * averaged,
+        let load = (1.0 - here.decode / here.tpot).clamp(0.0, 0.98);
+        let rest = 1.0 - load;
+        // Answers that end later by a long iteration have come in it together: what a batch varies by the time that it takes.
+        let bursts = rate * rate * prompts.added[2] / (rest * rest);
+        let bursts = bursts * felt_to_the_end(load, stream.steps);
+        let mut out = Self { batch, decode: here.decode, tpot: here.tpot, load, variance: 0.0 };
+        for _ in 0..ROUNDS {
+            let elasticity = (out.batch * rise / out.decode).min(0.9);
+            let dispersion = (1.0 + bursts) / (1.0 - elasticity);
+            // A token sees E[B²]/E[B] sequences.
+            out.decode = here.decode + rise * (out.batch - batch + dispersion - 1.0).max(0.0);
+            out.tpot = out.decode / rest;
+            let after = (prompts.added[1] + prompts.fixed + out.decode - out.tpot).max(0.0) * load / rest;
+            // What answers lose by this, the batch gains (Little).
+            out.batch = (rate * (stream.steps * out.tpot + after)).clamp(batch, stream.most);
+            // An answer sees the mean over its time: of a process whose memory lasts 1/(1 − ε) answers.
+            let x = 1.0 - elasticity;
+            let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
+            out.variance = rise * rise * out.batch * dispersion * averaged;
         }
+        out
     }
 
-    /// Time per output token: what the batch varies, and the prompts that come while an answer lasts.
-    fn per_token(&self, stream: &Stream<'_>, rate: f64, prompts: &Prompts) -> Percentiles {
+    /// Time per output token: what the batch varies, and the prompts that come while an answer lasts. `beside` is what other
+    /// prompts add to the iteration that reads the own.
+    fn per_token(&self, stream: &Stream<'_>, rate: f64, prompts: &Prompts, beside: &Cumulants) -> Percentiles {
         let s = prompts.added.map(|moment| rate * moment);
-        let load = (1.0 - self.decode / self.tpot).clamp(0.0, 0.98);
-        let rest = 1.0 - load;
-        // The iteration that reads the own prompt is longer than others; so are those that follow.
-        let own = (prompts.added[1] + prompts.fixed + self.decode - self.tpot).max(0.0) * load / rest;
-        let busy_square = s[2] / (rest * rest * rest);
-        let busy_cube = s[3] / (rest * rest * rest * rest) + 3.0 * s[2] * s[2] / (rest * rest * rest * rest * rest);
-        let mut out = Mixture::<{ PARTS.len() * PARTS.len() }>::new();
+        let (load, rest) = (self.load, 1.0 - self.load);
+        let own = Cumulants::of(prompts.added[1], prompts.added[2], prompts.added[3]).plus(beside);
+        let first = self.decode + prompts.fixed + own.mean;
+        let mut out = Mixture::<{ 2 * PARTS.len() * PARTS.len() }>::new();
         for (weight, z) in PARTS {
-            let answer = gamma_quantile(stream.steps, stream.spread.1, z).max(1.0);
-            // Iterations hang together; few of them see less than all that follows from a prompt.
-            let faded = libm::pow(load, answer);
-            let seen = 1.0 - 2.0 * load * (1.0 - faded) / (answer * (1.0 + load) * rest);
-            let token = Cumulants {
-                mean: self.tpot + own * (1.0 - faded) / answer,
-                variance: self.variance / (rest * rest) + self.decode * busy_square * seen / answer,
-                third: self.decode * busy_cube * seen * seen / (answer * answer),
-            };
+            let steps = answer(stream, z);
+            // How an iteration's length is felt in those that follow, up to the answer's end.
+            let faded = libm::pow(load, steps);
+            let felt = load * (1.0 - faded) / (rest * steps);
+            let kept = felt_to_the_end(load, steps);
+            // Time in which prompts come that the answer meets.
+            let time = steps * self.tpot + (first - self.tpot).max(0.0) * (1.0 - faded) / rest;
+            let mean = (self.tpot - self.decode + felt * (first - self.tpot)).max(0.0);
+            let more = self.variance / (rest * rest)
+                + time * s[2] * kept / (rest * rest * steps * steps)
+                + own.variance * felt * felt;
+            let none = libm::exp(-rate * (first + (steps - 1.0) * self.decode));
+            let deviation = libm::sqrt(self.variance);
+            // With prompts a gamma distribution with the moments that remain.
+            let some = (1.0 - none).max(1e-9);
+            let given = mean / some;
+            let scv = ((more + mean * mean) / some / (given * given) - 1.0).max(0.0);
             for (part, z) in PARTS {
-                out.add(weight * part, token.quantile(z).max(self.decode.min(token.mean)));
+                out.add(weight * part * none, (self.decode + deviation * z).max(0.0));
+                out.add(weight * part * some, (self.decode + gamma_quantile(given, scv, z)).min(prompts.longest));
             }
         }
         out.percentiles()
     }
+}
+
+/// Rounds in which a batch and its fluctuations settle.
+const ROUNDS: usize = 12;
+
+/// How much of the variance that prompts bring in the end is felt within `steps` iterations, each of which passes a share
+/// `load` of its length on to the next: the mean square of `1 − load^k`.
+fn felt_to_the_end(load: f64, steps: f64) -> f64 {
+    let faded = libm::pow(load, steps);
+    (1.0 - 2.0 * load * (1.0 - faded) / (steps * (1.0 - load))
+        + load * load * (1.0 - faded * faded) / (steps * (1.0 - load * load)))
+        .max(0.0)
+}
+
+/// Decode steps of an answer, at a normal quantile.
+fn answer(stream: &Stream<'_>, z: f64) -> f64 {
+    (gamma_quantile(stream.steps + 1.0, stream.spread.1, z) - 1.0).max(1.0)
 }
 
 /// Quantile of a gamma distribution, at a quantile of the normal one.
@@ -154,6 +187,8 @@ struct Prompts {
     /// What an iteration takes besides that reads at least one: beside decoding sequences on top of them, and alone.
     fixed: f64,
     alone: f64,
+    /// Longest iteration: one that reads as much as it may.
+    longest: f64,
 }
 
 impl Prompts {
@@ -166,11 +201,14 @@ impl Prompts {
         let each = (two - one).clamp(0.0, (one - plain).max(0.0));
         let fixed = (one - plain - each).max(0.0);
         let second = if scv > 0.0 {
-            let long = stream.read(sequences, 1.0, 2.0 * length);
-            ((long - plain - fixed - 2.0 * each) / (2.0 * length * length)).max(0.0)
+            // Where the seconds of long prompts lie.
+            let times = 1.0 + 2.0 * scv;
+            let long = stream.read(sequences, 1.0, times * length);
+            ((long - plain - fixed - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
         } else {
             0.0
         };
+        if std::env::var("DBG").is_ok() { eprintln!("plain {plain} one {one} two {two} long {} each {each} fixed {fixed} second {second} alone {}", stream.read(sequences, 1.0, 5.0*length), stream.read(0.0,1.0,length)); }
         let first = (each / length - second * length).max(0.0);
         Self {
             length,
@@ -180,6 +218,7 @@ impl Prompts {
             added: moments_of_squares(first, second, length, scv),
             fixed,
             alone: (stream.read(0.0, 1.0, length) - each).max(0.0),
+            longest: stream.longest(sequences),
         }
     }
 
@@ -198,7 +237,7 @@ impl Prompts {
 
     /// From a request's arrival to the iteration that reads it, and what others add to that one, where iterations without
     /// prompts last `decode` and those with some `fixed` and what each adds.
-    fn wait(&self, rate: f64, decode: f64, fixed: f64) -> Cumulants {
+    fn met(&self, rate: f64, decode: f64, fixed: f64) -> Met {
         let [_, s1, s2, s3, s4] = self.added.map(|moment| rate * moment);
         let s1 = s1.min(0.98);
         // Iterations that read take a little more even before their prompts.
@@ -218,12 +257,21 @@ impl Prompts {
             + (4.0 * s1 * s3 + 3.0 * s2 * s2) * c1
             + s4)
             / (1.0 - s1 * s1 * s1 * s1);
-        Cumulants::of(
+        let wait = Cumulants::of(
             c1 * (0.5 + s1),
             c2 * (1.0 / 3.0 + s1 + s1 * s1) + s2 * c1,
             c3 * (0.25 + s1 + 1.5 * s1 * s1 + s1 * s1 * s1) + c2 * s2 * (1.5 + 3.0 * s1) + s3 * c1,
-        )
+        );
+        Met { wait, beside: Cumulants::of(c1 * s1, c2 * s1 * s1 + s2 * c1, 0.0) }
     }
+}
+
+/// What a request meets.
+struct Met {
+    /// From its arrival to the iteration that reads it, and what others add to that one.
+    wait: Cumulants,
+    /// The second part of it.
+    beside: Cumulants,
 }
 
 /// Moments 0 to 4 of `first·L + second·L²` for a gamma distributed L: `E[L^k] = m^k·Π(1 + j·scv)`.

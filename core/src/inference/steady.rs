@@ -378,6 +378,12 @@ impl<'a> Stream<'a> {
         if tokens <= chunk { time(chunk) } else { tokens / chunk * time(chunk) }
     }
 
+    /// Seconds of an iteration that reads as many prompt tokens as it may.
+    pub(super) fn longest(&self, sequences: f64) -> f64 {
+        let length = self.token_length();
+        self.read(sequences, (self.model.engine.chunk_tokens - sequences).max(1.0) / length, length)
+    }
+
     /// The wait for a place in the batch.
     pub(super) fn place(&self, rate: f64, tpot: f64) -> queue::Cumulants {
         let places = self.most.max(1.0);
