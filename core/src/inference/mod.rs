@@ -24,6 +24,6 @@ pub use simulate::{
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyPercentiles, LatencyTargets, Percentiles, ServingLayout, ServingMemory, ServingPoint,
-    ServingPointRequest, ServingSearch, ServingSearchRequest,
+    FrontierPoint, IterationParts, LatencyPercentiles, LatencyTargets, Percentiles, ServingLayout,
+    ServingMemory, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

@@ -127,7 +127,12 @@ fn fastest_within(
     let (alone, least) = at(full.sustainable_request_rate * 1e-3, None);
     let most = alone.sustainable_request_rate;
     let mut looked = 1;
-    let closest = Candidate { layout: *layout, state: alone, rate: full.sustainable_request_rate * 1e-3, value: -least };
+    let closest = Candidate {
+        layout: *layout,
+        state: alone,
+        rate: full.sustainable_request_rate * 1e-3,
+        value: -least,
+    };
     if least.is_nan() || least > 1.0 {
         return (None, looked, closest);
     }

@@ -378,6 +378,11 @@ impl<'a> Stream<'a> {
         if tokens <= chunk { time(chunk) } else { tokens / chunk * time(chunk) }
     }
 
+    /// Prompt tokens of an iteration at most.
+    pub(super) fn chunk(&self, sequences: f64) -> f64 {
+        (self.model.engine.chunk_tokens - sequences).max(1.0)
+    }
+
     /// Seconds of an iteration that reads as many prompt tokens as it may.
     pub(super) fn longest(&self, sequences: f64) -> f64 {
         let length = self.token_length();

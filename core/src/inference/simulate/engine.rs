@@ -7,9 +7,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::SimulationPhase;
-use super::super::iteration::{ServingModel, Work};
 use super::super::cut::Cut;
+use super::super::iteration::{ServingModel, Work};
+use super::SimulationPhase;
 
 /// One request on its way.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,16 @@ pub(super) struct Job {
 
 impl Job {
     pub fn new(arrival: f64, input: f64, output: f64) -> Self {
-        Self { arrival, input, output, unread: input, reserved: 0.0, steps: 0.0, first: f64::NAN, end: f64::NAN }
+        Self {
+            arrival,
+            input,
+            output,
+            unread: input,
+            reserved: 0.0,
+            steps: 0.0,
+            first: f64::NAN,
+            end: f64::NAN,
+        }
     }
 }
 
@@ -254,7 +263,8 @@ impl Group {
     /// Starts the next run at `now`, if there is work.
     pub fn begin(&mut self, jobs: &mut [Job], limits: &Limits<'_>, now: f64) {
         let chunk_tokens = limits.model.engine.chunk_tokens;
-        let (mut most, mut sum, mut keys, mut chunk, mut chunks, mut weighted) = (0.0_f64, 0.0, 0.0, 0.0_f64, 0.0, 0.0);
+        let (mut most, mut sum, mut keys, mut chunk, mut chunks, mut weighted) =
+            (0.0_f64, 0.0, 0.0, 0.0_f64, 0.0, 0.0);
         let mut count = u64::MAX;
         for rank in &mut self.ranks {
             rank.admit(jobs, limits, self.steps);

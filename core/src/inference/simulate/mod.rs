@@ -17,8 +17,7 @@ mod trace;
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    Routing, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
-    SimulationTimeline,
+    Routing, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest, SimulationTimeline,
 };
 pub use trace::RequestTrace;
 
@@ -118,11 +117,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
 }
 
 /// Groups of ranks that run together, and ranks of each: attention ranks meet only in layers of experts.
-fn groups_of(
-    model: &ServingModel<'_>,
-    layout: &LegalLayout,
-    replicas: u32,
-) -> Result<(usize, usize), Error> {
+fn groups_of(model: &ServingModel<'_>, layout: &LegalLayout, replicas: u32) -> Result<(usize, usize), Error> {
     let l = layout.layout;
     let all = f64::from(l.pp) * f64::from(l.dp) * f64::from(replicas);
     if all > MOST_RANKS {
@@ -152,10 +147,7 @@ fn trace_of(request: &SimulationRequest) -> Result<Option<Cow<'_, RequestTrace>>
     Ok(Some(trace))
 }
 
-fn source_of<'a>(
-    request: &SimulationRequest,
-    trace: Option<&'a RequestTrace>,
-) -> Result<Source<'a>, Error> {
+fn source_of<'a>(request: &SimulationRequest, trace: Option<&'a RequestTrace>) -> Result<Source<'a>, Error> {
     if let Some(trace) = trace {
         for (field, given) in [("input", request.input.is_some()), ("output", request.output.is_some())] {
             if given {

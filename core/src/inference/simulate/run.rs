@@ -3,12 +3,12 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use super::SimulationPhase;
 use super::engine::{Group, Job, Limits};
 use super::lengths::Sampler;
 use super::random::Random;
 use super::report::{Routing, SimulationTimeline};
 use super::trace::RequestTrace;
-use super::SimulationPhase;
 
 /// How requests come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -332,8 +332,7 @@ impl<'a> State<'a> {
             let ranks = || self.groups.iter().flat_map(|g| &g.ranks);
             let waiting: usize = ranks().map(super::engine::Rank::waits).sum();
             let decoding = ranks().map(super::engine::Rank::decodes).fold(0.0, |a, b| a + b);
-            let used =
-                ranks().map(|r| r.used(&self.jobs, &self.plan.limits)).fold(0.0, |a, b| a + b);
+            let used = ranks().map(|r| r.used(&self.jobs, &self.plan.limits)).fold(0.0, |a, b| a + b);
             let all = self.plan.limits.capacity * (self.plan.groups * self.plan.ranks) as f64;
             let share = if all > 0.0 { used / all } else { 0.0 };
             self.timeline.push([self.in_flight, waiting as f64, decoding, share]);

@@ -45,14 +45,20 @@ impl RequestTrace {
                 Some(place) if place.is_none() => *place = Some(at),
                 Some(_) => return Err(malformed(1, name, "the column is given twice")),
                 None => {
-                    return Err(Error::unknown_name("trace_csv", "column", name, COLUMNS.into_iter().flatten()));
+                    return Err(Error::unknown_name(
+                        "trace_csv",
+                        "column",
+                        name,
+                        COLUMNS.into_iter().flatten(),
+                    ));
                 }
             }
         }
         let [arrivals, Some(inputs), Some(outputs)] = places else {
             return Err(Error::MissingField {
                 field: "trace_csv".to_owned(),
-                expected: "columns input_tokens and output_tokens (or ContextTokens and GeneratedTokens)".to_owned(),
+                expected: "columns input_tokens and output_tokens (or ContextTokens and GeneratedTokens)"
+                    .to_owned(),
             });
         };
         let mut trace = Self {
@@ -71,7 +77,9 @@ impl RequestTrace {
             }
             if let (Some(at), Some(list)) = (arrivals, &mut trace.arrival_seconds) {
                 let seconds = seconds_of(cell(at));
-                list.push(seconds.ok_or_else(|| malformed(line, name(at), "neither seconds nor a time stamp"))?);
+                list.push(
+                    seconds.ok_or_else(|| malformed(line, name(at), "neither seconds nor a time stamp"))?,
+                );
             }
         }
         Ok(trace)
