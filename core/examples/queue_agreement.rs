@@ -7,7 +7,7 @@
 mod support;
 
 fn main() {
-    let cells = support::cells(20_000);
+    let cells = support::cells(support::REQUESTS, &support::SYSTEMS);
     if std::env::args().nth(1).is_some() {
         for cell in &cells {
             if cell.errors.iter().zip(support::HELD).any(|(e, held)| e.abs() > held) {

@@ -30,13 +30,13 @@ fn refused(changes: Json) -> (String, &'static str) {
 
 #[test]
 fn the_closed_form_agrees_with_the_simulation() {
-    // The cells of METHODS.md with fewer requests. Of each figure a share must lie within 15 % (p50) and 25 % (p95); the
-    // corners that do not are named there. Below 10 cells more than today fail the test.
-    let cells = support::cells(6_000);
-    assert_eq!(cells.len(), 360);
-    for (at, (name, share)) in [("TTFT p50", 0.9), ("TTFT p95", 0.95), ("TPOT p50", 0.92), ("TPOT p95", 0.93)]
-        .into_iter()
-        .enumerate()
+    // Half of the cells of METHODS.md, which names the corners that are outside of 15 % (p50) and 25 % (p95).
+    let cells = support::cells(support::REQUESTS, &support::SYSTEMS[1..3]);
+    assert_eq!(cells.len(), 180);
+    for (at, (name, share)) in
+        [("TTFT p50", 0.96), ("TTFT p95", 0.96), ("TPOT p50", 0.92), ("TPOT p95", 0.90)]
+            .into_iter()
+            .enumerate()
     {
         let within = cells.iter().filter(|c| c.errors[at].abs() <= support::HELD[at]).count();
         assert!(within as f64 >= share * cells.len() as f64, "{name}: {within} of {} cells", cells.len());
@@ -114,7 +114,7 @@ fn one_request_alone_takes_its_prefill_and_its_steps() {
     let first = run(
         json!({"concurrency": 1, "input": fixed(2000.0), "phase": "prefill", "output": null, "requests": 5}),
     );
-    assert_eq!(first.ttft.p50_seconds, lone.ttft.p50_seconds);
+    assert!((first.ttft.p50_seconds / lone.ttft.p50_seconds - 1.0).abs() < 1e-9);
     assert_eq!(first.tpot, None);
 }
 

@@ -31,6 +31,8 @@ pub struct Cell {
     pub errors: [f64; 4],
 }
 
+/// Requests measured in a cell.
+pub const REQUESTS: u32 = 20_000;
 /// What is held: 15 % at p50, 25 % at p95.
 pub const HELD: [f64; 4] = [0.15, 0.25, 0.15, 0.25];
 
@@ -56,10 +58,10 @@ pub fn merged(base: &Json, more: Json) -> Json {
     out
 }
 
-/// All cells; `requests` are measured in each.
-pub fn cells(requests: u32) -> Vec<Cell> {
+/// All cells of these of the systems; `requests` are measured in each.
+pub fn cells(requests: u32, systems: &[(&str, &str, u32, u32, &str)]) -> Vec<Cell> {
     let mut out = Vec::new();
-    for (model, gpu, tp, pp, precision) in SYSTEMS {
+    for &(model, gpu, tp, pp, precision) in systems {
         let base = json!({"model": model, "gpu": gpu, "gpus": tp * pp, "layout": {"tp": tp, "pp": pp}, "precision": precision});
         let system = format!("{model}, tp {tp}, pp {pp}");
         for (input, output) in LENGTHS {
