@@ -29,7 +29,7 @@ const MOST_USED: f64 = 0.98;
 /// Elasticity beyond which a batch is taken as this elastic: at 1 it would grow without end.
 const MOST_ELASTIC: f64 = 0.8;
 /// Points of a mixture.
-const POINTS: usize = 96;
+const POINTS: usize = 48;
 
 /// A point of the unit square as two independent normal quantiles, with its weight.
 #[derive(Debug, Clone, Copy, Default)]

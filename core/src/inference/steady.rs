@@ -161,7 +161,8 @@ impl ServingModel<'_> {
             Arrivals::Poisson(_) => {
                 let queued = queue::latencies(&stream, rate, batch);
                 let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
-                (batch, pace.tpot) = (queued.batch, tpot.mean_seconds);
+                batch = queued.batch;
+                pace = Pace { tpot: tpot.mean_seconds, ..stream.pace(batch, f64::INFINITY) };
                 percentiles = Some(queued.percentiles);
                 (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
             }
