@@ -58,7 +58,7 @@ fn simulation(c: &mut Criterion) {
     let mut group = c.benchmark_group("simulation");
     group.throughput(Throughput::Elements(answer.events));
     group.bench_function("2,000 requests, llama-3.3-70b", |b| {
-        b.iter(|| simulate(catalog, black_box(&request)))
+        b.iter(|| simulate(catalog, black_box(&request)));
     });
     group.finish();
 }

@@ -1,5 +1,5 @@
 //! Cells in which the closed form of queues is compared with the simulation.
-#![allow(missing_docs, clippy::unwrap_used, dead_code)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::needless_pass_by_value, dead_code)]
 
 use rackrate::catalog::Catalog;
 use rackrate::inference::{Percentiles, ServingPoint, SimulationReport, serving_point, simulate};
