@@ -18,7 +18,7 @@ pub use iteration::{LegalLayout, ServingModel};
 pub use point::{ServingTarget, serving_point};
 pub use search::search_serving;
 pub use simulate::{
-    LengthFamily, Lengths, Random, RequestTrace, Routing, SimulatedRequests, SimulationPhase,
+    LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedRequests, SimulationPhase,
     SimulationReport, SimulationRequest, SimulationTimeline, simulate,
 };
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};

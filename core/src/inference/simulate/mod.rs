@@ -17,7 +17,8 @@ mod trace;
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    Routing, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest, SimulationTimeline,
+    RequestRouting, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
+    SimulationTimeline,
 };
 pub use trace::RequestTrace;
 

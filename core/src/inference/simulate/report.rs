@@ -29,7 +29,7 @@ pub enum SimulationPhase {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
-pub enum Routing {
+pub enum RequestRouting {
     /// The one with the fewest requests in flight; of several the first.
     #[default]
     LeastLoaded,
@@ -90,7 +90,7 @@ pub struct SimulationRequest {
     pub phase: SimulationPhase,
     /// Which rank a request goes to.
     #[serde(default)]
-    pub routing: Routing,
+    pub routing: RequestRouting,
     /// Requests that are measured; if not given 2,000, with a replayed trace all of it.
     #[serde(default)]
     pub requests: Option<u32>,

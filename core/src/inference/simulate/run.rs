@@ -7,7 +7,7 @@ use super::SimulationPhase;
 use super::engine::{Group, Job, Limits};
 use super::lengths::Sampler;
 use super::random::Random;
-use super::report::{Routing, SimulationTimeline};
+use super::report::{RequestRouting, SimulationTimeline};
 use super::trace::RequestTrace;
 
 /// How requests come.
@@ -34,7 +34,7 @@ pub(super) struct Plan<'a> {
     pub limits: Limits<'a>,
     pub come: Come,
     pub source: Source<'a>,
-    pub routing: Routing,
+    pub routing: RequestRouting,
     pub seed: u64,
     /// Requests before the measured ones, and the measured ones.
     pub warmup: usize,
@@ -260,12 +260,12 @@ impl<'a> State<'a> {
         let ranks = self.plan.ranks;
         let all = self.plan.groups * ranks;
         let at = match self.plan.routing {
-            Routing::RoundRobin => {
+            RequestRouting::RoundRobin => {
                 self.turn += 1;
                 (self.turn - 1) % all
             }
-            Routing::Random => self.routes.below(all),
-            Routing::LeastLoaded => {
+            RequestRouting::Random => self.routes.below(all),
+            RequestRouting::LeastLoaded => {
                 let each = self.groups.iter().flat_map(|g| &g.ranks).map(super::engine::Rank::in_flight);
                 each.enumerate().min_by_key(|&(_, requests)| requests).map_or(0, |(at, _)| at)
             }
