@@ -162,7 +162,7 @@ impl<'a> State<'a> {
         let all = self.plan.warmup + self.plan.measured;
         match self.plan.come {
             Come::Rate(_) | Come::Logged(_) => self.schedule(),
-            Come::Closed(requests) => self.arrive_together(requests.min(all), 0.0),
+            Come::Closed(requests) => self.arrive_together(requests, 0.0),
             Come::Burst => self.arrive_together(all, 0.0),
         }
     }
