@@ -26,11 +26,14 @@ from rackrate._types import (
     Plan,
     Precision,
     PrefixCache,
+    RequestRouting,
     Scenario,
     ServingLayout,
     ServingMode,
     ServingPoint,
     ServingSearch,
+    SimulationPhase,
+    SimulationReport,
     Software,
     Speculation,
     SweepCall,
@@ -234,6 +237,8 @@ def serving_point(
     output_tokens: float,
     concurrency: float | None = None,
     request_rate: float | None = None,
+    input_spread: float | None = None,
+    output_spread: float | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
     prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
@@ -254,6 +259,8 @@ def serving_point(
         output_tokens: Mean tokens of an answer.
         concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
         request_rate: Requests per second over all GPUs, arriving at random.
+        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths.
+        output_spread: The same of the answers' lengths.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
@@ -277,6 +284,8 @@ def serving_point(
         output_tokens=output_tokens,
         concurrency=concurrency,
         request_rate=request_rate,
+        input_spread=input_spread,
+        output_spread=output_spread,
         precision=precision,
         kv_precision=kv_precision,
         prefix_cache=prefix_cache,
@@ -286,6 +295,87 @@ def serving_point(
         overlay=overlay,
     )
     return ServingPoint._read(_core.serving_point(request))
+
+
+@refusing(_core.simulate)
+def simulate(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    gpus: int,
+    layout: ServingLayout | Mapping[str, Any],
+    input: Mapping[str, Any] | None = None,  # noqa: A002 (the promised name; nothing here reads from a terminal)
+    output: Mapping[str, Any] | None = None,
+    trace: object = None,
+    trace_speed: float | None = None,
+    request_rate: float | None = None,
+    concurrency: int | None = None,
+    burst: bool | None = None,
+    phase: SimulationPhase | None = None,
+    routing: RequestRouting | None = None,
+    requests: int | None = None,
+    warmup_requests: int | None = None,
+    seed: int | None = None,
+    list_requests: bool | None = None,
+    precision: Precision = "bf16",
+    kv_precision: Precision | None = None,
+    overlay: OverlayLike | None = None,
+) -> SimulationReport:
+    """Simulate requests on serving engines, iteration by iteration: latencies, throughput, queues over time.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        gpus: GPUs in all: a multiple of a replica's.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``.
+        output: Lengths of the answers, the same.
+        trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
+            ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
+        trace_speed: How many times faster than logged a trace is replayed.
+        request_rate: Requests per second over all GPUs, arriving at random.
+        concurrency: Requests in flight over all GPUs, each replaced when it ends.
+        burst: All requests come at once.
+        phase: ``both``, ``prefill`` or ``decode``.
+        routing: ``least_loaded``, ``round_robin`` or ``random``.
+        requests: Requests that are measured.
+        warmup_requests: Requests before those.
+        seed: Seed of the random numbers: the same gives the same answer everywhere.
+        list_requests: Whether the answer lists every measured request.
+        precision: Number format of weights and matrix products.
+        kv_precision: Number format of the KV cache.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
+
+    Raises:
+        RackrateError: A field is unknown, out of range or in conflict with another.
+        OSError: The trace cannot be read.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        gpus=gpus,
+        layout=layout,
+        input=input,
+        output=output,
+        trace_speed=trace_speed,
+        request_rate=request_rate,
+        concurrency=concurrency,
+        burst=burst,
+        phase=phase,
+        routing=routing,
+        requests=requests,
+        warmup_requests=warmup_requests,
+        seed=seed,
+        list_requests=list_requests,
+        precision=precision,
+        kv_precision=kv_precision,
+        overlay=overlay,
+        **_files.trace(trace),
+    )
+    return SimulationReport._read(_core.simulate(request))
 
 
 @refusing(_core.search_serving)

@@ -211,17 +211,17 @@ impl<'m, 'a> Replicas<'m, 'a> {
     fn best(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
         let mut best: Option<Found<'m, 'a>> = None;
         for replica in &self.all {
-            let most = replica.full.sustainable_request_rate;
             let known = best.map_or(0.0, |found| found.value * replica.gpus);
-            if most <= known {
+            if replica.full.sustainable_request_rate <= known {
                 // Nor do those after it.
                 break;
             }
-            if !replica.full.memory.fits {
+            let most = replica.sustains(&self.load);
+            if !replica.full.memory.fits || most <= known {
                 continue;
             }
             let within = |rate: f64| {
-                let state = replica.at(&self.load, rate);
+                let state = replica.at(&self.load, rate, most);
                 (state, !state.saturated && worst(&state, slo) <= 1.0)
             };
             let (met, tried) = highest((most * ALONE).max(known), most, within);
@@ -239,10 +239,11 @@ impl<'m, 'a> Replicas<'m, 'a> {
     fn nearest(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
         let mut best: Option<Found<'m, 'a>> = None;
         for replica in &self.all {
-            let rate = replica.full.sustainable_request_rate * ALONE;
             let (state, rate, value) = if replica.full.memory.fits {
                 self.considered += 1;
-                let state = replica.at(&self.load, rate);
+                let most = replica.sustains(&self.load);
+                let rate = most * ALONE;
+                let state = replica.at(&self.load, rate, most);
                 (state, rate, -worst(&state, slo))
             } else {
                 let memory = &replica.full.memory;
@@ -264,9 +265,13 @@ impl Found<'_, '_> {
 }
 
 impl Replica<'_, '_> {
-    fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
-        let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
-        self.model.point_knowing(&self.layout, &load, Some(self.full.sustainable_request_rate))
+    /// Requests per second at random times that it sustains.
+    fn sustains(&self, load: &ServingLoad) -> f64 {
+        self.model.sustainable_rate(&self.layout, &load.at_random(0.0))
+    }
+
+    fn at(&self, load: &ServingLoad, rate: f64, sustained: f64) -> SteadyState {
+        self.model.point_knowing(&self.layout, &load.at_random(rate), Some(sustained))
     }
 }
 
