@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use super::point::{ServingTarget, whole_replicas};
 use super::steady::{Arrivals, ServingLoad, Stream};
-use super::{LegalLayout, Percentiles, ServingModel};
+use super::{Engine, Engines, LegalLayout, Percentiles, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
@@ -54,8 +54,15 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
-    let model =
-        ServingModel::new(&arch, &target.gpu, &target.topology, request.precision, request.kv_precision)?;
+    let engine = Engines::shipped().of(request.engine, &target.gpu)?;
+    let model = ServingModel::with_engine(
+        &engine,
+        &arch,
+        &target.gpu,
+        &target.topology,
+        request.precision,
+        request.kv_precision,
+    )?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
     let replicas = whole_replicas("gpus", request.gpus, &layout)?;
@@ -89,6 +96,8 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         seed: request.seed,
         warmup,
         measured,
+        // Those that only decode were taken in by the GPUs that read them.
+        request_s: if request.phase == SimulationPhase::Decode { 0.0 } else { model.engine.request_s },
         groups,
         ranks,
     };
@@ -309,6 +318,7 @@ fn report(plan: &Plan<'_>, outcome: Outcome, mut frame: Frame<'_>) -> Simulation
     SimulationReport {
         layout: frame.request.layout,
         gpu: frame.gpu,
+        engine: Engine::describe(frame.request.engine),
         gpus: frame.request.gpus,
         replicas: frame.replicas,
         requests: jobs.len() as u32,
@@ -325,7 +335,8 @@ fn report(plan: &Plan<'_>, outcome: Outcome, mut frame: Frame<'_>) -> Simulation
         busy_share: per_second(sums.busy) / ranks,
         utilisation: (open && plan.limits.phase == SimulationPhase::Both)
             .then(|| per_second(sums.arrivals) / frame.sustainable),
-        concurrency: per_second(sums.in_flight),
+        // Little's law for those on the host's way to an engine.
+        concurrency: per_second(sums.in_flight) + per_second(sums.requests) * plan.request_s,
         decode_batch: per_second(sums.decoding) / ranks,
         kv_used_share: if cache > 0.0 { per_second(sums.kv_bytes) / cache } else { 0.0 },
         saturated,

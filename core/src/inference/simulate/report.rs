@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lengths::Lengths;
 use super::trace::RequestTrace;
 use crate::catalog::Overlay;
-use crate::inference::{Percentiles, ServingLayout};
+use crate::inference::{Engine, Percentiles, ServingLayout};
 use crate::model::{ModelRef, Precision};
 use crate::quantity::Warning;
 
@@ -76,6 +76,10 @@ pub struct SimulationRequest {
     /// How many times faster than logged a trace is replayed; 1 if not given.
     #[serde(default)]
     pub trace_speed: Option<f64>,
+    /// The inference engine; a current one of no class if not given. Its limits and times are meant: prompts share
+    /// iterations with decode, whatever the class.
+    #[serde(default)]
+    pub engine: Option<Engine>,
     /// Requests per second over all GPUs, arriving at random (Poisson).
     #[serde(default)]
     pub request_rate: Option<f64>,
@@ -158,6 +162,8 @@ pub struct SimulationReport {
     pub layout: ServingLayout,
     /// GPU it runs on.
     pub gpu: String,
+    /// The engine that was meant, in words.
+    pub engine: String,
     /// GPUs in all.
     pub gpus: u32,
     /// Replicas in all.

@@ -1,7 +1,7 @@
 //! The event loop: arrivals and ends of runs in the order of time.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::SimulationPhase;
 use super::engine::{Group, Job, Limits};
@@ -39,6 +39,8 @@ pub(super) struct Plan<'a> {
     /// Requests before the measured ones, and the measured ones.
     pub warmup: usize,
     pub measured: usize,
+    /// Host seconds between a request's coming and its place in an engine's queue.
+    pub request_s: f64,
     /// Groups of ranks, ranks of each.
     pub groups: usize,
     pub ranks: usize,
@@ -123,6 +125,8 @@ struct State<'a> {
     ends: BinaryHeap<Reverse<End>>,
     /// Time of the next arrival that does not follow from an end; infinite for none.
     next: f64,
+    /// When those that followed an end in a closed loop reach an engine's queue, in order.
+    following: VecDeque<f64>,
     turn: usize,
     now: f64,
     in_flight: f64,
@@ -146,6 +150,7 @@ impl<'a> State<'a> {
             jobs: Vec::with_capacity(plan.warmup + plan.measured),
             ends: BinaryHeap::new(),
             next: f64::INFINITY,
+            following: VecDeque::new(),
             turn: 0,
             now: 0.0,
             in_flight: 0.0,
@@ -162,12 +167,12 @@ impl<'a> State<'a> {
         let all = self.plan.warmup + self.plan.measured;
         match self.plan.come {
             Come::Rate(_) | Come::Logged(_) => self.schedule(),
-            Come::Closed(requests) => self.arrive_together(requests, 0.0),
-            Come::Burst => self.arrive_together(all, 0.0),
+            Come::Closed(requests) => self.arrive_together(requests, self.plan.request_s),
+            Come::Burst => self.arrive_together(all, self.plan.request_s),
         }
     }
 
-    /// Many requests come at `now`; only then do idle groups begin.
+    /// Many requests reach the engines at `now`; only then do idle groups begin.
     fn arrive_together(&mut self, requests: usize, now: f64) {
         for _ in 0..requests {
             self.arrive(now);
@@ -177,19 +182,19 @@ impl<'a> State<'a> {
         }
     }
 
-    /// When the next request comes by itself.
+    /// When the next request that comes by itself reaches an engine.
     fn schedule(&mut self) {
         let known = self.jobs.len();
         self.next = match self.plan.come {
             // At a rate requests keep coming until the last measured one is answered.
-            Come::Rate(rate) => self.now.max(0.0) + self.arrivals.exponential() / rate,
+            Come::Rate(rate) => self.now.max(self.plan.request_s) + self.arrivals.exponential() / rate,
             Come::Logged(speed) if known < self.plan.warmup + self.plan.measured => {
                 let times = match &self.plan.source {
                     Source::Trace(trace) => trace.arrival_seconds.as_deref().unwrap_or_default(),
                     Source::Drawn(..) => &[],
                 };
                 let first = times.first().copied().unwrap_or_default();
-                times.get(known).map_or(f64::INFINITY, |at| (at - first) / speed)
+                times.get(known).map_or(f64::INFINITY, |at| (at - first) / speed + self.plan.request_s)
             }
             _ => f64::INFINITY,
         };
@@ -206,6 +211,15 @@ impl<'a> State<'a> {
             self.schedule();
             return true;
         }
+        if let Some(&now) = self.following.front()
+            && now < end
+        {
+            self.pass(now);
+            let together = self.following.iter().take_while(|at| **at <= now).count();
+            self.following.drain(..together);
+            self.arrive_together(together, now);
+            return true;
+        }
         let Some(Reverse(End(at, index, version))) = self.ends.pop() else { return false };
         let Some(group) = self.groups.get(index) else { return false };
         if version == group.version && group.running {
@@ -215,7 +229,7 @@ impl<'a> State<'a> {
         true
     }
 
-    /// One request comes at `now` and goes to a rank; which group's, so that it can begin.
+    /// One request reaches a rank's queue at `now`; which group's, so that it can begin.
     fn arrive(&mut self, now: f64) -> usize {
         let number = self.jobs.len();
         if number == self.plan.warmup {
@@ -230,7 +244,7 @@ impl<'a> State<'a> {
             self.window.1 = now;
         }
         let (input, output) = self.draw(number);
-        self.jobs.push(Job::new(now, input, output));
+        self.jobs.push(Job::new(now - self.plan.request_s, input, output));
         self.in_flight += 1.0;
         let (index, rank) = self.route();
         if let Some(group) = self.groups.get_mut(index)
@@ -302,7 +316,11 @@ impl<'a> State<'a> {
             self.answered(job as usize, to);
         }
         if matches!(self.plan.come, Come::Closed(_)) && !ended.is_empty() {
-            self.arrive_together(ended.len(), to);
+            if self.plan.request_s > 0.0 {
+                self.following.extend(ended.iter().map(|_| to + self.plan.request_s));
+            } else {
+                self.arrive_together(ended.len(), to);
+            }
         }
         ended.clear();
         self.ended = ended;
