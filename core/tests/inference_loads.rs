@@ -35,7 +35,10 @@ fn a_load_names_what_it_lacks_and_what_it_has_no_use_for() {
         (r#"{"load": "static_batch"}"#, "concurrency", "missing_field"),
         (r#"{"load": "prefill_only", "concurrency": 4.0}"#, "concurrency", "conflict"),
         (r#"{"load": "decode_only", "requests": 4.0}"#, "concurrency", "missing_field"),
-        (r#"{"concurrency": 4.0, "output_spread": 1.5}"#, "output_spread", "out_of_range"),
+        // A run with an end drains at spreads between alike and exponential.
+        (r#"{"concurrency": 4.0, "requests": 9.0, "output_spread": 1.5}"#, "output_spread", "out_of_range"),
+        (r#"{"request_rate": 1.0, "output_spread": 101.0}"#, "output_spread", "out_of_range"),
+        (r#"{"request_rate": 1.0, "input_spread": -0.1}"#, "input_spread", "out_of_range"),
         (r#"{"concurrency": 4.0, "engine": {"class": "vllm", "year": 2022}}"#, "engine.year", "out_of_range"),
         (r#"{"concurrency": 4.0, "engine": {"class": "vllm", "year": 2027}}"#, "engine.year", "out_of_range"),
     ] {

@@ -146,7 +146,7 @@ impl<'a> ServingModel<'a> {
     }
 
     /// The same model serving prompts and answers whose lengths spread so: squared coefficients of variation (variance over
-    /// squared mean). Without it random arrivals have the engine's `length_scv`, closed loops none.
+    /// squared mean). Without it random arrivals have the fitted formulas for the engine's `length_scv`, closed loops none.
     #[must_use]
     pub fn with_spread(mut self, input: f64, output: f64) -> Self {
         self.spread = Some((input, output));

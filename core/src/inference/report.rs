@@ -75,7 +75,9 @@ pub struct ServingPointRequest {
     #[serde(default)]
     pub requests: Option<f64>,
     /// Squared coefficient of variation of the prompts' lengths (variance over squared mean; 0 for equal lengths, 1 for an
-    /// exponential distribution), 0 to 100; with random arrivals 1 if not given, as in MLPerf's data sets, else 0.
+    /// exponential distribution), 0 to 100. With random arrivals it or `output_spread` asks for the distribution of the
+    /// latencies (`percentiles`), the other then being 1; without both, means and 95th percentiles are those of the formulas
+    /// that were held against published measurements, for lengths as in MLPerf's data sets.
     #[serde(default)]
     pub input_spread: Option<f64>,
     /// The same of the answers' lengths; in a run with an end 0 to 1, and 1 if not given, as in chat logs.
@@ -163,8 +165,8 @@ pub struct ServingPoint {
     /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
     /// up to `decode` and `prefill`; else none.
     pub operations: Vec<ServingOperation>,
-    /// Distribution of the latencies under random arrivals; none under other loads, for answers of one token and for pools
-    /// apart.
+    /// Distribution of the latencies under random arrivals where `input_spread` or `output_spread` is given; none under other
+    /// loads, for answers of one token and for pools apart.
     pub percentiles: Option<LatencyPercentiles>,
     /// What bounds it, in words.
     pub bound_by: String,

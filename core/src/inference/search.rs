@@ -211,17 +211,17 @@ impl<'m, 'a> Replicas<'m, 'a> {
     fn best(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
         let mut best: Option<Found<'m, 'a>> = None;
         for replica in &self.all {
+            let most = replica.full.sustainable_request_rate;
             let known = best.map_or(0.0, |found| found.value * replica.gpus);
-            if replica.full.sustainable_request_rate <= known {
+            if most <= known {
                 // Nor do those after it.
                 break;
             }
-            let most = replica.sustains(&self.load);
-            if !replica.full.memory.fits || most <= known {
+            if !replica.full.memory.fits {
                 continue;
             }
             let within = |rate: f64| {
-                let state = replica.at(&self.load, rate, most);
+                let state = replica.at(&self.load, rate);
                 (state, !state.saturated && worst(&state, slo) <= 1.0)
             };
             let (met, tried) = highest((most * ALONE).max(known), most, within);
@@ -239,11 +239,10 @@ impl<'m, 'a> Replicas<'m, 'a> {
     fn nearest(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
         let mut best: Option<Found<'m, 'a>> = None;
         for replica in &self.all {
+            let rate = replica.full.sustainable_request_rate * ALONE;
             let (state, rate, value) = if replica.full.memory.fits {
                 self.considered += 1;
-                let most = replica.sustains(&self.load);
-                let rate = most * ALONE;
-                let state = replica.at(&self.load, rate, most);
+                let state = replica.at(&self.load, rate);
                 (state, rate, -worst(&state, slo))
             } else {
                 let memory = &replica.full.memory;
@@ -265,13 +264,9 @@ impl Found<'_, '_> {
 }
 
 impl Replica<'_, '_> {
-    /// Requests per second at random times that it sustains.
-    fn sustains(&self, load: &ServingLoad) -> f64 {
-        self.model.sustainable_rate(&self.layout, &load.at_random(0.0))
-    }
-
-    fn at(&self, load: &ServingLoad, rate: f64, sustained: f64) -> SteadyState {
-        self.model.point_knowing(&self.layout, &load.at_random(rate), Some(sustained))
+    fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
+        let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
+        self.model.point_knowing(&self.layout, &load, Some(self.full.sustainable_request_rate))
     }
 }
 

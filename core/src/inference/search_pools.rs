@@ -35,14 +35,11 @@ struct Side {
     layout: LegalLayout,
     gpus: u32,
     full: SteadyState,
-    /// Requests per second at random times that it sustains.
-    at_random: f64,
 }
 
 impl Side {
-    /// GPU seconds of a request that comes at random.
     fn gpu_seconds(&self) -> f64 {
-        f64::from(self.gpus) / self.at_random
+        f64::from(self.gpus) / self.full.sustainable_request_rate
     }
 }
 
@@ -77,13 +74,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 let gpus = replica_gpus(layout)?;
                 let full = model.point(layout, load);
                 if gpus < most_gpus && full.memory.fits {
-                    // Prompts alone are read as fast, however they spread.
-                    let at_random = if load.output_tokens > 1.0 {
-                        model.sustainable_rate(layout, &load.at_random(0.0))
-                    } else {
-                        full.sustainable_request_rate
-                    };
-                    sides.push(Side { layout: *layout, gpus, full, at_random });
+                    sides.push(Side { layout: *layout, gpus, full });
                 }
             }
             sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
@@ -246,21 +237,18 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         least: f64,
         tried: &mut u64,
     ) -> Option<(f64, SteadyState)> {
-        let most = decode.at_random;
+        let most = decode.full.sustainable_request_rate;
         // Below this rate even the best prefill pool beside it does not win.
         let needed = if known > 0.0 { f64::from(decode.gpus) / (1.0 / known - least) } else { 0.0 };
         let within = |rate: f64| {
-            let state = self.reading.point_knowing(&decode.layout, &self.load.at_random(rate), Some(most));
+            let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..self.load };
+            let state = self.reading.point_knowing(&decode.layout, &load, Some(most));
             let met = !state.saturated
                 && state.tpot_p95_seconds <= slo.tpot_p95_seconds
                 && state.ttft_p95_seconds <= slo.ttft_p95_seconds;
             (state, met)
         };
-        let least_rate = (most * ALONE).max(needed);
-        if least_rate >= most {
-            return None;
-        }
-        let (met, looked) = highest(least_rate, most, within);
+        let (met, looked) = highest((most * ALONE).max(needed), most, within);
         *tried += looked;
         met
     }

@@ -73,7 +73,7 @@ pub struct SteadyState {
     pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
-    /// Distribution of the latencies under random arrivals; none in a closed loop.
+    /// Distribution of the latencies under random arrivals of a stated spread; else none.
     pub percentiles: Option<LatencyPercentiles>,
 }
 
@@ -166,7 +166,7 @@ impl ServingModel<'_> {
         let base = stream.request() + 0.5 * pace.tpot + pace.read;
         let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
-            Arrivals::Poisson(_) => {
+            Arrivals::Poisson(_) if stream.random => {
                 let queued = queue::latencies(&stream, rate, batch, &pace);
                 let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
                 batch = queued.batch;
@@ -174,6 +174,11 @@ impl ServingModel<'_> {
                 pace = Pace { parts, work, tpot: tpot.mean_seconds, ..pace };
                 percentiles = Some(LatencyPercentiles { ttft, tpot: tpot.scaled(1.0 / accepted) });
                 (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
+            }
+            Arrivals::Poisson(_) => {
+                let wait = if saturated { None } else { Some((rate / most_rate).min(1.0)) };
+                let (more, ttft_p95, tpot_p95) = stream.fitted(&pace, batch, wait);
+                (base + more, ttft_p95, tpot_p95)
             }
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
@@ -296,7 +301,7 @@ pub(super) struct Stream<'a> {
     pub(super) unread: f64,
     /// Squared coefficients of variation of prompts and answers.
     pub(super) spread: (f64, f64),
-    /// Whether requests come at random.
+    /// Whether requests of a known spread come at random.
     random: bool,
     /// Decode steps of an answer.
     pub(super) steps: f64,
@@ -337,10 +342,7 @@ impl<'a> Stream<'a> {
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let unread = model.prefix.unread(input);
         let steps = (output - 1.0) / model.accepted_tokens();
-        let spread = match load.arrivals {
-            Arrivals::Poisson(_) => model.random_spread(),
-            _ => model.spread.unwrap_or((0.0, 0.0)),
-        };
+        let spread = model.spread.unwrap_or((0.0, 0.0));
         // Long answers stay longer: those that are there are longer than those that come.
         let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
         let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
@@ -371,7 +373,7 @@ impl<'a> Stream<'a> {
             output,
             unread,
             spread,
-            random: matches!(load.arrivals, Arrivals::Poisson(_)),
+            random: model.spread.is_some() && matches!(load.arrivals, Arrivals::Poisson(_)),
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -576,6 +578,32 @@ impl<'a> Stream<'a> {
         1.0 / (seconds * self.unread.max(1.0) / chunk)
     }
 
+    /// Under random arrivals of lengths of no stated spread: mean seconds that first tokens wait, and the 95th percentiles of
+    /// the times to first token and per iteration; with the share of the places that are `occupied`, if the queue ends.
+    fn fitted(&self, pace: &Pace, batch: f64, occupied: Option<f64>) -> (f64, f64, f64) {
+        let scv = self.model.engine.length_scv;
+        let used = pace.reading.min(1.0);
+        let queue = 0.5 * (1.0 + scv) * pace.read / (1.0 - used).max(1e-9);
+        // A place in the batch: c places, each held for an answer's time.
+        let places = self.most.max(1.0);
+        let (chance, mean) = occupied.map_or((0.0, 0.0), |occupied| {
+            let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+            let answer = self.steps * pace.tpot;
+            (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
+        });
+        // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
+        // lengths without spread and for exponential ones (ln 20 means).
+        let ttft_p95 = self.request()
+            + 0.95 * pace.tpot
+            + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
+            + exceeded(used, queue)
+            + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
+        // The batch varies as a Poisson number; a larger one slows every token of an answer.
+        let high = (batch + Z95 * libm::sqrt(batch)).min(self.most.max(batch));
+        let slow = self.pace(high, f64::INFINITY);
+        (used * queue + chance * mean, ttft_p95, slow.tpot + self.jitter(&slow, high))
+    }
+
     /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.
     fn jitter(&self, pace: &Pace, batch: f64) -> f64 {
         let meets = pace.share * self.steps;
@@ -604,7 +632,7 @@ impl<'a> Stream<'a> {
         let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
         let most = self.sustainable();
         let packed = 1.0 / most;
-        let scv = self.spread.0;
+        let scv = model.random_spread().0;
         let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
             Arrivals::Full => (alone, alone, most, most * alone, false),
             Arrivals::Closed(total) => {
