@@ -19,9 +19,11 @@ from rackrate._types import (
     CollectiveAnswer,
     CollectiveOp,
     Disaggregated,
+    Engine,
     LatencyTargets,
     Layout,
     LayoutSearch,
+    LoadKind,
     PipelineSchedule,
     Plan,
     Precision,
@@ -235,10 +237,13 @@ def serving_point(
     layout: ServingLayout | Mapping[str, Any],
     input_tokens: float,
     output_tokens: float,
+    load: LoadKind | None = None,
     concurrency: float | None = None,
     request_rate: float | None = None,
+    requests: float | None = None,
     input_spread: float | None = None,
     output_spread: float | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
     prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
@@ -257,10 +262,15 @@ def serving_point(
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
-        concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
+        load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``, ``prefill_only`` or
+            ``decode_only``; without it `concurrency` means a closed loop and `request_rate` random arrivals.
+        concurrency: Requests in flight over all GPUs, or in the batch.
         request_rate: Requests per second over all GPUs, arriving at random.
-        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths.
+        requests: Requests of a run that ends, over all GPUs.
+        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths. With random arrivals
+            it or `output_spread` asks for the distribution of the latencies (`percentiles`).
         output_spread: The same of the answers' lengths.
+        engine: The inference engine: ``dict(class=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
@@ -282,10 +292,13 @@ def serving_point(
         layout=layout,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
+        load=load,
         concurrency=concurrency,
         request_rate=request_rate,
+        requests=requests,
         input_spread=input_spread,
         output_spread=output_spread,
+        engine=engine,
         precision=precision,
         kv_precision=kv_precision,
         prefix_cache=prefix_cache,
@@ -318,6 +331,7 @@ def simulate(
     warmup_requests: int | None = None,
     seed: int | None = None,
     list_requests: bool | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
     overlay: OverlayLike | None = None,
@@ -344,6 +358,7 @@ def simulate(
         warmup_requests: Requests before those.
         seed: Seed of the random numbers: the same gives the same answer everywhere.
         list_requests: Whether the answer lists every measured request.
+        engine: The inference engine: ``dict(class=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
@@ -370,6 +385,7 @@ def simulate(
         warmup_requests=warmup_requests,
         seed=seed,
         list_requests=list_requests,
+        engine=engine,
         precision=precision,
         kv_precision=kv_precision,
         overlay=overlay,
