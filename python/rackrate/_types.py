@@ -1503,6 +1503,86 @@ class DimensionTraffic(Answer):
             exposed_seconds=given["exposed_seconds"],
         )
 
+KvTransfer: TypeAlias = Literal["after_prefill", "layer_by_layer"]
+"""When a prompt's KV cache goes to the GPUs that decode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ServingLayout(Answer):
+    """How one replica of a served model is cut over GPUs.
+
+    A replica takes `tp × pp × dp` GPUs: attention runs `dp` times side by side, each `tp` wide; experts
+    are spread over `ep` of the replica's GPUs.
+
+    Attributes:
+        tp: Tensor parallel ranks.
+        pp: Pipeline stages.
+        ep: Expert parallel ranks.
+        dp: Attention data parallel ranks.
+    """
+
+    tp: int
+    pp: int
+    ep: int
+    dp: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ServingLayout:
+        return cls(
+            tp=given["tp"],
+            pp=given["pp"],
+            ep=given["ep"],
+            dp=given["dp"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Disaggregated(Answer):
+    """Prompts read on GPUs of their own; `gpus` of the request counts both pools, its `layout` is one
+    that decodes.
+
+    Attributes:
+        prefill_layout: How a replica that reads prompts is cut.
+        prefill_gpus: GPUs that read prompts, a multiple of such a replica's; if not given, the split
+            of all GPUs into whole replicas that sustains the highest request rate.
+        transfer: When the KV cache is sent.
+    """
+
+    prefill_layout: ServingLayout
+    prefill_gpus: int | None
+    transfer: KvTransfer
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Disaggregated:
+        return cls(
+            prefill_layout=ServingLayout._read(given["prefill_layout"]),
+            prefill_gpus=given["prefill_gpus"],
+            transfer=given["transfer"],
+        )
+
+EngineClass: TypeAlias = Literal["tensorrt_llm", "vllm", "sglang", "rocm_vllm"]
+"""A family of inference engines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Engine(Answer):
+    """The engine that serves: a class and the year of its release.
+
+    Attributes:
+        class: Family.
+        year: Year of the release, 2023 to 2026; older ones are slower.
+    """
+
+    class: EngineClass
+    year: int
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Engine:
+        return cls(
+            class=given["class"],
+            year=given["year"],
+        )
+
 FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "region", "transfer", "reliability", "constants"]
 """Kind of a figure."""
 
@@ -1585,34 +1665,8 @@ class FleetPolicy(Answer):
             interruptible_peak=given["interruptible_peak"],
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class ServingLayout(Answer):
-    """How one replica of a served model is cut over GPUs.
-
-    A replica takes `tp × pp × dp` GPUs: attention runs `dp` times side by side, each `tp` wide; experts
-    are spread over `ep` of the replica's GPUs.
-
-    Attributes:
-        tp: Tensor parallel ranks.
-        pp: Pipeline stages.
-        ep: Expert parallel ranks.
-        dp: Attention data parallel ranks.
-    """
-
-    tp: int
-    pp: int
-    ep: int
-    dp: int
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> ServingLayout:
-        return cls(
-            tp=given["tp"],
-            pp=given["pp"],
-            ep=given["ep"],
-            dp=given["dp"],
-        )
+Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
+"""Number format of the matrix products."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -1620,14 +1674,22 @@ class FrontierPoint(Answer):
     """A point of the frontier of throughput against interactivity.
 
     Attributes:
-        layout: How a replica is cut.
-        concurrency: Requests in flight in one replica.
+        layout: How a replica is cut; one that decodes, where pools are apart.
+        precision: Number format of weights and matrix products.
+        gpus: GPUs of one replica, or of both pools.
+        prefill_gpus: GPUs that read prompts, of `gpus`; 0 where those that decode do.
+        prefill_layout: How a replica that reads prompts is cut, where pools are apart.
+        concurrency: Requests in flight in one replica, or in both pools.
         tokens_per_second_per_user: Output tokens per second that one user sees: 1 / TPOT.
         output_tokens_per_second_per_gpu: Output tokens per second and GPU.
         ttft_seconds: Mean time to first token, seconds.
     """
 
     layout: ServingLayout
+    precision: Precision
+    gpus: int
+    prefill_gpus: int
+    prefill_layout: ServingLayout | None
     concurrency: float
     tokens_per_second_per_user: float
     output_tokens_per_second_per_gpu: float
@@ -1637,6 +1699,10 @@ class FrontierPoint(Answer):
     def _read(cls, given: Mapping[str, Any]) -> FrontierPoint:
         return cls(
             layout=ServingLayout._read(given["layout"]),
+            precision=given["precision"],
+            gpus=given["gpus"],
+            prefill_gpus=given["prefill_gpus"],
+            prefill_layout=None if given["prefill_layout"] is None else ServingLayout._read(given["prefill_layout"]),
             concurrency=given["concurrency"],
             tokens_per_second_per_user=given["tokens_per_second_per_user"],
             output_tokens_per_second_per_gpu=given["output_tokens_per_second_per_gpu"],
@@ -1794,6 +1860,7 @@ class IterationParts(Answer):
         all_reduce_seconds: Tensor parallel all-reduce.
         all_to_all_seconds: Expert parallel dispatch and combine.
         pipeline_seconds: Pipeline sends.
+        draft_seconds: Drafting of speculative tokens.
         engine_seconds: Launches, scheduling and host work of the engine.
         total_seconds: All of it.
     """
@@ -1804,6 +1871,7 @@ class IterationParts(Answer):
     all_reduce_seconds: float
     all_to_all_seconds: float
     pipeline_seconds: float
+    draft_seconds: float
     engine_seconds: float
     total_seconds: float
 
@@ -1816,6 +1884,7 @@ class IterationParts(Answer):
             all_reduce_seconds=given["all_reduce_seconds"],
             all_to_all_seconds=given["all_to_all_seconds"],
             pipeline_seconds=given["pipeline_seconds"],
+            draft_seconds=given["draft_seconds"],
             engine_seconds=given["engine_seconds"],
             total_seconds=given["total_seconds"],
         )
@@ -2254,9 +2323,6 @@ class LayoutSearch(Answer):
 ModelRef: TypeAlias = str | dict[str, Any]
 """A model: the name of a preset, or a description of one."""
 
-Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
-"""Number format of the matrix products."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Software(Answer):
@@ -2351,6 +2417,9 @@ class Link(Answer):
             gbit_per_s=given["gbit_per_s"],
         )
 
+LoadKind: TypeAlias = Literal["closed_loop", "poisson", "offline", "burst", "static_batch", "prefill_only", "decode_only"]
+"""How requests come."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class LoadStep(Answer):
@@ -2371,6 +2440,9 @@ class LoadStep(Answer):
             nodes=given["nodes"],
             hours_per_month=given["hours_per_month"],
         )
+
+OperationBound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host", "mixed"]
+"""What an operation takes its time for: the highest of its bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -2979,16 +3051,136 @@ class ServingMemory(Answer):
             fits=given["fits"],
         )
 
+ServingIteration: TypeAlias = Literal["decode", "prefill"]
+"""Which of a point's two iterations."""
+
+ServingPart: TypeAlias = Literal["matmul", "attention", "memory_bound", "all_reduce", "all_to_all", "pipeline", "draft", "engine"]
+"""A part of an iteration: the field of [`super::IterationParts`] without its unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ServingOperation(Answer):
+    """One kind of operation of an iteration, as often as one GPU runs it.
+
+    The `seconds` of all operations of a part are that part of [`super::IterationParts`]; so all of them
+    are the iteration.
+
+    Attributes:
+        iteration: The iteration that it belongs to.
+        name: What it is, in the field's terms: `qkv projection`, `attention over the cache`,
+            `experts`.
+        part: The part of the iteration that its seconds count in.
+        count: How often it runs: layers, as a rule, times the chunks of a prompt.
+        seconds: Seconds that are waited for, all runs together.
+        flop: FLOP, a multiply-add as two; those of matrix products and attention's two products.
+        memory_bytes: Bytes through the GPU's memory.
+        scale_up_bytes: Bytes that the GPU sends over the scale-up link.
+        fabric_bytes: Bytes that the GPU sends into the fabric.
+        flop_share: FLOP/s over the dense peak of the operation's number format, 0 to 1.
+        bandwidth_share: Bytes per second over the nominal rate: of the memory, or of the link that
+            carries most of the operation, 0 to 1.
+        bound: What it takes its time for.
+    """
+
+    iteration: ServingIteration
+    name: str
+    part: ServingPart
+    count: float
+    seconds: float
+    flop: float
+    memory_bytes: float
+    scale_up_bytes: float
+    fabric_bytes: float
+    flop_share: float
+    bandwidth_share: float
+    bound: OperationBound
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ServingOperation:
+        return cls(
+            iteration=given["iteration"],
+            name=given["name"],
+            part=given["part"],
+            count=given["count"],
+            seconds=given["seconds"],
+            flop=given["flop"],
+            memory_bytes=given["memory_bytes"],
+            scale_up_bytes=given["scale_up_bytes"],
+            fabric_bytes=given["fabric_bytes"],
+            flop_share=given["flop_share"],
+            bandwidth_share=given["bandwidth_share"],
+            bound=given["bound"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class ServingPools(Answer):
+    """Two pools and what goes between them.
+
+    Attributes:
+        prefill_layout: How a replica that reads prompts is cut.
+        prefill_gpus: GPUs that read prompts.
+        prefill_replicas: Replicas that read prompts.
+        decode_gpus: GPUs that decode.
+        decode_replicas: Replicas that decode.
+        prefill_utilisation: Request rate over what the prefill pool sustains.
+        decode_utilisation: Request rate over what the decode pool sustains.
+        transfer_utilisation: Request rate over what the links between the pools sustain.
+        balanced_prefill_gpus_per_decode_gpu: GPUs that read prompts for each that decodes at which
+            both pools sustain the same rate.
+        prefill_seconds: Mean seconds from a request's coming to the end of its prefill.
+        transfer_bytes: Bytes of KV cache sent for a request, to all GPUs that decode it.
+        transfer_seconds: Seconds that sending them takes, waiting included.
+        transfer_exposed_seconds: Seconds of it after the prefill: what the first token waits for.
+        prefill_memory: Memory of one GPU that reads prompts.
+    """
+
+    prefill_layout: ServingLayout
+    prefill_gpus: int
+    prefill_replicas: int
+    decode_gpus: int
+    decode_replicas: int
+    prefill_utilisation: float
+    decode_utilisation: float
+    transfer_utilisation: float
+    balanced_prefill_gpus_per_decode_gpu: float
+    prefill_seconds: float
+    transfer_bytes: float
+    transfer_seconds: float
+    transfer_exposed_seconds: float
+    prefill_memory: ServingMemory
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> ServingPools:
+        return cls(
+            prefill_layout=ServingLayout._read(given["prefill_layout"]),
+            prefill_gpus=given["prefill_gpus"],
+            prefill_replicas=given["prefill_replicas"],
+            decode_gpus=given["decode_gpus"],
+            decode_replicas=given["decode_replicas"],
+            prefill_utilisation=given["prefill_utilisation"],
+            decode_utilisation=given["decode_utilisation"],
+            transfer_utilisation=given["transfer_utilisation"],
+            balanced_prefill_gpus_per_decode_gpu=given["balanced_prefill_gpus_per_decode_gpu"],
+            prefill_seconds=given["prefill_seconds"],
+            transfer_bytes=given["transfer_bytes"],
+            transfer_seconds=given["transfer_seconds"],
+            transfer_exposed_seconds=given["transfer_exposed_seconds"],
+            prefill_memory=ServingMemory._read(given["prefill_memory"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ServingPoint(Answer):
     """Latency, throughput and memory of one operating point.
 
     Attributes:
-        layout: How a replica is cut.
+        layout: How a replica is cut; one that decodes, where pools are apart.
         gpu: GPU it runs on.
-        gpus: GPUs in all.
-        replicas: Replicas in all.
+        engine: The inference engine that the times are those of, in words.
+        precision: Number format of weights and matrix products.
+        gpus: GPUs in all, both pools' where they are apart.
+        replicas: Replicas in all; those that decode, where pools are apart.
         ttft_seconds: Mean time to first token, seconds.
         ttft_p95_seconds: 95th percentile of the time to first token, seconds.
         tpot_seconds: Mean time per output token after the first, seconds.
@@ -3006,14 +3198,22 @@ class ServingPoint(Answer):
         decode: Seconds of one decode iteration by part; they add up.
         prefill: Seconds of the prefill of one prompt by part; they add up.
         memory: Memory of one GPU.
-        percentiles: Distribution of the latencies under random arrivals; none in a closed loop and
-            for answers of one token.
+        pools: Where prompts are read on GPUs of their own: both pools and the transfer between them.
+        tokens_per_iteration: Tokens that a decode iteration gives a sequence on average: more than 1
+            with speculation.
+        operations: Where `explain` asks for them: the operations of one decode iteration and of one
+            prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
+        percentiles: Distribution of the latencies under random arrivals where `input_spread` or
+            `output_spread` is given; none under other loads, for answers of one token and for pools
+            apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
     """
 
     layout: ServingLayout
     gpu: str
+    engine: str
+    precision: Precision
     gpus: int
     replicas: int
     ttft_seconds: float
@@ -3032,6 +3232,9 @@ class ServingPoint(Answer):
     decode: IterationParts
     prefill: IterationParts
     memory: ServingMemory
+    pools: ServingPools | None
+    tokens_per_iteration: float
+    operations: Rows[ServingOperation]
     percentiles: LatencyPercentiles | None
     bound_by: str
     warnings: Rows[Warning]
@@ -3041,6 +3244,8 @@ class ServingPoint(Answer):
         return cls(
             layout=ServingLayout._read(given["layout"]),
             gpu=given["gpu"],
+            engine=given["engine"],
+            precision=given["precision"],
             gpus=given["gpus"],
             replicas=given["replicas"],
             ttft_seconds=given["ttft_seconds"],
@@ -3059,6 +3264,9 @@ class ServingPoint(Answer):
             decode=IterationParts._read(given["decode"]),
             prefill=IterationParts._read(given["prefill"]),
             memory=ServingMemory._read(given["memory"]),
+            pools=None if given["pools"] is None else ServingPools._read(given["pools"]),
+            tokens_per_iteration=given["tokens_per_iteration"],
+            operations=Rows(ServingOperation._read(item) for item in given["operations"]),
             percentiles=None if given["percentiles"] is None else LatencyPercentiles._read(given["percentiles"]),
             bound_by=given["bound_by"],
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
@@ -3502,6 +3710,35 @@ class Plan(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class PrefixCache(Answer):
+    """What of the prompts a replica's cache already holds when they come.
+
+    A token found saves its products and its attention, not the reading of its keys and values by the
+    tokens after it: a prompt's other tokens, and the answer's, attend to all of it.
+
+    Attributes:
+        hit_rate: Share of a prompt's tokens that are found, 0 to 1; at least one token of a prompt is
+            read. DeepSeek's service found 56.3 % (its inference overview of 2025-03-01).
+        shared_tokens: Distinct tokens behind the hits, held once in the KV cache of each attention
+            rank and shared by the requests in flight (system prompts); if not given, each request holds
+            all of its own prompt (conversations).
+    """
+
+    hit_rate: float
+    shared_tokens: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> PrefixCache:
+        return cls(
+            hit_rate=given["hit_rate"],
+            shared_tokens=given["shared_tokens"],
+        )
+
+RequestRouting: TypeAlias = Literal["least_loaded", "round_robin", "random"]
+"""Which rank a request goes to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class RequestTrace(Answer):
     """Requests of a trace, one for each place of the lists.
 
@@ -3525,8 +3762,35 @@ class RequestTrace(Answer):
             output_tokens=numbers(given["output_tokens"], np.float64),
         )
 
-RequestRouting: TypeAlias = Literal["least_loaded", "round_robin", "random"]
-"""Which rank a request goes to."""
+ServingMode: TypeAlias = Literal["aggregated", "disaggregated"]
+"""Where prompts are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Speculation(Answer):
+    """Speculative decoding or multi-token prediction.
+
+    Attributes:
+        draft_tokens: Tokens drafted for each iteration, 1 to 32.
+        acceptance: Chance that a drafted token is accepted where the one before it was, 0 to 1. It
+            depends on draft and text: 0.85 to 0.9 for DeepSeek-V3's first predicted token (arXiv
+            2412.19437, section 5.4.3), less for further ones.
+        draft: What drafts: `mtp` for the model's own layers for multi-token prediction, run again for
+            every further token, or another model with the same vocabulary, as `model` names one. It runs
+            on the same GPUs in the same precision.
+    """
+
+    draft_tokens: int
+    acceptance: float
+    draft: ModelRef
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Speculation:
+        return cls(
+            draft_tokens=given["draft_tokens"],
+            acceptance=given["acceptance"],
+            draft=given["draft"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -3534,7 +3798,8 @@ class ServingSearch(Answer):
     """What a serving search found.
 
     Attributes:
-        best: The point of one replica that meets the targets with the highest throughput per GPU.
+        best: The point of one replica, or of two pools, that meets the targets with the highest
+            throughput per GPU: the cheapest.
         frontier: Best throughput per GPU for each interactivity, over all layouts and batches: no
             point is beaten in both.
         considered: Points looked at.
@@ -3624,6 +3889,7 @@ class SimulationReport(Answer):
     Attributes:
         layout: How a replica is cut.
         gpu: GPU it runs on.
+        engine: The engine that was meant, in words.
         gpus: GPUs in all.
         replicas: Replicas in all.
         requests: Requests that were measured.
@@ -3658,6 +3924,7 @@ class SimulationReport(Answer):
 
     layout: ServingLayout
     gpu: str
+    engine: str
     gpus: int
     replicas: int
     requests: int
@@ -3687,6 +3954,7 @@ class SimulationReport(Answer):
         return cls(
             layout=ServingLayout._read(given["layout"]),
             gpu=given["gpu"],
+            engine=given["engine"],
             gpus=given["gpus"],
             replicas=given["replicas"],
             requests=given["requests"],
@@ -3906,9 +4174,9 @@ class ValidationReport(Answer):
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "concurrency", "request_rate", "input_spread", "output_spread", "precision", "kv_precision", "overlay",),
-    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "max_replica_gpus", "overlay",),
-    "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
+    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
+    "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "overlay",),
 }
@@ -3936,9 +4204,12 @@ __all__ = [
     "Dimension",
     "DimensionLinks",
     "DimensionTraffic",
+    "Disaggregated",
     "EnergyFigure",
     "EnergyQuantity",
     "EnergyScope",
+    "Engine",
+    "EngineClass",
     "ExpertKernel",
     "ExpertRouting",
     "Fabric",
@@ -3955,6 +4226,7 @@ __all__ = [
     "Interconnect",
     "Interval",
     "IterationParts",
+    "KvTransfer",
     "LatencyPercentiles",
     "LatencyTargets",
     "LatentAttention",
@@ -3968,12 +4240,14 @@ __all__ = [
     "LimitClaim",
     "Link",
     "LinkUse",
+    "LoadKind",
     "LoadStep",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
     "NetworkConditions",
     "Offload",
+    "OperationBound",
     "Overlay",
     "OwnRate",
     "Pauses",
@@ -3982,6 +4256,7 @@ __all__ = [
     "Placement",
     "Plan",
     "Precision",
+    "PrefixCache",
     "Price",
     "Pricing",
     "Provider",
@@ -3992,18 +4267,23 @@ __all__ = [
     "Refusal",
     "Region",
     "Reliability",
+    "RequestRouting",
     "RequestTrace",
     "Routing",
-    "RequestRouting",
     "Scenario",
     "ServiceTraffic",
     "ServingFleet",
+    "ServingIteration",
     "ServingJob",
     "ServingLayout",
     "ServingMemory",
+    "ServingMode",
+    "ServingOperation",
     "ServingOption",
+    "ServingPart",
     "ServingPlan",
     "ServingPoint",
+    "ServingPools",
     "ServingSearch",
     "Shape",
     "SimulatedRequests",
@@ -4014,6 +4294,7 @@ __all__ = [
     "SmallParameter",
     "Software",
     "Source",
+    "Speculation",
     "Split",
     "StateSpace",
     "StepParts",
