@@ -262,19 +262,22 @@ def serving_point(
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
-        load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``, ``prefill_only`` or
+        load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``,
+            ``prefill_only`` or
             ``decode_only``; without it `concurrency` means a closed loop and `request_rate` random arrivals.
         concurrency: Requests in flight over all GPUs, or in the batch.
         request_rate: Requests per second over all GPUs, arriving at random.
         requests: Requests of a run that ends, over all GPUs.
-        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths. With random arrivals
+        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths. With random
+            arrivals
             it or `output_spread` asks for the distribution of the latencies (`percentiles`).
         output_spread: The same of the answers' lengths.
         engine: The inference engine: ``dict(class=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
-        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, where `draft` is ``"mtp"`` for the
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, where `draft` is ``"mtp"``
+            for the
             model's own prediction layers or a model as `model` takes it.
         disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
             transfer=)``.
@@ -420,7 +423,8 @@ def search_serving(
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         slo: Latency targets: ``dict(ttft_p95_seconds=, tpot_p95_seconds=)``.
-        precision: Number format of weights and matrix products; 16-bit, 8-bit and 4-bit float as the GPU has them if not
+        precision: Number format of weights and matrix products; 16-bit, 8-bit and 4-bit float as the GPU has them
+            if not
             given.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
