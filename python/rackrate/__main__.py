@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   python -m rackrate plan azure-trains-oci-serves
   python -m rackrate plan serve-70b --set serving.traffic.requests_per_second=200
   python -m rackrate plan my-scenario.json --json > plan.json
+  python -m rackrate simulate question.json --trace requests.csv
   python -m rackrate validate training measured.csv --by gpu
   python -m rackrate catalog shapes
   python -m rackrate catalog prices --csv > mine.csv
@@ -103,6 +104,10 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
+    simulate = command("simulate", run_simulate, "simulate requests on serving engines", overlay=True)
+    simulate.add_argument("request", nargs="*", help="JSON files of the request's fields, one laid over the other")
+    simulate.add_argument("--set", metavar="FIELD=VALUE", action="append", default=[], help="give a field")
+    simulate.add_argument("--trace", metavar="FILE", help="CSV file of a trace's requests")
     command("scenarios", run_scenarios, "list the built-in scenarios")
     validate = command("validate", run_validate, "put predictions beside a table of measurements", overlay=True)
     validate.add_argument("kind", choices=KINDS, help="what the table is about")
@@ -149,6 +154,20 @@ def named_file(given: str) -> Any:
     """Read `prices=mine.csv` as a table's file; anything else is a file of tables."""
     name, equals, path = given.partition("=")
     return {name: Path(path)} if equals and name.isidentifier() else Path(given)
+
+
+def run_simulate(options: argparse.Namespace) -> None:
+    """Simulate requests on serving engines."""
+    request: dict[str, Any] = {}
+    for path in options.request:
+        request = _files.merged(request, _files.read_json(path, ""))
+    for change in options.set:
+        request = _files.merged(request, changed(change))
+    laid = _overlay.joined([request.pop("overlay", None), overlay(options)])
+    if options.trace is not None:
+        request["trace"] = Path(options.trace)
+    answer = _api.simulate(**request, overlay=laid)
+    show(answer, answer._sections(), as_json=options.json)
 
 
 def run_scenarios(options: argparse.Namespace) -> None:

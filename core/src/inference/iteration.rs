@@ -34,6 +34,8 @@ pub struct ServingModel<'a> {
     pub(crate) draft: Option<Box<Drafter<'a>>>,
     /// What of a prompt lies in the cache before it is read.
     pub(crate) prefix: Prefix,
+    /// Squared coefficients of variation of prompts and answers, where they are known.
+    pub(crate) spread: Option<(f64, f64)>,
 }
 
 /// A layout found legal for a [`ServingModel`].
@@ -126,6 +128,7 @@ impl<'a> ServingModel<'a> {
             engine: *engine,
             draft: None,
             prefix: Prefix::NONE,
+            spread: None,
         })
     }
 
@@ -140,6 +143,19 @@ impl<'a> ServingModel<'a> {
     pub(crate) fn with_prompts_read(&self) -> Self {
         let prefix = Prefix { read_share: 0.0, ..self.prefix };
         self.clone().with(prefix, self.draft.as_deref().cloned())
+    }
+
+    /// The same model serving prompts and answers whose lengths spread so: squared coefficients of variation (variance over
+    /// squared mean). Without it random arrivals have the fitted formulas for the engine's `length_scv`, closed loops none.
+    #[must_use]
+    pub fn with_spread(mut self, input: f64, output: f64) -> Self {
+        self.spread = Some((input, output));
+        self
+    }
+
+    /// Squared coefficients of variation of prompts and answers that come at random.
+    pub(crate) fn random_spread(&self) -> (f64, f64) {
+        self.spread.unwrap_or((self.engine.length_scv, self.engine.length_scv))
     }
 
     /// The layout, if this model can be cut so over these links.

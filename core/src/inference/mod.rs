@@ -12,10 +12,12 @@ mod operation;
 mod point;
 mod pools;
 mod prefix;
+mod queue;
 mod report;
 mod run;
 mod search;
 mod search_pools;
+mod simulate;
 mod speculation;
 mod steady;
 mod traffic;
@@ -32,11 +34,15 @@ pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;
 pub use run::{RunState, ServingRun};
 pub use search::search_serving;
+pub use simulate::{
+    LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedRequests, SimulationPhase,
+    SimulationReport, SimulationRequest, SimulationTimeline, simulate,
+};
 pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 pub use traffic::{TrafficShape, hourly_ratios};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingMode, ServingPoint,
-    ServingPointRequest, ServingSearch, ServingSearchRequest,
+    FrontierPoint, IterationParts, LatencyPercentiles, LatencyTargets, Percentiles, ServingLayout,
+    ServingMemory, ServingMode, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

@@ -10,7 +10,7 @@
 
 use super::cut::Cut;
 use super::iteration::{LegalLayout, ServingModel, Work};
-use super::{IterationParts, ServingMemory};
+use super::{IterationParts, LatencyPercentiles, ServingMemory, queue};
 use crate::quantity::GIB;
 
 /// What is asked of one replica.
@@ -22,6 +22,13 @@ pub struct ServingLoad {
     pub output_tokens: f64,
     /// How requests come.
     pub arrivals: Arrivals,
+}
+
+impl ServingLoad {
+    /// The same lengths at `rate` requests per second at random times.
+    pub(super) fn at_random(&self, rate: f64) -> Self {
+        Self { arrivals: Arrivals::Poisson(rate), ..*self }
+    }
 }
 
 /// How requests come to one replica.
@@ -66,6 +73,8 @@ pub struct SteadyState {
     pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Distribution of the latencies under random arrivals of a stated spread; else none.
+    pub percentiles: Option<LatencyPercentiles>,
 }
 
 /// What ends the growth of the decode batch.
@@ -106,8 +115,8 @@ impl ServingModel<'_> {
         self.point_knowing(layout, load, None)
     }
 
-    /// [`ServingModel::point`] where the sustainable request rate of this layout and these lengths is known already from
-    /// [`Arrivals::Full`]: a third of the work less.
+    /// [`ServingModel::point`] where the sustainable request rate of this layout, these lengths and this kind of arrivals
+    /// is known already.
     pub fn point_knowing(
         &self,
         layout: &LegalLayout,
@@ -122,13 +131,10 @@ impl ServingModel<'_> {
         if steps <= 0.0 {
             return stream.prefill_only(streams, load);
         }
-        let most_rate = sustainable_request_rate.map_or_else(
-            || stream.most / (steps * stream.pace(stream.most, f64::INFINITY).tpot),
-            |rate| rate / streams,
-        );
+        let most_rate = sustainable_request_rate.map_or_else(|| stream.sustainable(), |rate| rate / streams);
         let most = streams * most_rate;
         let at_most = |in_flight: f64| (stream.most, stream.pace(stream.most, in_flight), in_flight);
-        let ((batch, pace, in_flight), rate, saturated, waiting) = match load.arrivals {
+        let ((mut batch, mut pace, in_flight), rate, saturated, waiting) = match load.arrivals {
             Arrivals::Full => (at_most(stream.most), most_rate, false, false),
             Arrivals::Closed(total) => {
                 // Fewer requests than streams leave some idle.
@@ -155,38 +161,24 @@ impl ServingModel<'_> {
                 }
             }
         };
-        let answer = steps * pace.tpot;
+        let mut answer = steps * pace.tpot;
         let accepted = self.accepted_tokens();
-        // Where prompts come read, the GPUs that read them took the request.
-        let request = if stream.unread > 0.0 { self.engine.request_s } else { 0.0 };
-        let base = request + 0.5 * pace.tpot + pace.read;
-        let scv = self.engine.length_scv;
+        let base = stream.request() + 0.5 * pace.tpot + pace.read;
+        let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
+            Arrivals::Poisson(_) if stream.random => {
+                let queued = queue::latencies(&stream, rate, batch, &pace);
+                let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
+                batch = queued.batch;
+                let (parts, work) = stream.step(batch, f64::INFINITY);
+                pace = Pace { parts, work, tpot: tpot.mean_seconds, ..pace };
+                percentiles = Some(LatencyPercentiles { ttft, tpot: tpot.scaled(1.0 / accepted) });
+                (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
+            }
             Arrivals::Poisson(_) => {
-                let use_of_reading = pace.reading.min(1.0);
-                let spare = (1.0 - use_of_reading).max(1e-9);
-                let queue = 0.5 * (1.0 + scv) * pace.read / spare;
-                // A place in the batch: c places, each held for an answer's time.
-                let places = stream.most.max(1.0);
-                let occupied = (rate / most_rate).min(1.0);
-                let (chance, mean) = if saturated {
-                    (0.0, 0.0)
-                } else {
-                    let root = libm::sqrt(2.0 * (places + 1.0)) - 1.0;
-                    let chance = libm::pow(occupied, root);
-                    (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
-                };
-                // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
-                // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = request
-                    + 0.95 * pace.tpot
-                    + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
-                    + exceeded(use_of_reading, queue)
-                    + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
-                // The batch varies as a Poisson number; a larger one slows every token of an answer.
-                let high = (batch + Z95 * libm::sqrt(batch)).min(stream.most.max(batch));
-                let slow = stream.pace(high, f64::INFINITY);
-                (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
+                let wait = if saturated { None } else { Some((rate / most_rate).min(1.0)) };
+                let (more, ttft_p95, tpot_p95) = stream.fitted(&pace, batch, wait);
+                (base + more, ttft_p95, tpot_p95)
             }
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
@@ -199,6 +191,7 @@ impl ServingModel<'_> {
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
             }
         };
+        answer = steps * pace.tpot;
         let requests_per_second = rate * streams;
         stream.state(StateParts {
             ttft,
@@ -223,7 +216,15 @@ impl ServingModel<'_> {
             decode: pace.parts,
             decode_work: pace.work,
             kv_batch: batch * cut.pp,
+            percentiles,
         })
+    }
+
+    /// Highest rate that one replica sustains under such arrivals, requests per second. Lengths that spread, as those of
+    /// random arrivals do, are sustained at a lower rate than like ones.
+    pub(crate) fn sustainable_rate(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        let stream = Stream::new(self, &layout.cut, load);
+        layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
@@ -294,10 +295,14 @@ fn exceeded(chance: f64, mean: f64) -> f64 {
 pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
     cut: &'a Cut,
-    input: f64,
-    output: f64,
+    pub(super) input: f64,
+    pub(super) output: f64,
     /// Tokens of a prompt that are to be read: those not found in the cache.
-    unread: f64,
+    pub(super) unread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    pub(super) spread: (f64, f64),
+    /// Whether requests of a known spread come at random.
+    random: bool,
     /// Decode steps of an answer.
     pub(super) steps: f64,
     /// Largest decode batch.
@@ -306,7 +311,7 @@ pub(super) struct Stream<'a> {
     busy: f64,
     weights: f64,
     workspace: f64,
-    capacity: f64,
+    pub(super) capacity: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -325,6 +330,7 @@ struct StateParts {
     decode_work: Work,
     /// Sequences of one attention rank.
     kv_batch: f64,
+    percentiles: Option<LatencyPercentiles>,
 }
 
 impl<'a> Stream<'a> {
@@ -336,7 +342,9 @@ impl<'a> Stream<'a> {
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let unread = model.prefix.unread(input);
         let steps = (output - 1.0) / model.accepted_tokens();
-        let reserved = input + engine.answer_reserve * output;
+        let spread = model.spread.unwrap_or((0.0, 0.0));
+        // Long answers stay longer: those that are there are longer than those that come.
+        let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
         let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
         let by_kv = (capacity - model.prefix.shared_bytes(model, cut, input)).max(0.0) / own;
         let by_sequences = engine.max_sequences / cut.pp;
@@ -364,6 +372,8 @@ impl<'a> Stream<'a> {
             input,
             output,
             unread,
+            spread,
+            random: model.spread.is_some() && matches!(load.arrivals, Arrivals::Poisson(_)),
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -374,8 +384,68 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Mean length of the sequences in decode: an answer that is met by chance is half way through, and longer than the mean
+    /// by what the lengths spread (the inspection paradox).
     fn keys(&self) -> f64 {
-        self.input + 0.5 * self.output
+        self.input + 0.5 * self.output * (1.0 + self.spread.1)
+    }
+
+    /// Length of the prompt to which a token belongs: long prompts have more of them.
+    fn token_length(&self) -> f64 {
+        self.input * (1.0 + self.spread.0)
+    }
+
+    /// Seconds of an iteration in which `sequences` decode and `prompts` of `length` tokens are read; of as many as it
+    /// takes, where that is more than fits into one.
+    pub(super) fn read(&self, sequences: f64, prompts: f64, length: f64) -> f64 {
+        let tokens = prompts * self.model.prefix.unread(length);
+        let chunk = tokens.min(self.chunk(sequences)).max(1.0);
+        let work = |prompt_tokens: f64| Work {
+            sequences,
+            keys: self.keys(),
+            prompt_tokens,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        let time = |tokens| self.model.iteration(self.cut, &work(tokens)).total_seconds;
+        if tokens <= 0.0 {
+            return time(0.0);
+        }
+        if tokens <= chunk { time(chunk) } else { tokens / chunk * time(chunk) }
+    }
+
+    /// Prompt tokens of an iteration at most.
+    pub(super) fn chunk(&self, sequences: f64) -> f64 {
+        (self.model.engine.chunk_tokens - sequences * self.model.tokens_per_sequence()).max(1.0)
+    }
+
+    /// Seconds of an iteration that reads as many prompt tokens as it may.
+    pub(super) fn longest(&self, sequences: f64) -> f64 {
+        let length = self.token_length();
+        let unread = self.model.prefix.unread(length);
+        let prompts = if unread > 0.0 { self.chunk(sequences) / unread } else { 0.0 };
+        self.read(sequences, prompts, length)
+    }
+
+    /// Seconds of host work before a request's prompt; where prompts come read, the GPUs that read them did it.
+    pub(super) fn request(&self) -> f64 {
+        if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 }
+    }
+
+    /// Decode iterations of an answer of `tokens`, at least 1.
+    pub(super) fn steps_of(&self, tokens: f64) -> f64 {
+        ((tokens - 1.0) / self.model.accepted_tokens()).max(1.0)
+    }
+
+    /// The wait for a place in the batch.
+    pub(super) fn place(&self, rate: f64, tpot: f64) -> queue::Cumulants {
+        let places = self.most.max(1.0);
+        let answer = self.steps * tpot;
+        let occupied = (rate * answer / places).min(0.99);
+        let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+        let mean = 0.5 * (1.0 + self.spread.1) * answer / (places * (1.0 - occupied));
+        queue::Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
     }
 
     /// Sequences that a sequence in decode sees in its batch, itself included, with `in_flight` requests in all.
@@ -383,13 +453,38 @@ impl<'a> Stream<'a> {
         (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
     }
 
+    /// An iteration that only decodes.
+    fn step(&self, batch: f64, in_flight: f64) -> (IterationParts, Work) {
+        let work = Work {
+            sequences: self.seen(batch, in_flight),
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: self.token_length(),
+            busy: self.busy,
+            reading: 0.0,
+        };
+        (self.model.iteration(self.cut, &work), work)
+    }
+
+    /// Seconds of one with `batch` sequences of any number of requests.
+    pub(super) fn step_seconds(&self, batch: f64) -> f64 {
+        self.step(batch, f64::INFINITY).0.total_seconds
+    }
+
     pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
         let model = self.model;
         let others =
             if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
-        let left = (model.engine.chunk_tokens - batch * model.tokens_per_sequence()).max(1.0);
+        let left = self.chunk(batch);
         let due = batch / self.steps * self.unread;
-        let chunk = due.max(self.unread.min(left)).max(1.0);
+        let one = if self.random {
+            // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
+            let prompts = batch / self.steps;
+            if prompts > 1e-9 { self.unread * prompts / (1.0 - libm::exp(-prompts)) } else { self.unread }
+        } else {
+            self.unread
+        };
+        let chunk = due.max(one.min(left)).max(1.0);
         let mut share = (due / chunk).min(1.0) * others;
         let mut reading = 1.0;
         if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
@@ -400,16 +495,7 @@ impl<'a> Stream<'a> {
             reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
             share = any;
         }
-        let sequences = self.seen(batch, in_flight);
-        let work = Work {
-            sequences,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: self.input,
-            busy: self.busy,
-            reading: 0.0,
-        };
-        let parts = model.iteration(self.cut, &work);
+        let (parts, work) = self.step(batch, in_flight);
         let decode = parts.total_seconds;
         if self.unread <= 0.0 {
             // Prompts come read: no iteration has a share of them.
@@ -444,9 +530,7 @@ impl<'a> Stream<'a> {
     /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
     fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        (if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 })
-            + 0.5 * pace.tpot * others
-            + pace.read / (1.0 - pace.reading * others).max(1e-9)
+        self.request() + 0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
@@ -464,10 +548,60 @@ impl<'a> Stream<'a> {
         if rate >= most_rate {
             return None;
         }
-        root(self.most, -rate, |batch| {
+        // The time per token is nearly linear in the batch, and so is what a batch exceeds the one that it needs by.
+        let needs = rate * self.steps;
+        let at_zero = -needs * self.step_seconds(0.0);
+        let at_most = self.most * (1.0 - rate / most_rate);
+        let (batch, pace) = between((0.0, at_zero), (self.most, at_most), 1e-3 * at_zero.abs(), |batch| {
             let pace = self.pace(batch, f64::INFINITY);
-            (batch / (self.steps * pace.tpot) - rate, pace)
-        })
+            (batch - needs * pace.tpot, pace)
+        });
+        Some((batch, pace.unwrap_or_else(|| self.pace(batch, f64::INFINITY))))
+    }
+
+    /// Highest rate that the stream sustains, requests per second: that of its largest batch, or of prompts packed into full
+    /// chunks where answers have one token.
+    fn sustainable(&self) -> f64 {
+        if self.steps > 0.0 {
+            return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
+        }
+        let chunk = self.model.engine.chunk_tokens;
+        let work = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: chunk,
+            prompt_length: self.input,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        let seconds = self.model.iteration(self.cut, &work).total_seconds;
+        1.0 / (seconds * self.unread.max(1.0) / chunk)
+    }
+
+    /// Under random arrivals of lengths of no stated spread: mean seconds that first tokens wait, and the 95th percentiles of
+    /// the times to first token and per iteration; with the share of the places that are `occupied`, if the queue ends.
+    fn fitted(&self, pace: &Pace, batch: f64, occupied: Option<f64>) -> (f64, f64, f64) {
+        let scv = self.model.engine.length_scv;
+        let used = pace.reading.min(1.0);
+        let queue = 0.5 * (1.0 + scv) * pace.read / (1.0 - used).max(1e-9);
+        // A place in the batch: c places, each held for an answer's time.
+        let places = self.most.max(1.0);
+        let (chance, mean) = occupied.map_or((0.0, 0.0), |occupied| {
+            let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+            let answer = self.steps * pace.tpot;
+            (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
+        });
+        // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
+        // lengths without spread and for exponential ones (ln 20 means).
+        let ttft_p95 = self.request()
+            + 0.95 * pace.tpot
+            + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
+            + exceeded(used, queue)
+            + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
+        // The batch varies as a Poisson number; a larger one slows every token of an answer.
+        let high = (batch + Z95 * libm::sqrt(batch)).min(self.most.max(batch));
+        let slow = self.pace(high, f64::INFINITY);
+        (used * queue + chance * mean, ttft_p95, slow.tpot + self.jitter(&slow, high))
     }
 
     /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.
@@ -496,9 +630,9 @@ impl<'a> Stream<'a> {
         };
         let unread = self.unread.max(1.0);
         let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
-        let packed = time(chunk.max(unread.min(chunk))) * unread / chunk;
-        let most = 1.0 / packed;
-        let scv = model.engine.length_scv;
+        let most = self.sustainable();
+        let packed = 1.0 / most;
+        let scv = model.random_spread().0;
         let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
             Arrivals::Full => (alone, alone, most, most * alone, false),
             Arrivals::Closed(total) => {
@@ -542,6 +676,7 @@ impl<'a> Stream<'a> {
             decode,
             decode_work,
             kv_batch: 0.0,
+            percentiles: None,
         })
     }
 
@@ -561,6 +696,7 @@ impl<'a> Stream<'a> {
             decode: parts.decode,
             decode_work: parts.decode_work,
             memory: self.memory(parts.kv_batch),
+            percentiles: parts.percentiles,
         }
     }
 
@@ -606,20 +742,31 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
 /// Where the first of `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`, with the second there; none where
 /// it stays below. False position with the Illinois weights, to a thousandth of `at_zero` or of the batch.
 pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> Option<(f64, T)> {
-    let (mut a, mut fa, mut b) = (0.0, at_zero, high);
-    let (mut fb, mut at_b) = f(b);
+    let (fb, at_b) = f(high);
     if fb < 0.0 {
         return None;
     }
-    let mut side = 0;
+    let (x, at_x) = between((0.0, at_zero), (high, fb), 1e-3 * at_zero.abs(), f);
+    Some((x, at_x.unwrap_or(at_b)))
+}
+
+/// [`root`] between `a` and `b`, at which the first of `f` is known: to `near` or a thousandth of where it lies. Without the
+/// second where it lies at `b` itself.
+fn between<T>(
+    (mut a, mut fa): (f64, f64),
+    (mut b, mut fb): (f64, f64),
+    near: f64,
+    f: impl Fn(f64) -> (f64, T),
+) -> (f64, Option<T>) {
+    let (mut side, mut at_b) = (0, None);
     for _ in 0..24 {
         if b - a <= 1e-3 * b || fb == fa {
             break;
         }
         let x = (a * fb - b * fa) / (fb - fa);
         let (fx, at_x) = f(x);
-        if fx.abs() <= 1e-3 * at_zero.abs() {
-            return Some((x, at_x));
+        if fx.abs() <= near {
+            return (x, Some(at_x));
         }
         if fx < 0.0 {
             (a, fa) = (x, fx);
@@ -628,12 +775,12 @@ pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> O
             }
             side = -1;
         } else {
-            (b, fb, at_b) = (x, fx, at_x);
+            (b, fb, at_b) = (x, fx, Some(at_x));
             if side == 1 {
                 fa *= 0.5;
             }
             side = 1;
         }
     }
-    Some((b, at_b))
+    (b, at_b)
 }
