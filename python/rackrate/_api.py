@@ -266,7 +266,8 @@ def serving_point(
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``,
-            ``prefill_only`` or ``decode_only``; without it `concurrency` means a closed loop and `request_rate` random arrivals.
+            ``prefill_only`` or ``decode_only``; without it `concurrency` means a closed loop and `request_rate`
+            random arrivals.
         concurrency: Requests in flight over all GPUs, or in the batch.
         request_rate: Requests per second over all GPUs, arriving at random.
         requests: Requests of a run that ends, over all GPUs.
