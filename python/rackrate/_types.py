@@ -274,7 +274,7 @@ class Architecture(Answer):
 AttentionKernel: TypeAlias = Literal["fused", "fused_fp8", "flash2", "flash_triton", "unfused"]
 """Attention kernels of training."""
 
-Bound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host_link", "host", "waiting"]
+Bound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host_link", "host", "waiting", "mixed"]
 """What an operation takes its time for: the highest of its bounds."""
 
 LimitClaim: TypeAlias = Literal["published", "press", "recalled", "measured", "deployed", "announced"]
@@ -2518,9 +2518,6 @@ class LoadStep(Answer):
             hours_per_month=given["hours_per_month"],
         )
 
-OperationBound: TypeAlias = Literal["compute", "memory", "launch", "scale_up", "fabric", "host", "mixed"]
-"""What an operation takes its time for: the highest of its bounds."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class OwnRate(Answer):
@@ -3170,7 +3167,7 @@ class ServingOperation(Answer):
     fabric_bytes: float
     flop_share: float
     bandwidth_share: float
-    bound: OperationBound
+    bound: Bound
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> ServingOperation:
@@ -4325,7 +4322,6 @@ __all__ = [
     "ModelRef",
     "NetworkConditions",
     "Offload",
-    "OperationBound",
     "Overlay",
     "OwnRate",
     "Pauses",

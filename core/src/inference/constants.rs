@@ -85,21 +85,6 @@ impl EngineConstants {
         &Engines::shipped().common
     }
 
-    /// The constants of a table of `name,value,…` lines. A constant that the table lacks is NaN, and so is every time
-    /// that needs it.
-    pub fn parse(table: &str) -> Self {
-        let mut out = Self::ABSENT;
-        for line in table.lines() {
-            let mut cells = line.splitn(3, ',');
-            if let (Some(name), Some(value)) = (cells.next(), cells.next())
-                && let (Some(slot), Ok(value)) = (out.get_mut(name), value.parse())
-            {
-                *slot = value;
-            }
-        }
-        out
-    }
-
     /// The constant `name`, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut f64> {
         Some(match name {

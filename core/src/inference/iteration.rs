@@ -2,7 +2,7 @@
 
 use crate::catalog::Gpu;
 use crate::error::Error;
-use crate::kernel::{AttentionShape, Device, ExpertShape};
+use crate::kernel::{AttentionShape, Bound, Device, ExpertShape};
 use crate::model::{Architecture, Precision};
 use crate::network::{
     CollectiveOp, ExpertExchange, ExpertKernel, Topology, collective_time, engine_all_reduce_time,
@@ -11,9 +11,7 @@ use crate::network::{
 use crate::quantity::GIB;
 
 use super::cut::{Cut, Formats, Mla, Moe, Sizes};
-use super::operation::{
-    Listener, OperationBound, ServingIteration, ServingOperation, ServingPart, Spent, Told,
-};
+use super::operation::{Listener, ServingIteration, ServingOperation, ServingPart, Spent, Told};
 use super::prefix::Prefix;
 use super::speculation::Drafter;
 use super::steady::SteadyState;
@@ -322,14 +320,12 @@ impl<'a> ServingModel<'a> {
             parts.engine_seconds += (starts - gpu).max(0.0);
         }
         let host = parts.engine_seconds;
-        to.hear(|| Told::other("engine", ServingPart::Engine, 1.0, host, OperationBound::Host));
+        to.hear(|| Told::other("engine", ServingPart::Engine, 1.0, host, Bound::Host));
         if let Some(draft) = &self.draft {
             let seconds = draft.seconds(cut, work);
             parts.draft_seconds = seconds;
             let count = if work.sequences > 0.0 { draft.tokens } else { 1.0 };
-            to.hear(|| {
-                Told::other("draft", ServingPart::Draft, count, seconds / count, OperationBound::Mixed)
-            });
+            to.hear(|| Told::other("draft", ServingPart::Draft, count, seconds / count, Bound::Mixed));
         }
         parts.total_seconds = parts.matmul_seconds
             + parts.attention_seconds

@@ -28,7 +28,7 @@ pub use engine::{Engine, EngineClass, EngineFactors, Engines};
 pub use fleet::{Fleet, Packing, Redundancy, fleet};
 pub use iteration::{LegalLayout, ServingModel};
 pub use load::{LoadKind, ReplicaLoad};
-pub use operation::{OperationBound, ServingIteration, ServingOperation, ServingPart};
+pub use operation::{ServingIteration, ServingOperation, ServingPart};
 pub use point::{ServingTarget, serving_point};
 pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;

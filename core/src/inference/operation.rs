@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::Cost;
+use crate::kernel::{Bound, Cost};
 use crate::network::{CollectiveTime, Topology};
 
 /// One kind of operation of an iteration, as often as one GPU runs it.
@@ -38,7 +38,7 @@ pub struct ServingOperation {
     /// Bytes per second over the nominal rate: of the memory, or of the link that carries most of the operation, 0 to 1.
     pub bandwidth_share: f64,
     /// What it takes its time for.
-    pub bound: OperationBound,
+    pub bound: Bound,
 }
 
 /// Which of a point's two iterations.
@@ -75,28 +75,6 @@ pub enum ServingPart {
     Draft,
     /// Host work of the engine.
     Engine,
-}
-
-/// What an operation takes its time for: the highest of its bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(rename_all = "snake_case")]
-pub enum OperationBound {
-    /// Matrix units, tiles and exponentials included.
-    Compute,
-    /// Bandwidth of the GPU's memory: reading weights or the KV cache.
-    Memory,
-    /// Start and end of kernels, whatever they do.
-    Launch,
-    /// The link between the GPUs of a scale-up domain.
-    ScaleUp,
-    /// The network between nodes.
-    Fabric,
-    /// Work of the host's processor.
-    Host,
-    /// Several operations of a draft.
-    Mixed,
 }
 
 /// Hears of operations.
@@ -185,7 +163,7 @@ pub(crate) struct Told {
     cost: Cost,
     scale_up_bytes: f64,
     fabric_bytes: f64,
-    bound: Option<OperationBound>,
+    bound: Option<Bound>,
 }
 
 impl Told {
@@ -206,7 +184,7 @@ impl Told {
     pub fn sent(name: &'static str, part: ServingPart, count: f64, time: Option<CollectiveTime>) -> Self {
         let seconds = time.map_or(f64::INFINITY, |time| time.seconds);
         let (up, out) = time.map_or((0.0, 0.0), |time| (time.scale_up_bytes, time.scale_out_bytes));
-        let bound = if out > 0.0 { OperationBound::Fabric } else { OperationBound::ScaleUp };
+        let bound = if out > 0.0 { Bound::Fabric } else { Bound::ScaleUp };
         Self {
             scale_up_bytes: up,
             fabric_bytes: out,
@@ -216,13 +194,7 @@ impl Told {
     }
 
     /// Seconds that are not one kernel's.
-    pub fn other(
-        name: &'static str,
-        part: ServingPart,
-        count: f64,
-        seconds: f64,
-        bound: OperationBound,
-    ) -> Self {
+    pub fn other(name: &'static str, part: ServingPart, count: f64, seconds: f64, bound: Bound) -> Self {
         Self { bound: Some(bound), ..Self::kernel(name, part, count, seconds, Cost::default()) }
     }
 
@@ -235,15 +207,8 @@ impl Told {
     }
 
     /// What it takes its time for.
-    pub fn bound(&self) -> OperationBound {
-        let Cost { compute_seconds, memory_seconds, fixed_seconds, .. } = self.cost;
-        self.bound.unwrap_or(if fixed_seconds > compute_seconds.max(memory_seconds) {
-            OperationBound::Launch
-        } else if compute_seconds > memory_seconds {
-            OperationBound::Compute
-        } else {
-            OperationBound::Memory
-        })
+    pub fn bound(&self) -> Bound {
+        self.bound.unwrap_or_else(|| self.cost.bound())
     }
 
     /// Seconds of all runs.

@@ -1,5 +1,7 @@
 //! What one operation takes together with why: its FLOP and bytes, and the time that each bound alone would take.
 
+use serde::{Deserialize, Serialize};
+
 /// One operation on one GPU, or several as a sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
@@ -19,7 +21,44 @@ pub struct Cost {
     pub fixed_seconds: f64,
 }
 
+/// What an operation takes its time for: the highest of its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Matrix units, tiles and exponentials included.
+    Compute,
+    /// Bandwidth of the GPU's memory.
+    Memory,
+    /// Start and end of kernels, whatever they do.
+    Launch,
+    /// The link between the GPUs of a scale-up domain.
+    ScaleUp,
+    /// The network between nodes.
+    Fabric,
+    /// The link between GPU and host.
+    HostLink,
+    /// Work of the host's processor.
+    Host,
+    /// Nothing of its own: it waits for other ranks.
+    Waiting,
+    /// Several operations, each with its own.
+    Mixed,
+}
+
 impl Cost {
+    /// Which of its bounds is the highest.
+    pub fn bound(&self) -> Bound {
+        if self.fixed_seconds > self.compute_seconds.max(self.memory_seconds) {
+            Bound::Launch
+        } else if self.memory_seconds > self.compute_seconds {
+            Bound::Memory
+        } else {
+            Bound::Compute
+        }
+    }
+
     /// Both, one after the other.
     #[must_use]
     #[inline]

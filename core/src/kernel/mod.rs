@@ -32,7 +32,7 @@ mod scan;
 pub use attention::AttentionShape;
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Family, KernelConstants, MatrixConstants};
-pub use cost::Cost;
+pub use cost::{Bound, Cost};
 pub use moe::ExpertShape;
 pub use scan::{SCAN_KERNELS, ScanShape};
 

@@ -4,9 +4,10 @@
 use super::job::Job;
 use super::ledger::{Entry, Ledger};
 use super::memory::{GRADIENT, RankParameters};
-use super::operation::{Bound, StepPart};
+use super::operation::StepPart;
 use super::schedule::StageTime;
 use super::step::Cut;
+use crate::kernel::Bound;
 use crate::network::{Algorithm, CollectiveOp, CollectiveTime, Group, collective_time};
 
 /// Exchange of gradients and weights in a step.

@@ -4,8 +4,8 @@
 //! at a million steps.
 
 use super::job::Job;
-use super::operation::{Bound, StepOperation, StepPart, StepPhase, StepStack};
-use crate::kernel::Cost;
+use super::operation::{StepOperation, StepPart, StepPhase, StepStack};
+use crate::kernel::{Bound, Cost};
 use crate::network::CollectiveTime;
 
 /// Hears of operations.
@@ -232,7 +232,7 @@ impl Entry {
             if is_sent {
                 if fabric > scale_up { Bound::Fabric } else { Bound::ScaleUp }
             } else {
-                bound_of(&cost)
+                cost.bound()
             }
         });
         let role = match self.role {
@@ -257,16 +257,5 @@ impl Entry {
             bandwidth_share: share(if is_sent { scale_up.max(fabric) } else { memory }),
             bound,
         }
-    }
-}
-
-/// Which of a kernel's bounds is the highest.
-fn bound_of(cost: &Cost) -> Bound {
-    if cost.fixed_seconds > cost.compute_seconds.max(cost.memory_seconds) {
-        Bound::Launch
-    } else if cost.memory_seconds > cost.compute_seconds {
-        Bound::Memory
-    } else {
-        Bound::Compute
     }
 }

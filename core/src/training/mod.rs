@@ -29,7 +29,7 @@ pub use estimate::{explained_step, search_layouts, step, training_step};
 pub use job::{Job, Sizes, model_flop_per_token};
 pub use layout::{Layout, PipelineSchedule, Recompute, Task};
 pub use offload::Offload;
-pub use operation::{Bound, StepOperation, StepPart, StepPhase, StepStack};
+pub use operation::{StepOperation, StepPart, StepPhase, StepStack};
 pub use recompute::RecomputeParts;
 pub use report::{
     Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::Bound;
+
 /// One kind of operation in a step, as often as one GPU of the busiest pipeline stage runs it.
 ///
 /// The `seconds` of all operations of a part are that part of [`super::StepParts`]; so all of them are the step.
@@ -103,28 +105,4 @@ pub enum StepPart {
     Offload,
     /// Launches, host work and waiting for the slowest rank.
     Overhead,
-}
-
-/// What an operation takes its time for: the highest of its bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// Matrix units, tiles and exponentials included.
-    Compute,
-    /// Bandwidth of the GPU's memory.
-    Memory,
-    /// Start and end of kernels, whatever they do.
-    Launch,
-    /// The link between the GPUs of a scale-up domain.
-    ScaleUp,
-    /// The network between nodes.
-    Fabric,
-    /// The link between GPU and host.
-    HostLink,
-    /// Work of the host's processor.
-    Host,
-    /// Nothing of its own: it waits for other ranks.
-    Waiting,
 }

@@ -7,12 +7,12 @@ use super::layout::{Layout, PipelineSchedule, Recompute, Task};
 use super::ledger::{Entry, Ledger, Role};
 use super::memory::{OPTIMIZER, RankParameters, kept_per_layer, memory};
 use super::offload::{Offload, beyond};
-use super::operation::{Bound, StepPart, StepPhase, StepStack};
+use super::operation::{StepPart, StepPhase, StepStack};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
 use super::state_space::prediction_layer;
-use crate::kernel::Cost;
+use crate::kernel::{Bound, Cost};
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rackrate._prices import fields
-from rackrate._prices.client import UndeliveredError, same_host
+from rackrate._prices.client import Pages, UndeliveredError
 from rackrate._prices.fields import UnreadableError
 
 if TYPE_CHECKING:
@@ -66,15 +66,9 @@ def paged(client: Client, url: str, what: str, page: Callable[[str], None]) -> I
     Raises:
         UndeliveredError: A page did not come, is no page, or the pages do not end.
     """
-    seen: set[str] = set()
+    pages = Pages(client, MOST_PAGES, what, page)
     while url:
-        if url in seen or len(seen) == MOST_PAGES:
-            raise UndeliveredError(f"the pages turn in a circle: {len(seen)} came, then {url[:200]}")
-        same_host(client.base, url)
-        seen.add(url)
-        told = client.json(url)
-        page(f"{what}, page {len(seen)}")
-        at = f"page {len(seen)}"
+        told, at = pages.turn(url)
         try:
             envelope = fields.an_object(told.content, at)
             items = fields.a_list(envelope, "Items", at)

@@ -244,6 +244,36 @@ def checked_base(url: str) -> str:
     return url
 
 
+class Pages:
+    """The pages of one answer, each of which may link to the next.
+
+    Args:
+        client: Who gets them.
+        most: Pages that no whole answer reaches.
+        what: What is asked for, in words.
+        page: Told of each page that came.
+    """
+
+    def __init__(self, client: Client, most: int, what: str, page: Callable[[str], None]) -> None:
+        self.client, self.most, self.what, self.page = client, most, what, page
+        self.seen: set[str] = set()
+
+    def turn(self, url: str) -> tuple[Told, str]:
+        """Give the page at an address, and which one it is.
+
+        Raises:
+            UndeliveredError: It did not come, lies on another host, or the pages do not end.
+        """
+        if url in self.seen or len(self.seen) == self.most:
+            raise UndeliveredError(f"the pages turn in a circle: {len(self.seen)} came, then {url[:200]}")
+        same_host(self.client.base, url)
+        self.seen.add(url)
+        told = self.client.json(url)
+        at = f"page {len(self.seen)}"
+        self.page(f"{self.what}, {at}")
+        return told, at
+
+
 def same_host(base: str, url: str) -> None:
     """Refuse a link that leaves the host, the port or the scheme of `base`."""
 

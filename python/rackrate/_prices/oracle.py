@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rackrate._prices import fields
-from rackrate._prices.client import UndeliveredError, same_host
+from rackrate._prices.client import Pages, UndeliveredError
 from rackrate._prices.fields import UnreadableError
 from rackrate._prices.quotes import Delivery, Key, Kind, Row, quote_of, scope_of, stamped
 
@@ -99,16 +99,10 @@ def whole_list(client: Client, page: Callable[[str], None]) -> tuple[list[tuple[
     """
     url: str | None = f"{client.base}?currencyCode=USD"
     items: list[tuple[str, object]] = []
-    seen: set[str] = set()
+    pages = Pages(client, MOST_PAGES, "price list", page)
     day = dt.date.max
     while url:
-        if url in seen or len(seen) == MOST_PAGES:
-            raise UndeliveredError(f"the pages turn in a circle: {len(seen)} came, then {url[:200]}")
-        same_host(client.base, url)
-        seen.add(url)
-        told = client.json(url)
-        page(f"price list, page {len(seen)}")
-        at = f"page {len(seen)}"
+        told, at = pages.turn(url)
         try:
             envelope = fields.an_object(told.content, at)
             items += [(f"{at}.items[{n}]", item) for n, item in enumerate(fields.a_list(envelope, "items", at))]

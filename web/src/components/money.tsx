@@ -139,6 +139,36 @@ export const CostLines = ({ name, caption, lines, total }: CostLinesProps) => (
   />
 );
 
+interface PaidProps {
+  /** Prefix of the tables' names. */
+  name: string;
+  of: { shape: string; cost: Cost | null; terms: readonly TermCost[] };
+  /** Caption of the lines, with the shape's place in it. */
+  what: string;
+  /** Caption of what the other terms come to. */
+  atTerms: string;
+}
+
+/** What a way to train or to serve costs: line by line, and folded up at the other terms. */
+export const Paid = ({ name, of: { shape, cost, terms: others }, what, atTerms }: PaidProps) => (
+  <>
+    {cost && (
+      <CostLines
+        name={`${name}-cost-lines`}
+        caption={fill(what, { shape })}
+        lines={cost.lines}
+        total={totalOf(cost)}
+      />
+    )}
+    {others.length > 1 && (
+      <details>
+        <summary>{strings.detail.terms}</summary>
+        <Terms name={`${name}-terms`} caption={atTerms} costs={others} />
+      </details>
+    )}
+  </>
+);
+
 const terms = (): Column<TermCost>[] => [
   {
     key: "term",
@@ -194,7 +224,7 @@ interface TermsProps {
   costs: readonly TermCost[];
 }
 
-export const Terms = ({ name, caption, costs }: TermsProps) => (
+const Terms = ({ name, caption, costs }: TermsProps) => (
   <Table
     name={name}
     caption={caption}

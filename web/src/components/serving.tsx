@@ -7,7 +7,7 @@ import * as show from "../format";
 import { fill, strings } from "../strings";
 import { chosenServing } from "./headline";
 import { Links } from "./interconnect";
-import { CostLines, endOf, inUsd, moneyColumn, Terms, totalOf } from "./money";
+import { endOf, inUsd, moneyColumn, Paid, totalOf } from "./money";
 import { costParts, iterationParts, servingMemory } from "./parts";
 import { Refused } from "./refused";
 import { Cloud, Facts } from "./rich";
@@ -281,20 +281,7 @@ const Detail = ({ option, among }: { option: ServingOption; among: readonly Serv
         among={among}
         facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
       />
-      {option.cost && (
-        <CostLines
-          name="serving-cost-lines"
-          caption={fill(detail.costServing, { shape: option.shape })}
-          lines={option.cost.lines}
-          total={totalOf(option.cost)}
-        />
-      )}
-      {option.terms.length > 1 && (
-        <details>
-          <summary>{detail.terms}</summary>
-          <Terms name="serving-terms" caption={detail.termsServing} costs={option.terms} />
-        </details>
-      )}
+      <Paid name="serving" of={option} what={detail.costServing} atTerms={detail.termsServing} />
       <Warnings of={[...option.warnings, ...point.warnings]} />
     </section>
   );

@@ -6,7 +6,7 @@ import { fill, strings } from "../strings";
 import { cut } from "./cut";
 import { Links } from "./interconnect";
 import { Layouts } from "./layouts";
-import { CostLines, Terms, totalOf } from "./money";
+import { Paid } from "./money";
 import { lossParts, trainingMemory } from "./parts";
 import { Cloud, Facts } from "./rich";
 import { Stored } from "./stored";
@@ -67,20 +67,7 @@ export const TrainingDetail = ({ plan, option, among }: DetailProps) => (
       traffic={option.step.traffic}
     />
     {option.storage.length > 0 && <Stored stored={option.storage} losses={option.losses} />}
-    {option.cost && (
-      <CostLines
-        name="training-cost-lines"
-        caption={fill(detail.costTraining, { shape: option.shape })}
-        lines={option.cost.lines}
-        total={totalOf(option.cost)}
-      />
-    )}
-    {option.terms.length > 1 && (
-      <details>
-        <summary>{detail.terms}</summary>
-        <Terms name="training-terms" caption={detail.termsTraining} costs={option.terms} />
-      </details>
-    )}
+    <Paid name="training" of={option} what={detail.costTraining} atTerms={detail.termsTraining} />
     <Warnings of={option.warnings} />
   </section>
 );

@@ -124,7 +124,8 @@ impl Rank<'_> {
                 expert_all_to_all_time(&exchange, group, topology)
             };
             let dispatched = if self.job.precision == Precision::Fp8Blockwise { BLOCK_FP8 } else { HALF };
-            let (dispatch, combine) = (sent(dispatched)?, sent(HALF)?);
+            let combine = sent(HALF)?;
+            let dispatch = if dispatched == HALF { combine } else { sent(dispatched)? };
             for pass in [&mut block.forward, &mut block.backward] {
                 pass.expert_exchange("dispatch", 1.0, &dispatch);
                 pass.expert_exchange("combine", 1.0, &combine);
