@@ -10,7 +10,9 @@ use crate::error::{Error, check_range};
 use crate::network::{CollectiveOp, Group, Topology, collective_time};
 
 use super::point::{answer, decode_bound, prefill_bound, replica_gpus, whole_replicas};
-use super::steady::{Arrivals, LN20, ServingLoad, SteadyState, root};
+use super::root::root;
+use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::stream::LN20;
 use super::{
     LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingPointRequest, ServingTarget,
 };

@@ -21,7 +21,7 @@
 
 use std::sync::OnceLock;
 
-use super::steady::{Pace, Stream};
+use super::stream::{Pace, Stream};
 use super::{LatencyPercentiles, Percentiles};
 
 /// Share of the time beyond which a queue is taken as this busy: formulas of the steady state end at 1.

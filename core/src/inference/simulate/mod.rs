@@ -25,7 +25,8 @@ pub use trace::RequestTrace;
 use std::borrow::Cow;
 
 use super::point::{ServingTarget, whole_replicas};
-use super::steady::{Arrivals, ServingLoad, Stream};
+use super::steady::{Arrivals, ServingLoad};
+use super::stream::Stream;
 use super::{Engine, Engines, LegalLayout, Percentiles, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
