@@ -3,7 +3,7 @@
 
 use super::job::Job;
 use super::ledger::{Entry, Ledger};
-use super::memory::{GRADIENT, RankParameters};
+use super::memory::{GRADIENT, RankParameters, WEIGHT};
 use super::operation::StepPart;
 use super::schedule::StageTime;
 use super::step::Cut;
@@ -122,7 +122,8 @@ pub fn data_exchange<L: Ledger>(
             }
             Some(Sent { time, times, seconds: time.seconds * times })
         };
-        let (gradient_bytes, weight_bytes) = (GRADIENT, 2.0);
+        let weight_bytes = if job.software.fp8_weight_gather { 1.0 } else { WEIGHT };
+        let gradient_bytes = GRADIENT;
         match cut.zero {
             0 => {
                 let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes, group, count)?;

@@ -79,7 +79,7 @@ fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
 /// 1910.02054, section 3.1): 16-bit weights and gradients (as the performance recipes of Megatron-Bridge, FSDP and
 /// MaxText keep them; a recipe that sums them in 32 bits needs twice that), 32-bit master weights and two moments.
-const WEIGHT: f64 = 2.0;
+pub const WEIGHT: f64 = 2.0;
 /// Bytes of a gradient, also on the wire.
 pub const GRADIENT: f64 = 2.0;
 /// Bytes of master weight and moments.

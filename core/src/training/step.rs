@@ -11,6 +11,7 @@ use super::operation::{StepPart, StepPhase, StepStack};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
+use super::software::Software;
 use super::state_space::prediction_layer;
 use crate::kernel::{Bound, Cost};
 
@@ -296,7 +297,10 @@ impl<L: Ledger> LayerSeconds<L> {
             _ => (c.expert_exposed, 0.0),
         };
         let (f, b) = (&f.on(job.device.sm_count, aside), &b.on(job.device.sm_count, aside));
-        let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
+        // Of tiles, layers say themselves what shows.
+        let Software { tensor_overlap, tensor_tiles, .. } = job.software;
+        let shares = tensor_overlap && !(tensor_tiles && cut.layer.sequence_parallel);
+        let tensor_exposed = if shares { c.tensor_exposed } else { 1.0 };
         let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
         let Again { pass: redo, .. } = work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);

@@ -247,6 +247,8 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         expert_overlap: yes("expert_overlap"),
         fused_experts: yes("fused_experts"),
         tensor_overlap: line.text("tensor_overlap") != Some("0"),
+        tensor_tiles: yes("tensor_tiles"),
+        fp8_weight_gather: yes("fp8_weight_gather"),
         fused_elementwise: line.text("fused_elementwise") != Some("0"),
     })
 }

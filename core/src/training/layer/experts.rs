@@ -1,7 +1,7 @@
 //! Experts: router, dispatch, the experts' feed-forward layers, combine.
 
 use super::feed_forward::FeedForward;
-use super::{Block, HALF, Rank, Volume};
+use super::{Block, Gathered, HALF, Rank, Volume};
 use crate::model::Precision;
 use crate::network::{
     CollectiveOp, ExpertExchange, ExpertKernel, Group, collective_time, expert_all_to_all_time,
@@ -45,8 +45,8 @@ impl Rank<'_> {
         // Experts work on the residual stream, or on the latent vectors that it is projected to and from.
         let experts_on = Rank { hidden: architecture.expert_width(), ..*self };
         if moe.latent > 0 {
-            self.linear(&mut routed, "latent down-projection", (tokens, experts_on.hidden, self.hidden));
-            self.linear(&mut routed, "latent up-projection", (tokens, self.hidden, experts_on.hidden));
+            self.linear(&mut routed, "latent down-projection", Gathered::No, (tokens, experts_on.hidden, self.hidden));
+            self.linear(&mut routed, "latent up-projection", Gathered::No, (tokens, self.hidden, experts_on.hidden));
             routed.kept += self.kept_input(tokens * experts_on.hidden);
         }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
