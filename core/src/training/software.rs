@@ -28,6 +28,10 @@ pub struct Software {
     /// Expert exchange runs under the computation of another micro-batch or its weight gradients (Megatron-Core's
     /// `overlap_moe_expert_parallel_comm`); DualPipe does so by itself.
     pub expert_overlap: bool,
+    /// Tokens go to their experts in the library's all-to-all, one copy for each expert that they visit (Megatron-Core's
+    /// `moe_token_dispatcher_type: alltoall`). Without it one copy goes to each domain and is spread there over the scale-up
+    /// link (DeepEP, HybridEP).
+    pub expert_all_to_all: bool,
     /// Experts' grouped products, activation and casts run in one kernel for all experts of a rank, instead of some for
     /// each expert.
     pub fused_experts: bool,
@@ -53,6 +57,7 @@ impl Default for Software {
             attention: None,
             captured: false,
             expert_overlap: false,
+            expert_all_to_all: false,
             fused_experts: false,
             tensor_overlap: true,
             tensor_tiles: false,

@@ -245,6 +245,7 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         // `partial` leaves the experts out.
         captured: line.text("capture") == Some("step"),
         expert_overlap: yes("expert_overlap"),
+        expert_all_to_all: yes("expert_all_to_all"),
         fused_experts: yes("fused_experts"),
         tensor_overlap: line.text("tensor_overlap") != Some("0"),
         tensor_tiles: yes("tensor_tiles"),

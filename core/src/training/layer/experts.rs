@@ -107,13 +107,16 @@ impl Rank<'_> {
     /// Dispatch and combine in each pass; where ranks cut each expert, each of them gathers what all of them were sent and
     /// their partial results are summed (Megatron-Core's token dispatcher).
     fn expert_exchange<L: Ledger>(&self, block: &mut Block<L>, tokens: f64, top_k: u32) -> Option<Volume> {
-        let topology = &self.job.topology;
+        let Job { topology, software, .. } = self.job;
         let copies = tokens * f64::from(top_k) * self.hidden;
         let bytes = copies * HALF;
         let mut volume = Volume::default();
         if self.cut.ep > 1 {
             let group = Group { ranks: self.cut.ep, stride: self.cut.expert_tp };
             let sent = |element: f64| {
+                if software.expert_all_to_all {
+                    return collective_time(CollectiveOp::AllToAll, copies * element, group, topology);
+                }
                 let exchange = ExpertExchange {
                     tokens,
                     bytes_per_token: self.hidden * element,
