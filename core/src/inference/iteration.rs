@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::kernel::{AttentionShape, Bound, Device, ExpertShape};
 use crate::model::{Architecture, Precision};
 use crate::network::{
-    CollectiveOp, ExpertExchange, ExpertKernel, Topology, collective_time, engine_all_reduce_time,
-    expert_all_to_all_time,
+    CollectiveOp, ExpertExchange, ExpertKernel, Topology, collective_time, domains_of,
+    engine_all_reduce_time, expert_all_to_all_time,
 };
 use crate::quantity::GIB;
 
@@ -577,7 +577,7 @@ impl<'a> ServingModel<'a> {
                 tokens: rows / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
                 experts_per_token: moe.top_k as u32,
-                max_domains: None,
+                max_domains: moe.model.most_domains(domains_of(cut.ep_group, &self.topology)),
                 kernel,
             };
             let time = expert_all_to_all_time(&exchange, cut.ep_group, &self.topology);

@@ -103,6 +103,17 @@ impl Cut {
         if self.pipeline.schedule == PipelineSchedule::DualPipe && self.pp > 1.0 { 2 } else { 1 }
     }
 
+    /// Ranks over which ZeRO shards what a rank holds, tensor parallel cut: under DualPipe both of the stages that it holds
+    /// lie on twice as many.
+    pub fn shards_of_rank(&self) -> f64 {
+        self.shards * f64::from(self.stage_copies())
+    }
+
+    /// The same of experts.
+    pub fn expert_shards_of_rank(&self) -> f64 {
+        self.expert_shards * f64::from(self.stage_copies())
+    }
+
     /// Layers of a stage with so many that do something again.
     pub fn redone_layers(&self, layers: f64) -> f64 {
         match self.recompute {
@@ -479,7 +490,8 @@ fn recomputed_share<L: Ledger>(cut: &Cut, layers: &Layers<L>, (dense, expert): (
 fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
     let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
     job.task.trained_share()
-        * ((rank.dense + rank.embedding) / ways(cut.shards) + rank.experts / ways(cut.expert_shards))
+        * ((rank.dense + rank.embedding) / ways(cut.shards_of_rank())
+            + rank.experts / ways(cut.expert_shards_of_rank()))
 }
 
 /// Adam on the rank's shard: 32-bit gradient, master weight and two moments read, the last three and the 16-bit weight

@@ -27,6 +27,8 @@ fn uniform_experts(c: &Config<'_>, width: u32) -> Result<MixtureOfExperts, Error
         shared_ffn: 0,
         dense_layers: 0,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     })
 }
 
@@ -123,6 +125,8 @@ fn qwen_experts(c: &Config<'_>, layers: u32) -> Result<MixtureOfExperts, Error> 
         shared_ffn: 0,
         dense_layers: (0..layers.min(MOST_LAYERS)).filter(is_dense).fold(0, |n, _| n + 1),
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     })
 }
 
@@ -220,6 +224,8 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
         shared_ffn: shared.saturating_mul(expert_ffn),
         dense_layers: dense_layers(c)?,
         latent: 0,
+        expert_groups: c.optional("n_group")?.unwrap_or(0),
+        groups_per_token: c.optional("topk_group")?.unwrap_or(0),
     }))
 }
 
@@ -260,6 +266,8 @@ pub(super) fn llama4(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
         shared_ffn: expert_ffn,
         dense_layers: a.layers.saturating_sub(moe_layers),
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     a.ffn = c.count("intermediate_size_mlp")?;
     if let Some(window) = c.optional("attention_chunk_size")? {
@@ -295,6 +303,8 @@ pub(super) fn ernie_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Erro
         shared_ffn: width(c.count("moe_num_shared_experts")?, expert_ffn),
         dense_layers: a.layers - moe_layers,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     c.add(&mut a, "moe_use_aux_free", true, &[Small::RouterBiases])?;
     a.mtp_layers = c.optional("num_nextn_predict_layers")?.unwrap_or(0);
@@ -325,6 +335,8 @@ pub(super) fn hunyuan_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Er
         shared_ffn: shared.saturating_mul(a.ffn),
         dense_layers: 0,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     Ok(a)
 }
@@ -341,6 +353,8 @@ pub(super) fn dbrx(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
             shared_ffn: 0,
             dense_layers: 0,
             latent: 0,
+            expert_groups: 0,
+            groups_per_token: 0,
         })
     })?;
     Ok(Architecture {

@@ -69,6 +69,8 @@ pub(super) fn nemotron_h(c: &Config<'_>, name: &str) -> Result<Architecture, Err
             },
             dense_layers: kinds.dense,
             latent: c.optional("moe_latent_size")?.unwrap_or(0),
+            expert_groups: c.optional("n_group")?.unwrap_or(0),
+            groups_per_token: c.optional("topk_group")?.unwrap_or(0),
         });
     }
     a.mtp_layers = prediction_layers(c)?;

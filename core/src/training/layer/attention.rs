@@ -31,10 +31,25 @@ impl Rank<'_> {
             // The down-projections are not cut by tensor parallel ranks, but their rows are.
             let mut up = Block::default();
             if q_rank > 0.0 {
-                self.linear(&mut block, "query down-projection", Gathered::No, (self.local_rows, q_rank, self.hidden));
-                self.linear(&mut up, "query up-projection", Gathered::Input, (self.rows, heads * qk_dim, q_rank));
+                self.linear(
+                    &mut block,
+                    "query down-projection",
+                    Gathered::No,
+                    (self.local_rows, q_rank, self.hidden),
+                );
+                self.linear(
+                    &mut up,
+                    "query up-projection",
+                    Gathered::Input,
+                    (self.rows, heads * qk_dim, q_rank),
+                );
             } else {
-                self.linear(&mut up, "query projection", Gathered::Input, (self.rows, heads * qk_dim, self.hidden));
+                self.linear(
+                    &mut up,
+                    "query projection",
+                    Gathered::Input,
+                    (self.rows, heads * qk_dim, self.hidden),
+                );
             }
             self.linear(
                 &mut block,
@@ -42,7 +57,12 @@ impl Rank<'_> {
                 Gathered::No,
                 (self.local_rows, kv_rank + rope, self.hidden),
             );
-            self.linear(&mut up, "key and value up-projection", Gathered::Input, (self.rows, heads * (nope + v_dim), kv_rank));
+            self.linear(
+                &mut up,
+                "key and value up-projection",
+                Gathered::Input,
+                (self.rows, heads * (nope + v_dim), kv_rank),
+            );
             block.add(&up);
             block.piece(Piece::LatentProjections, up.forward.clone(), 0.0);
             block.kept += self.kept_input(self.local_rows * (q_rank + kv_rank + rope));
@@ -85,7 +105,11 @@ impl Rank<'_> {
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
         block.piece(Piece::CoreAttention, core.forward, own + scores);
-        self.linear(&mut block, "attention output projection", Gathered::Output, (self.rows, self.hidden, heads * v_dim));
+        let mut projected = Block::default();
+        let sizes = (self.rows, self.hidden, heads * v_dim);
+        self.linear(&mut projected, "attention output projection", Gathered::Output, sizes);
+        block.piece(Piece::AttentionOutput, projected.forward.clone(), 0.0);
+        block.add(&projected);
         Some(block)
     }
 

@@ -65,7 +65,9 @@ impl Rank<'_> {
     ) {
         let (up, factor) = if self.job.architecture.gated { (2.0, 3.0) } else { (1.0, 2.0) };
         let [before, behind] = names.gathered;
-        self.grouped_linear(block, names.up, before, groups, (rows, up * width, self.hidden));
+        let mut first = Block::default();
+        self.grouped_linear(&mut first, names.up, before, groups, (rows, up * width, self.hidden));
+        block.add(&first);
         self.grouped_linear(block, names.down, behind, groups, (rows, self.hidden, width));
         let elements = groups * rows * width;
         let activation = self.elementwise(elements * factor * HALF);
@@ -79,6 +81,9 @@ impl Rank<'_> {
         let kept = if self.job.precision == Precision::Fp8Blockwise { 1.0 } else { HALF };
         let output = self.kept_input(elements);
         block.kept += elements * up * kept + output;
+        if names.piece == Piece::DenseActivation {
+            block.piece(Piece::DenseUp, first.forward, elements * up * kept);
+        }
         block.piece(names.piece, Pass::one_stream(names.activation, 1.0, activation), output);
     }
 
