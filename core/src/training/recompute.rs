@@ -18,7 +18,7 @@ pub struct RecomputeParts {
     pub norms: bool,
     /// Attention between its projections (`core_attn`; arXiv 2205.05198, section 5).
     pub core_attention: bool,
-    /// Attention's output projection.
+    /// Attention from its queries, keys and values on, output projection included.
     pub attention_output: bool,
     /// Latent attention's queries, keys and values from their latents, rotary embedding included (`mla_up_proj`).
     pub latent_projections: bool,
@@ -61,7 +61,7 @@ impl RecomputeParts {
         let mut chosen = [false; PIECES];
         for (piece, on) in [
             (Piece::Norms, self.norms),
-            (Piece::CoreAttention, self.core_attention),
+            (Piece::CoreAttention, self.core_attention && !self.attention_output),
             (Piece::AttentionOutput, self.attention_output),
             (Piece::DenseUp, self.feed_forward_up && !self.feed_forward),
             (Piece::LatentProjections, self.latent_projections),
@@ -85,7 +85,7 @@ pub enum Piece {
     Norms,
     /// Scores, softmax and their product with the values.
     CoreAttention,
-    /// Projection of what attention leaves.
+    /// The same and the projection of what it leaves.
     AttentionOutput,
     /// First products of a dense feed-forward layer.
     DenseUp,

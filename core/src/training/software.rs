@@ -43,6 +43,9 @@ pub struct Software {
     /// tile and what the others take longer than the products. Without it, `tensor_overlap` hides a share that published
     /// steps show.
     pub tensor_tiles: bool,
+    /// What products in 8 or 4 bits read is gathered in 16 bits and cast after (torchtitan with row-wise scales), not cast
+    /// before and gathered in their format (Transformer Engine; torchtitan with one scale a tensor).
+    pub cast_after_gather: bool,
     /// Weights are kept and gathered in 8 bits (NeMo's `fp8_params`, Megatron-Core's `fp8_param_gather`, torchao's
     /// `enable_fsdp_float8_all_gather`).
     pub fp8_weight_gather: bool,
@@ -61,6 +64,7 @@ impl Default for Software {
             fused_experts: false,
             tensor_overlap: true,
             tensor_tiles: false,
+            cast_after_gather: false,
             fp8_weight_gather: false,
             fused_elementwise: true,
         }

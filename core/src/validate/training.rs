@@ -201,7 +201,7 @@ fn recompute_parts(line: &Line<'_>) -> Result<Option<RecomputeParts>, Error> {
     // JAX: everything but the projections of queries, keys and values; the last product of a layer feeds nothing in its
     // backward pass, so that the compiler drops it.
     if line.text("recompute_detail") == Some("remat policy save_qkv_proj") {
-        (parts.norms, parts.core_attention, parts.attention_output) = (true, true, true);
+        (parts.norms, parts.attention_output) = (true, true);
         (parts.feed_forward_up, parts.activations) = (true, true);
         return Ok(Some(parts));
     }
@@ -252,6 +252,8 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         fused_experts: yes("fused_experts"),
         tensor_overlap: line.text("tensor_overlap") != Some("0"),
         tensor_tiles: yes("tensor_tiles"),
+        // torchtitan casts with row-wise scales after it has gathered.
+        cast_after_gather: line.text("precision") == Some("fp8-rowwise"),
         fp8_weight_gather: yes("fp8_weight_gather"),
         fused_elementwise: line.text("fused_elementwise") != Some("0"),
     })

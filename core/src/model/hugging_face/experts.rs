@@ -217,6 +217,7 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
     }
     let expert_ffn = c.count("moe_intermediate_size")?;
     let shared = c.optional("n_shared_experts")?.unwrap_or(0);
+    let (expert_groups, groups_per_token) = expert_groups(c)?;
     Ok(Some(MixtureOfExperts {
         experts,
         top_k: c.count("num_experts_per_tok")?,
@@ -224,9 +225,20 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
         shared_ffn: shared.saturating_mul(expert_ffn),
         dense_layers: dense_layers(c)?,
         latent: 0,
-        expert_groups: c.optional("n_group")?.unwrap_or(0),
-        groups_per_token: c.optional("topk_group")?.unwrap_or(0),
+        expert_groups,
+        groups_per_token,
     }))
+}
+
+/// Groups of experts, and how many of them a token's experts may lie in; none where the router chooses among all.
+pub(super) fn expert_groups(c: &Config<'_>) -> Result<(u32, u32), Error> {
+    let groups = c.optional("n_group")?.filter(|&groups| groups > 1);
+    match groups {
+        Some(groups) if c.text("topk_method").as_deref() != Some("greedy") => {
+            Ok((groups, c.count("topk_group")?))
+        }
+        _ => Ok((0, 0)),
+    }
 }
 
 /// Dense layers: so many first ones, or those that a list names.

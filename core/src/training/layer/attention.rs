@@ -104,11 +104,14 @@ impl Rank<'_> {
         let own = if self.job.casts() { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
-        block.piece(Piece::CoreAttention, core.forward, own + scores);
+        block.piece(Piece::CoreAttention, core.forward.clone(), own + scores);
         let mut projected = Block::default();
         let sizes = (self.rows, self.hidden, heads * v_dim);
         self.linear(&mut projected, "attention output projection", Gathered::Output, sizes);
-        block.piece(Piece::AttentionOutput, projected.forward.clone(), 0.0);
+        // Done again from the queries, keys and values on, neither the projection's input is kept nor the residual stream
+        // behind it.
+        let freed = own + scores + self.kept_input(output) + self.local_rows * self.hidden * HALF;
+        block.piece(Piece::AttentionOutput, core.forward.plus(&projected.forward), freed);
         block.add(&projected);
         Some(block)
     }

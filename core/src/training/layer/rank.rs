@@ -111,7 +111,7 @@ impl<'a> Rank<'a> {
     }
 
     /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits. What is
-    /// gathered is cast before (Transformer Engine, torchao).
+    /// gathered is cast before, where the software does not say otherwise.
     #[inline]
     pub fn casts<L: Ledger>(
         &self,
@@ -124,7 +124,7 @@ impl<'a> Rank<'a> {
         if !self.job.casts() {
             return;
         }
-        let own = self.local_rows / self.rows;
+        let own = if self.job.software.cast_after_gather { 1.0 } else { self.local_rows / self.rows };
         let transposed = if *generation == GpuArchitecture::Hopper && own < 1.0 { TRANSPOSE } else { 0.0 };
         let of = |side, elements: f64| {
             if gathered == side {
@@ -144,7 +144,8 @@ impl<'a> Rank<'a> {
 
     /// Bytes of an element of activations on the wire where they are gathered for a product: that product's format.
     pub fn gathered_bytes(&self) -> f64 {
-        if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
+        let cast = self.job.casts() && !self.job.software.cast_after_gather;
+        if cast { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
     /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
