@@ -3,7 +3,9 @@
 
 use rackrate::Error;
 use rackrate::catalog::Catalog;
-use rackrate::training::{LayoutSearch, LayoutSearchRequest, search_layouts};
+use rackrate::training::{
+    Layout, LayoutSearch, LayoutSearchRequest, TrainingStep, search_layouts, training_step,
+};
 use serde_json::{Value, json};
 
 fn found(network: &Value) -> Result<LayoutSearch, Error> {
@@ -13,6 +15,25 @@ fn found(network: &Value) -> Result<LayoutSearch, Error> {
     });
     let request: LayoutSearchRequest = serde_json::from_value(request).unwrap();
     search_layouts(Catalog::embedded().unwrap(), &request)
+}
+
+/// The same job in a layout that was found.
+fn again(layout: &Layout, network: &Value) -> Result<TrainingStep, Error> {
+    let request = json!({
+        "model": "llama-3.1-70b", "shape": "Standard_ND96isr_H100_v5", "gpus": 512, "layout": layout,
+        "sequence_length": 4096, "network": network,
+    });
+    training_step(Catalog::embedded().unwrap(), &serde_json::from_value(request).unwrap())
+}
+
+#[test]
+fn a_found_layout_is_the_same_when_asked_alone() {
+    let network = json!({"placement": "scattered"});
+    let best = found(&network).unwrap().best[0].clone();
+    assert_eq!(again(&best.layout, &network).unwrap(), best);
+    assert!(again(&best.layout, &json!({})).unwrap().step_seconds < best.step_seconds);
+    let error = again(&best.layout, &json!({"oversubscription": 0.5})).unwrap_err();
+    assert_eq!(error.field(), "network.oversubscription");
 }
 
 #[test]

@@ -141,6 +141,7 @@ def training_step(
     precision: Precision = "bf16",
     task: Task = "pretrain",
     software: Software | Mapping[str, Any] | None = None,
+    network: NetworkConditions | Mapping[str, Any] | None = None,
     explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
@@ -157,6 +158,8 @@ def training_step(
         precision: Number format of the matrix products.
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
+        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``; what
+            the fabric's row says if not given.
         explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
@@ -173,6 +176,7 @@ def training_step(
         precision=precision,
         task=task,
         software=software,
+        network=network,
         explain=explain,
         overlay=overlay,
     )

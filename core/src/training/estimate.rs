@@ -21,20 +21,15 @@ use crate::quantity::{Interval, Warning};
 ///
 /// # Errors
 /// An unknown model, shape or GPU; a layout that does not divide; a precision the GPU has no units for; a group that
-/// needs a network which the shape does not have.
+/// needs a network which the shape does not have; conditions that the network does not know.
 pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result<TrainingStep, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
-    let job = Job::new(
-        model,
-        target.gpu,
-        target.topology,
-        request.sequence_length,
-        request.precision,
-        request.task,
-    )?
-    .with_software(request.software)?;
+    let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
+    let job =
+        Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
+            .with_software(request.software)?;
     let price = if request.explain { explained_step } else { step };
     let mut answer = price(&job, &request.layout, request.gpus)?;
     answer.warnings.extend(assumed(&target));
@@ -44,7 +39,7 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// The best layouts of a job on so many GPUs, over all dimensions.
 ///
 /// # Errors
-/// As [`training_step`]; conditions that the network does not know. "Nothing fits" is an answer.
+/// As [`training_step`]. "Nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;

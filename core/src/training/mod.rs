@@ -7,6 +7,7 @@ mod exchange;
 mod job;
 mod layer;
 mod layer_cuts;
+mod layer_seconds;
 mod layout;
 mod ledger;
 mod memory;

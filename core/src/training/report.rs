@@ -39,6 +39,9 @@ pub struct TrainingStepRequest {
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
+    /// Placement, routing and oversubscription that the job meets; what the fabric's row says if not given.
+    #[serde(default)]
+    pub network: NetworkConditions,
     /// Whether the answer lists the operations behind its parts.
     #[serde(default)]
     pub explain: bool,
