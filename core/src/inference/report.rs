@@ -33,6 +33,11 @@ pub struct ServingLayout {
     /// Attention data parallel ranks.
     #[serde(default = "one")]
     pub dp: u32,
+    /// Experts held twice, at most as many as the model has: with them the expert ranks need not divide the experts, but
+    /// experts and copies together (DeepSeek-V3's 256 and 32 over 72 ranks), and the tokens of a busy expert are shared. None
+    /// if not given.
+    #[serde(default)]
+    pub redundant_experts: u32,
 }
 
 fn one() -> u32 {

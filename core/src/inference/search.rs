@@ -352,7 +352,7 @@ fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32
                 let stage = tp * dp;
                 for ep in if arch.moe.is_some() && stage > 1 { vec![1, stage] } else { vec![1] } {
                     // Layouts that do not divide the model are no candidates.
-                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp }) {
+                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }) {
                         out.push(legal);
                     }
                 }
