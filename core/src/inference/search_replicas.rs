@@ -78,8 +78,9 @@ impl<'m, 'a> Replicas<'m, 'a> {
             fits.map(|replica| (quickest(replica.model, &replica.layout, &load), replica)).collect();
         // What is good in both measures leaves least of the others.
         sort_by(&mut fits, |a, b| {
-            let both =
-                |(quickest, r): &(f64, &Replica<'_, '_>)| quickest * r.full.requests_per_second / f64::from(r.gpus);
+            let both = |(quickest, r): &(f64, &Replica<'_, '_>)| {
+                quickest * r.full.requests_per_second / f64::from(r.gpus)
+            };
             both(b).total_cmp(&both(a))
         });
         for (quickest, replica) in fits {
