@@ -27,6 +27,10 @@ pub struct EngineConstants {
     pub chunk_tokens: f64,
     /// Sequences of an iteration and attention rank at most.
     pub max_sequences: f64,
+    /// Decode iterations between two looks of the scheduler for new requests.
+    pub poll_iterations: f64,
+    /// Iterations that the scheduler gathers prompts for before it reads them, from the first one on.
+    pub gather_iterations: f64,
     /// Share of an answer's KV cache that is in hand when a request is admitted.
     pub answer_reserve: f64,
     /// Squared coefficient of variation of prompt and answer lengths.
@@ -67,6 +71,8 @@ impl EngineConstants {
         workspace_gib: f64::NAN,
         chunk_tokens: f64::NAN,
         max_sequences: f64::NAN,
+        poll_iterations: f64::NAN,
+        gather_iterations: f64::NAN,
         answer_reserve: f64::NAN,
         length_scv: f64::NAN,
         rank_alignment: f64::NAN,
@@ -96,6 +102,8 @@ impl EngineConstants {
             "workspace_gib" => &mut self.workspace_gib,
             "chunk_tokens" => &mut self.chunk_tokens,
             "max_sequences" => &mut self.max_sequences,
+            "poll_iterations" => &mut self.poll_iterations,
+            "gather_iterations" => &mut self.gather_iterations,
             "answer_reserve" => &mut self.answer_reserve,
             "length_scv" => &mut self.length_scv,
             "rank_alignment" => &mut self.rank_alignment,

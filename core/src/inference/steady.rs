@@ -161,7 +161,7 @@ impl ServingModel<'_> {
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
                 // own formula loses fewer digits.
-                let direct = stream.first(&pace, in_flight);
+                let direct = stream.first(&pace, batch, in_flight);
                 let left = in_flight / (batch / answer) - answer;
                 let ttft = if waiting || direct > 0.05 * answer { left } else { direct };
                 let ttft = ttft.max(base);

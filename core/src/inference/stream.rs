@@ -268,17 +268,30 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
-    pub(super) fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
+    /// Time to first token in a closed loop: half an iteration, what the scheduler waits, the queue before it, its own chunks.
+    pub(super) fn first(&self, pace: &Pace, batch: f64, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        self.request() + 0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
+        self.request()
+            + (0.5 * pace.tpot + self.held(batch) * pace.decode) * others
+            + pace.read / (1.0 - pace.reading * others).max(1e-9)
+    }
+
+    /// Decode iterations that a prompt waits for the scheduler: half of those between two looks; and of a time in which
+    /// prompts are gathered the whole for the first and half for those that come in it, at as many an iteration as answers
+    /// end. Attention ranks that meet in the experts gather together.
+    fn held(&self, batch: f64) -> f64 {
+        let engine = &self.model.engine;
+        let ranks = if self.model.sizes.moe.is_some() { self.cut.dp } else { 1.0 };
+        let gathered = engine.gather_iterations * ranks * batch / self.steps;
+        0.5 * (engine.poll_iterations - 1.0).max(0.0)
+            + engine.gather_iterations * (1.0 + 0.5 * gathered) / (1.0 + gathered)
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
     pub(super) fn closed(&self, in_flight: f64) -> Option<(f64, Pace)> {
         let excess = |batch: f64| {
             let pace = self.pace(batch, in_flight);
-            let requests = batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot));
+            let requests = batch * (1.0 + self.first(&pace, batch, in_flight) / (self.steps * pace.tpot));
             (requests - in_flight, pace)
         };
         root(in_flight.min(self.most), -in_flight, excess)

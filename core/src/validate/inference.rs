@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Engine, EngineClass, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
+    Engine, EngineClass, EngineConstants, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
@@ -150,7 +150,30 @@ pub struct Row {
     total_rate: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
-    spread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    spread: (f64, f64),
+    limits: Limits,
+}
+
+/// What the run's own command or configuration sets in place of the engine's defaults.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    chunk_tokens: Option<f64>,
+    max_sequences: Option<f64>,
+    poll_iterations: Option<f64>,
+    gather_iterations: Option<f64>,
+}
+
+impl Limits {
+    fn over(self, engine: EngineConstants) -> EngineConstants {
+        EngineConstants {
+            chunk_tokens: self.chunk_tokens.unwrap_or(engine.chunk_tokens),
+            max_sequences: self.max_sequences.unwrap_or(engine.max_sequences),
+            poll_iterations: self.poll_iterations.unwrap_or(engine.poll_iterations),
+            gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
+            ..engine
+        }
+    }
 }
 
 impl Row {
@@ -168,11 +191,15 @@ impl Row {
             Some("uniform_0.8_to_1.0_of_value") => 0.9,
             _ => 1.0,
         };
-        // Data sets' lengths are about exponential; the others hardly vary.
-        let spread = match line.text("len_kind") {
+        // Data sets of no stated spread are taken as exponential; the others hardly vary.
+        let usual = match line.text("len_kind") {
             Some("dataset_mean") => 1.0,
             _ => 0.0,
         };
+        let spread = (
+            line.number("isl_scv", 0.0, 100.0)?.unwrap_or(usual),
+            line.number("osl_scv", 0.0, 100.0)?.unwrap_or(usual),
+        );
         let gpus = count("n_gpus")?;
         let all = f64::from(gpus.unwrap_or(0));
         let rate =
@@ -206,6 +233,12 @@ impl Row {
             tpot: milliseconds(number("tpot_mean_ms")?),
             ttft: milliseconds(number("ttft_mean_ms")?),
             spread,
+            limits: Limits {
+                chunk_tokens: line.number("chunk_tokens", 1.0, 1e9)?,
+                max_sequences: line.number("max_sequences", 1.0, 1e9)?,
+                poll_iterations: line.number("poll_iterations", 1.0, 1e6)?,
+                gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
+            },
         })
     }
 
@@ -275,6 +308,7 @@ impl Row {
             queue,
             engine: self.engine(&gpu_vendor),
             spread: self.spread,
+            limits: self.limits,
         })
     }
 
@@ -366,8 +400,9 @@ pub struct Prepared {
     /// The load has no first token of its own.
     queue: bool,
     engine: Option<Engine>,
-    /// Squared coefficient of variation of the answers' lengths.
-    spread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    spread: (f64, f64),
+    limits: Limits,
 }
 
 /// The load of a row, over all of its replicas.
@@ -423,7 +458,7 @@ impl Prepared {
     /// In words: what the model of serving refuses.
     pub fn predict(&self, engines: &Engines) -> Result<Prediction, String> {
         let plain = |e: Error| e.to_string();
-        let engine = engines.of(self.engine, &self.gpu).map_err(plain)?;
+        let engine = self.limits.over(engines.of(self.engine, &self.gpu).map_err(plain)?);
         let model = ServingModel::with_engine(
             &engine,
             &self.arch,
@@ -433,9 +468,13 @@ impl Prepared {
             Some(self.kv_precision),
         )
         .map_err(plain)?;
-        let layout = model.layout(self.layout).map_err(plain)?;
         let load = shared(self.load, self.replicas);
-        let state = model.under(&layout, self.input, self.output, self.spread, &load);
+        let model = match load {
+            ReplicaLoad::Poisson(_) => model.with_spread(self.spread.0, self.spread.1),
+            _ => model,
+        };
+        let layout = model.layout(self.layout).map_err(plain)?;
+        let state = model.under(&layout, self.input, self.output, self.spread.1, &load);
         if !state.memory.fits {
             return Err("does not fit into memory by our count".to_owned());
         }
