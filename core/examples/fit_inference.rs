@@ -88,6 +88,8 @@ struct Residual<'a> {
     weight: f64,
     fit: f64,
     ln: f64,
+    /// Requests come at random at more than 95 % of what we take as sustainable.
+    near_saturation: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -134,13 +136,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_residuals(&Path::new(folder).join("inference_residuals.csv"), &left_out)
 }
 
-/// The rows of grades A and B that can be predicted.
+/// The rows of grades A and B that can be predicted; with weight 0 in the fit, doubtful ones.
 fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
     let catalog = Catalog::embedded()?;
     let mut out = Vec::new();
     for line in Table::read(text, &COLUMNS)?.lines() {
         let row = Row::read(&line)?;
-        if !matches!(row.grade.as_str(), "A" | "B") {
+        let doubtful = !row.doubt.is_empty();
+        if !doubtful && !matches!(row.grade.as_str(), "A" | "B") {
             continue;
         }
         let load = line.text("load").unwrap_or("").to_owned();
@@ -153,7 +156,12 @@ fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
             .filter(|q| !(load == "poisson" && *q == Quantity::Output))
             .filter_map(|quantity| {
                 let value = row.measured(quantity)?;
-                Some(Measure { quantity, value, weight: 0.0, fit: share_in_fit(quantity, &load) })
+                Some(Measure {
+                    quantity,
+                    value,
+                    weight: 0.0,
+                    fit: if doubtful { 0.0 } else { share_in_fit(quantity, &load) },
+                })
             })
             .collect();
         out.push(Sample { row, prepared, load, measures });
@@ -189,7 +197,14 @@ fn residuals<'a>(samples: &[&'a Sample], engine: &Engines) -> Vec<Residual<'a>> 
             let Some(predicted) = prediction.of(m.quantity) else { continue };
             let ln = (predicted / m.value).ln();
             if ln.is_finite() {
-                out.push(Residual { sample, quantity: m.quantity, weight: m.weight, fit: m.fit, ln });
+                out.push(Residual {
+                    sample,
+                    quantity: m.quantity,
+                    weight: m.weight,
+                    fit: m.fit,
+                    ln,
+                    near_saturation: prediction.near_saturation(),
+                });
             }
         }
     }
@@ -257,10 +272,21 @@ fn report(title: &str, residuals: &[Residual<'_>]) {
     for r in residuals {
         // A source without a date ships with a tool of 2026.
         let recent = r.sample.row.date.is_empty() || r.sample.row.date.as_str() >= "2025";
-        let mut kinds =
-            vec![(if recent { "2025 on" } else { "older" }).to_owned(), format!("load {}", r.sample.load)];
-        kinds.push(format!("kind {}", kind(&r.sample.row.group)));
-        if r.quantity == Quantity::Ttft && r.sample.row.concurrency().is_some_and(|c| c <= 8.0) {
+        let latency = matches!(r.quantity, Quantity::Tpot | Quantity::Ttft);
+        let mut kinds = vec![if recent { "2025 on, every row" } else { "older, every row" }.to_owned()];
+        if r.near_saturation && latency {
+            kinds.push("near saturation".to_owned());
+        } else if r.sample.row.doubt.is_empty() {
+            kinds.push((if recent { "2025 on" } else { "older" }).to_owned());
+            kinds.push(format!("load {}", r.sample.load));
+            kinds.push(format!("kind {}", kind(&r.sample.row.group)));
+        } else {
+            kinds.push("doubtful".to_owned());
+        }
+        if r.sample.row.doubt.is_empty()
+            && r.quantity == Quantity::Ttft
+            && r.sample.row.concurrency().is_some_and(|c| c <= 8.0)
+        {
             kinds.push("at most 8 in flight".to_owned());
         }
         for k in kinds {
@@ -296,7 +322,14 @@ fn each(samples: &[Sample], engine: &Engines) {
         if let Ok(prediction) = sample.prepared.predict(engine) {
             for m in &sample.measures {
                 if let Some(ours) = prediction.of(m.quantity) {
-                    println!("DUMP,{},{},{},{ours},{}", sample.row.id, m.quantity.name(), m.value, m.weight);
+                    println!(
+                        "DUMP,{},{},{},{ours},{},{}",
+                        sample.row.id,
+                        m.quantity.name(),
+                        m.value,
+                        m.weight,
+                        prediction.near_saturation()
+                    );
                 }
             }
         }
@@ -326,7 +359,7 @@ fn write_constants(path: &Path, engine: &Engines) -> Result<(), Box<dyn Error>> 
 fn write_residuals(path: &Path, residuals: &[Residual<'_>]) -> Result<(), Box<dyn Error>> {
     let ratios: Vec<(&str, f64, f64)> = residuals
         .iter()
-        .filter(|r| r.quantity == Quantity::Tpot)
+        .filter(|r| r.quantity == Quantity::Tpot && r.sample.row.doubt.is_empty() && !r.near_saturation)
         .map(|r| (r.sample.row.group.as_str(), (-r.ln).exp(), r.weight))
         .collect();
     let ends = |without: Option<&str>| {

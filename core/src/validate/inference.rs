@@ -19,7 +19,9 @@ pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl",
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
 ///
-/// Quantities: `output_tokens_per_second` and, of prefill alone, `input_tokens_per_second` (all GPUs), `tpot_seconds`, `ttft_seconds`. `by` names a column whose values get statistics of their own.
+/// Quantities: `output_tokens_per_second` and, of prefill alone, `input_tokens_per_second` (all GPUs), `tpot_seconds`,
+/// `ttft_seconds`; the last two with `_near_saturation` where requests come at random at more than 95 % of the rate that we
+/// take as sustainable. `by` names a column whose values get statistics of their own.
 ///
 /// # Errors
 /// A missing column, a cell that is not what its column holds, a `by` that is no column. A row that cannot be
@@ -47,18 +49,23 @@ pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Valida
                 weight: row.weight,
             };
             match &predicted {
-                Ok((prediction, left_out)) => match (left_out, prediction.of(quantity)) {
-                    (Some(why), _) if quantity == Quantity::Output => {
-                        out.measured = None;
-                        out.refused = Some((*why).to_owned());
+                Ok((prediction, left_out)) => {
+                    if prediction.near_saturation() && matches!(quantity, Quantity::Tpot | Quantity::Ttft) {
+                        out.quantity.push_str("_near_saturation");
                     }
-                    (_, Some(value)) => out.predicted = Some(value),
-                    (_, None) => {
-                        out.measured = None;
-                        out.refused =
-                            Some(format!("{} of this load is queueing, not service", quantity.name()));
+                    match (left_out, prediction.of(quantity)) {
+                        (Some(why), _) if quantity == Quantity::Output => {
+                            out.measured = None;
+                            out.refused = Some((*why).to_owned());
+                        }
+                        (_, Some(value)) => out.predicted = Some(value),
+                        (_, None) => {
+                            out.measured = None;
+                            out.refused =
+                                Some(format!("{} of this load is queueing, not service", quantity.name()));
+                        }
                     }
-                },
+                }
                 Err(why) => out.refused = Some(why.clone()),
             }
             rows.push(out);
@@ -102,9 +109,20 @@ pub struct Prediction {
     input: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
+    /// Share of the sustainable rate at which requests come at random; 0 under other loads.
+    used: f64,
 }
 
+/// Share of our sustainable rate past which a latency under random arrivals is told apart: it goes as 1 / (1 − use), so
+/// that there it tells of the capacity.
+const NEAR_SATURATION: f64 = 0.95;
+
 impl Prediction {
+    /// Whether requests come at random at more than 95 % of the rate that we take as sustainable.
+    pub fn near_saturation(&self) -> bool {
+        self.used > NEAR_SATURATION
+    }
+
     /// The predicted `quantity`.
     pub fn of(&self, quantity: Quantity) -> Option<f64> {
         match quantity {
@@ -127,6 +145,8 @@ pub struct Row {
     pub grade: String,
     /// Date of the source; empty where not stated.
     pub date: String,
+    /// Why it is doubtful; empty where it is not.
+    pub doubt: String,
     /// How much it counts.
     pub weight: f64,
     model: String,
@@ -210,6 +230,7 @@ impl Row {
             id,
             grade: text("grade").unwrap_or_default(),
             date: text("source_date").unwrap_or_default(),
+            doubt: text("doubt").unwrap_or_default(),
             weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
             model: line.need("model")?.to_owned(),
             gpu: text("gpu"),
@@ -487,6 +508,10 @@ impl Prepared {
                 output: Some(requests * self.output),
                 tpot: Some(state.tpot_seconds),
                 ttft: (!self.queue && !state.saturated).then_some(state.ttft_seconds),
+                used: match load {
+                    ReplicaLoad::Poisson(rate) => rate / state.sustainable_request_rate,
+                    _ => 0.0,
+                },
                 input: None,
             },
         })
