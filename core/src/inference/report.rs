@@ -33,6 +33,11 @@ pub struct ServingLayout {
     /// Attention data parallel ranks.
     #[serde(default = "one")]
     pub dp: u32,
+    /// Experts held twice, at most as many as the model has: with them the expert ranks need not divide the experts, but
+    /// experts and copies together (DeepSeek-V3's 256 and 32 over 72 ranks), and the tokens of a busy expert are shared. None
+    /// if not given.
+    #[serde(default)]
+    pub redundant_experts: u32,
 }
 
 fn one() -> u32 {
@@ -174,6 +179,13 @@ pub struct ServingPoint {
     pub warnings: Vec<Warning>,
 }
 
+impl ServingPoint {
+    /// Copies that serve by themselves: replicas; one where pools are apart, for the pools work together.
+    pub fn units(&self) -> u32 {
+        if self.pools.is_some() { 1 } else { self.replicas.max(1) }
+    }
+}
+
 /// Mean and percentiles of a time over requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -310,6 +322,17 @@ pub struct ServingSearchRequest {
     /// Speculative decoding or multi-token prediction; none if not given.
     #[serde(default)]
     pub speculation: Option<Speculation>,
+    /// The inference engine; a current one of no class if not given.
+    #[serde(default)]
+    pub engine: Option<Engine>,
+    /// Squared coefficient of variation of the prompts' lengths, 0 to 100, as an operating point takes it: with it or
+    /// `output_spread` the targets are kept by the distribution of the latencies, the other then being 1; without both by the
+    /// formulas that were held against published measurements.
+    #[serde(default)]
+    pub input_spread: Option<f64>,
+    /// The same of the answers' lengths.
+    #[serde(default)]
+    pub output_spread: Option<f64>,
     /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
     #[serde(default)]
     pub mode: Option<ServingMode>,

@@ -13,7 +13,7 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// Columns that a table of serving measurements must have.
 ///
 /// `load` is one of `offline_max`, `burst_all_at_once`, `closed_loop`, `poisson`, `static_batch`, `prefill_only`,
-/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `replicas`. Of `out_tok_s`,
+/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of `out_tok_s`,
 /// `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
 
@@ -154,6 +154,7 @@ pub struct Row {
     engine: String,
     gpus: Option<u32>,
     layout: [Option<u32>; 4],
+    redundant_experts: u32,
     replicas: Option<u32>,
     precision: Option<String>,
     kv_precision: Option<String>,
@@ -237,6 +238,7 @@ impl Row {
             engine: text("engine").unwrap_or_default(),
             gpus,
             layout: [count("tp")?, count("pp")?, count("ep")?, count("attn_dp")?],
+            redundant_experts: line.count("redundant_experts", 0, 1_000_000)?.unwrap_or(0),
             replicas: count("replicas")?,
             precision: text("w_prec"),
             kv_precision: text("kv_prec"),
@@ -401,7 +403,8 @@ impl Row {
         if tp * pp * dp != size || !gpus.is_multiple_of(size) {
             return Err(format!("layout of {} GPUs on {gpus} GPUs", tp * pp * dp));
         }
-        Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp }, gpus / size))
+        let redundant_experts = self.redundant_experts;
+        Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp, redundant_experts }, gpus / size))
     }
 }
 
