@@ -33,8 +33,10 @@ pub struct EngineConstants {
     pub gather_iterations: f64,
     /// Share of an answer's KV cache that is in hand when a request is admitted.
     pub answer_reserve: f64,
-    /// Squared coefficient of variation of prompt and answer lengths.
-    pub length_scv: f64,
+    /// Squared coefficient of variation of the lengths of prompts that come at random, where none is stated.
+    pub input_scv: f64,
+    /// The same of answers.
+    pub output_scv: f64,
     /// How far the scheduler makes attention data parallel ranks read prompts at the same time: 1 always, 0 by chance.
     pub rank_alignment: f64,
     /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
@@ -74,7 +76,8 @@ impl EngineConstants {
         poll_iterations: f64::NAN,
         gather_iterations: f64::NAN,
         answer_reserve: f64::NAN,
-        length_scv: f64::NAN,
+        input_scv: f64::NAN,
+        output_scv: f64::NAN,
         rank_alignment: f64::NAN,
         expert_fp4_time: f64::NAN,
         request_s: f64::NAN,
@@ -105,7 +108,8 @@ impl EngineConstants {
             "poll_iterations" => &mut self.poll_iterations,
             "gather_iterations" => &mut self.gather_iterations,
             "answer_reserve" => &mut self.answer_reserve,
-            "length_scv" => &mut self.length_scv,
+            "input_scv" => &mut self.input_scv,
+            "output_scv" => &mut self.output_scv,
             "rank_alignment" => &mut self.rank_alignment,
             "expert_fp4_time" => &mut self.expert_fp4_time,
             "request_s" => &mut self.request_s,

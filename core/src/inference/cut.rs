@@ -69,7 +69,10 @@ impl Cut {
             None if copies > 0 => {
                 return Err(Error::Conflict {
                     field: "layout.redundant_experts".to_owned(),
-                    message: format!("{copies} experts held twice, but {} has no experts; leave it out", arch.name),
+                    message: format!(
+                        "{copies} experts held twice, but {} has no experts; leave it out",
+                        arch.name
+                    ),
                 });
             }
             None if ep > 1 => {
@@ -292,7 +295,9 @@ fn experts_divide(ep: u32, experts: u32, copies: u32) -> Result<(), Error> {
     if copies > 0 && ep <= 1 {
         return Err(Error::Conflict {
             field: field.to_owned(),
-            message: format!("{copies} experts held twice, but one expert rank holds all: give layout.ep, or leave it out"),
+            message: format!(
+                "{copies} experts held twice, but one expert rank holds all: give layout.ep, or leave it out"
+            ),
         });
     }
     if (experts + copies).is_multiple_of(ep) {

@@ -26,7 +26,7 @@ pub(super) struct Stream<'a> {
     pub(super) unread: f64,
     /// Squared coefficients of variation of prompts and answers.
     pub(super) spread: (f64, f64),
-    /// Whether requests of a known spread come at random.
+    /// Whether requests come at random.
     pub(super) random: bool,
     /// Decode steps of an answer.
     pub(super) steps: f64,
@@ -83,7 +83,8 @@ impl<'a> Stream<'a> {
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let unread = model.prefix.unread(input);
         let steps = (output - 1.0) / model.accepted_tokens();
-        let spread = model.spread.unwrap_or((0.0, 0.0));
+        let random = matches!(load.arrivals, Arrivals::Poisson(_));
+        let spread = if random { model.random_spread() } else { model.spread.unwrap_or((0.0, 0.0)) };
         // Long answers stay longer: those that are there are longer than those that come.
         let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
         let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
@@ -114,7 +115,7 @@ impl<'a> Stream<'a> {
             output,
             unread,
             spread,
-            random: model.spread.is_some() && matches!(load.arrivals, Arrivals::Poisson(_)),
+            random,
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -330,32 +331,6 @@ impl<'a> Stream<'a> {
         };
         let seconds = self.model.iteration(self.cut, &work).total_seconds;
         1.0 / (seconds * self.unread.max(1.0) / chunk)
-    }
-
-    /// Under random arrivals of lengths of no stated spread: mean seconds that first tokens wait, and the 95th percentiles of
-    /// the times to first token and per iteration; with the share of the places that are `occupied`, if the queue ends.
-    pub(super) fn fitted(&self, pace: &Pace, batch: f64, occupied: Option<f64>) -> (f64, f64, f64) {
-        let scv = self.model.engine.length_scv;
-        let used = pace.reading.min(1.0);
-        let queue = 0.5 * (1.0 + scv) * pace.read / (1.0 - used).max(1e-9);
-        // A place in the batch: c places, each held for an answer's time.
-        let places = self.most.max(1.0);
-        let (chance, mean) = occupied.map_or((0.0, 0.0), |occupied| {
-            let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
-            let answer = self.steps * pace.tpot;
-            (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
-        });
-        // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
-        // lengths without spread and for exponential ones (ln 20 means).
-        let ttft_p95 = self.request()
-            + 0.95 * pace.tpot
-            + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
-            + exceeded(used, queue)
-            + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
-        // The batch varies as a Poisson number; a larger one slows every token of an answer.
-        let high = (batch + Z95 * libm::sqrt(batch)).min(self.most.max(batch));
-        let slow = self.pace(high, f64::INFINITY);
-        (used * queue + chance * mean, ttft_p95, slow.tpot + self.jitter(&slow, high))
     }
 
     /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.

@@ -174,6 +174,8 @@ pub struct Row {
     /// Squared coefficients of variation of prompts and answers.
     spread: (f64, f64),
     limits: Limits,
+    /// Part of the weights lies in the host's memory and comes in time behind the kernels.
+    host_weights: bool,
 }
 
 /// What the run's own command or configuration sets in place of the engine's defaults.
@@ -238,6 +240,7 @@ impl Row {
             engine: text("engine").unwrap_or_default(),
             gpus,
             layout: [count("tp")?, count("pp")?, count("ep")?, count("attn_dp")?],
+            host_weights: line.text("host_weights") == Some("1"),
             redundant_experts: line.count("redundant_experts", 0, 1_000_000)?.unwrap_or(0),
             replicas: count("replicas")?,
             precision: text("w_prec"),
@@ -332,6 +335,7 @@ impl Row {
             engine: self.engine(&gpu_vendor),
             spread: self.spread,
             limits: self.limits,
+            host_weights: self.host_weights,
         })
     }
 
@@ -427,6 +431,7 @@ pub struct Prepared {
     /// Squared coefficients of variation of prompts and answers.
     spread: (f64, f64),
     limits: Limits,
+    host_weights: bool,
 }
 
 /// The load of a row, over all of its replicas.
@@ -499,7 +504,7 @@ impl Prepared {
         };
         let layout = model.layout(self.layout).map_err(plain)?;
         let state = model.under(&layout, self.input, self.output, self.spread.1, &load);
-        if !state.memory.fits {
+        if !state.memory.fits && !self.host_weights {
             return Err("does not fit into memory by our count".to_owned());
         }
         let requests = state.requests_per_second * self.replicas;
