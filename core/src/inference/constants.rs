@@ -58,9 +58,6 @@ pub struct EngineConstants {
     /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
     /// spread over more than one scale-up domain: two halves of the batch take turns.
     pub exchange_overlap: f64,
-    /// Queue of prompts in a closed loop whose like requests were started at once, in prompt times and square roots of the
-    /// requests in flight.
-    pub lockstep: f64,
 }
 
 impl EngineConstants {
@@ -86,7 +83,6 @@ impl EngineConstants {
         unpack: f64::NAN,
         prompts_first: 0.0,
         exchange_overlap: f64::NAN,
-        lockstep: f64::NAN,
     };
 
     /// The shipped constants of a current engine of no class.
@@ -117,7 +113,6 @@ impl EngineConstants {
             "launch_experts_s" => &mut self.launch_experts_s,
             "unpack" => &mut self.unpack,
             "exchange_overlap" => &mut self.exchange_overlap,
-            "lockstep" => &mut self.lockstep,
             _ => return None,
         })
     }

@@ -217,6 +217,7 @@ impl Row {
         // Data sets of no stated spread are taken as exponential; the others hardly vary.
         let usual = match line.text("len_kind") {
             Some("dataset_mean") => 1.0,
+            Some("uniform_0.8_to_1.0_of_value") => 0.2 * 0.2 / 12.0 / (0.9 * 0.9),
             _ => 0.0,
         };
         let spread = (
