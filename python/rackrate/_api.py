@@ -434,8 +434,8 @@ def search_serving(
         prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
         speculation: Speculative decoding, as `serving_point` takes it.
         engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
-        input_spread: Squared coefficient of variation of the prompts' lengths: with it or `output_spread` the targets are
-            kept by the distribution of the latencies.
+        input_spread: Squared coefficient of variation of the prompts' lengths: with it or `output_spread` the targets
+            are kept by the distribution of the latencies.
         output_spread: The same of the answers' lengths.
         mode: ``"aggregated"`` or ``"disaggregated"``; both are looked at if not given.
         max_replica_gpus: Largest replica to look at, or pools that work together, GPUs.

@@ -124,7 +124,7 @@ pub(crate) fn search_rented(
     }
     let nearest = if best.is_none() { ways.replicas.nearest(&request.slo) } else { None };
     let found = ServingSearch {
-        nearest: nearest.map(|found| shown(Best::Replica(found))),
+        nearest: nearest.map(|found| shown(Best::Replica(Box::new(found)))),
         best,
         frontier: frontier.into_points(),
         considered: ways.considered(),
@@ -143,8 +143,8 @@ struct Ways<'m, 'a> {
 
 /// The best of them.
 enum Best<'m, 'a> {
-    Replica(BestReplica<'m, 'a>),
-    Pools(BestPools<'m, 'a>),
+    Replica(Box<BestReplica<'m, 'a>>),
+    Pools(Box<BestPools<'m, 'a>>),
 }
 
 impl<'m, 'a> Ways<'m, 'a> {
@@ -153,11 +153,11 @@ impl<'m, 'a> Ways<'m, 'a> {
     fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<Best<'m, 'a>> {
         let replica = if self.aggregated { self.replicas.best(slo, most_gpus) } else { None };
         let mut known = replica.map_or(0.0, |found| found.value);
-        let mut best = replica.map(Best::Replica);
+        let mut best = replica.map(|found| Best::Replica(Box::new(found)));
         for pools in &mut self.pools {
             if let Some(found) = pools.best(slo, most_gpus, known) {
                 known = found.value;
-                best = Some(Best::Pools(found));
+                best = Some(Best::Pools(Box::new(found)));
             }
         }
         best

@@ -190,7 +190,9 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let mut best: Option<((u32, u32), f64)> = None;
         for decoding in 1..=most_gpus / decode.gpus {
             let even = f64::from(decoding) * runs / reads;
-            for reading in [libm::floor(even), libm::ceil(even)] {
+            // Where prompts need more than there is room for, as many as there is: decode then waits for them.
+            let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
+            for reading in [libm::floor(even).min(room), libm::ceil(even)] {
                 let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
                 if reading < 1.0 || gpus > f64::from(most_gpus) {
                     continue;
