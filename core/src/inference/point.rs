@@ -72,7 +72,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
         }
     }
     let model = with_spread(model, request, &asked)?;
-    let scv = request.output_spread.unwrap_or(model.engine.length_scv);
+    let scv = request.output_spread.unwrap_or(model.engine.output_scv);
     let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
     let mut load = endless(&asked);
     if asked == ReplicaLoad::Prefill {
@@ -178,7 +178,7 @@ fn with_spread<'a>(
     request: &ServingPointRequest,
     asked: &ReplicaLoad,
 ) -> Result<ServingModel<'a>, Error> {
-    let usual = if matches!(asked, ReplicaLoad::Poisson(_)) { model.engine.length_scv } else { 0.0 };
+    let usual = if matches!(asked, ReplicaLoad::Poisson(_)) { model.random_spread() } else { (0.0, 0.0) };
     // What drains at a run's end is taken as between alike and exponential.
     let ends = matches!(asked, ReplicaLoad::Closed(_, Some(_)) | ReplicaLoad::Offline(Some(_)));
     let most = if ends { 1.0 } else { MOST_SPREAD };
@@ -192,15 +192,14 @@ fn with_spread<'a>(
 /// Squared coefficients of variation of prompts and answers, of which what is not given is `usual`; none without either.
 pub(super) fn checked_spread(
     given: (Option<f64>, Option<f64>),
-    usual: f64,
+    usual: (f64, f64),
     most_output: f64,
 ) -> Result<Option<(f64, f64)>, Error> {
     if given == (None, None) {
         return Ok(None);
     }
-    let of =
-        |field: &str, given: Option<f64>, most: f64| check_range(field, given.unwrap_or(usual), 0.0, most);
-    Ok(Some((of("input_spread", given.0, MOST_SPREAD)?, of("output_spread", given.1, most_output)?)))
+    let input = check_range("input_spread", given.0.unwrap_or(usual.0), 0.0, MOST_SPREAD)?;
+    Ok(Some((input, check_range("output_spread", given.1.unwrap_or(usual.1), 0.0, most_output)?)))
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.

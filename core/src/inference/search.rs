@@ -197,7 +197,8 @@ impl ServingSearchRequest {
 
     /// Squared coefficients of variation of the lengths, if they are known.
     fn spread(&self, engine: &super::EngineConstants) -> Result<Option<(f64, f64)>, Error> {
-        checked_spread((self.input_spread, self.output_spread), engine.length_scv, MOST_SPREAD)
+        let usual = (engine.input_scv, engine.output_scv);
+        checked_spread((self.input_spread, self.output_spread), usual, MOST_SPREAD)
     }
 }
 

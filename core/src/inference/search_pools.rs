@@ -10,7 +10,7 @@ use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolsState};
 use super::search::Rented;
-use super::search_replicas::{ALONE, at_random, highest, quickest, stretch};
+use super::search_replicas::{ALONE, highest, quickest, stretch};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
@@ -81,7 +81,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 }
                 let full = model.point(layout, load);
                 if full.memory.fits {
-                    let most = at_random(model, layout, load, &full);
+                    let most = model.sustainable_rate(layout, &load.at_random(0.0));
                     sides.push(Side { layout: *layout, gpus, full, most });
                 }
             }

@@ -57,7 +57,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
                 let full = model.point(layout, &load);
-                let most = at_random(model, layout, &load, &full);
+                let most = model.sustainable_rate(layout, &load.at_random(0.0));
                 let rented = rented.gpus(gpus);
                 all.push(Replica { model, layout: *layout, gpus, rented, full, most });
             }
@@ -165,20 +165,6 @@ impl Replica<'_, '_> {
     fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
         let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
         self.model.point_knowing(&self.layout, &load, Some(self.most))
-    }
-}
-
-/// Requests per second at random times that a replica sustains which endless demand keeps in the state `full`: lengths of a
-/// known spread are sustained at a lower rate than like ones.
-pub(super) fn at_random(
-    model: &ServingModel<'_>,
-    layout: &LegalLayout,
-    load: &ServingLoad,
-    full: &SteadyState,
-) -> f64 {
-    match model.spread {
-        None => full.sustainable_request_rate,
-        Some(_) => model.sustainable_rate(layout, &load.at_random(0.0)),
     }
 }
 
