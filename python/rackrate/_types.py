@@ -1943,16 +1943,23 @@ class LatencyPercentiles(Answer):
     Attributes:
         ttft: Time to first token.
         tpot: Time per output token after the first, a mean over each answer.
+        input_spread: Squared coefficient of variation of the prompts' lengths for which they are:
+            stated, or that of Azure's trace of a conversation service.
+        output_spread: The same of the answers' lengths.
     """
 
     ttft: Percentiles
     tpot: Percentiles
+    input_spread: float
+    output_spread: float
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> LatencyPercentiles:
         return cls(
             ttft=Percentiles._read(given["ttft"]),
             tpot=Percentiles._read(given["tpot"]),
+            input_spread=given["input_spread"],
+            output_spread=given["output_spread"],
         )
 
 
@@ -3402,9 +3409,8 @@ class ServingPoint(Answer):
             with speculation.
         operations: Where `explain` asks for them: the operations of one decode iteration and of one
             prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
-        percentiles: Distribution of the latencies under random arrivals where `input_spread` or
-            `output_spread` is given; none under other loads, for answers of one token and for pools
-            apart.
+        percentiles: Distribution of the latencies under random arrivals ; none under other loads, for
+            answers of one token and for pools apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
     """
@@ -4323,7 +4329,7 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "engine", "input_spread", "output_spread", "mode", "max_replica_gpus", "overlay",),
     "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "explain", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "network", "explain", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
