@@ -1,6 +1,19 @@
 // What the page knows. Inputs write `scenario`; everything else follows from it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import type { Catalog, LayoutSearch, LayoutSearchRequest, Overlay, Plan, Scenario } from "../pkg/rackrate";
+import type {
+  Catalog,
+  LayoutSearch,
+  LayoutSearchRequest,
+  Overlay,
+  Plan,
+  Scenario,
+  ServingPoint,
+  ServingPointRequest,
+  ServingSearch,
+  ServingSearchRequest,
+  TrainingStep,
+  TrainingStepRequest,
+} from "../pkg/rackrate";
 import { at, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
 import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
@@ -170,6 +183,18 @@ const offer = async (laid: Data): Promise<void> => {
 /** The search for layouts, front of time against memory included. */
 export const layouts = (request: LayoutSearchRequest): Promise<LayoutSearch> =>
   engine.ask("searchLayouts", request);
+
+/** One step, with its operations where they are asked for. */
+export const step = (request: TrainingStepRequest): Promise<TrainingStep> =>
+  engine.ask("trainingStep", request);
+
+/** One operating point, with its operations where they are asked for. */
+export const point = (request: ServingPointRequest): Promise<ServingPoint> =>
+  engine.ask("servingPoint", request);
+
+/** The search for a way to serve on one shape, its frontier included. */
+export const served = (request: ServingSearchRequest): Promise<ServingSearch> =>
+  engine.ask("searchServing", request);
 
 /** A table as CSV text in the columns that core takes. */
 export const template = (table: keyof Overlay): Promise<string> => engine.ask("table", table);

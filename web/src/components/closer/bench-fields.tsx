@@ -1,0 +1,171 @@
+// The fields of the bench: replica and load first, then, folded, the engine, what spares work, and the pools.
+import { useSignal } from "@preact/signals";
+import type { LoadKind, Plan, ServingPoint } from "../../../pkg/rackrate";
+import type { Data } from "../../data";
+import { type Change, wholeOr } from "../../form";
+import { served } from "../../state";
+import { strings } from "../../strings";
+import { ChoiceField, Either, Group, NumberField, TextField } from "../field";
+import { models } from "../known";
+import type { BenchForm } from "./bench-form";
+
+const { choice, parts } = strings;
+const words = strings.bench;
+
+const at = (name: string) => `point.${name}`;
+const CUTS = ["tp", "pp", "ep", "dp"];
+
+/** The numbers that say how much comes, by kind of load: shown where core takes them, the first where it needs one. */
+const NUMBERS: Record<LoadKind, readonly (keyof typeof STARTS)[]> = {
+  poisson: ["request_rate"],
+  closed_loop: ["concurrency", "requests"],
+  offline: ["requests"],
+  burst: ["requests"],
+  static_batch: ["concurrency"],
+  prefill_only: [],
+  decode_only: ["concurrency"],
+};
+
+/** What they start from: what the last answer had. */
+const STARTS = {
+  request_rate: (point: ServingPoint) => point.requests_per_second,
+  concurrency: (point: ServingPoint) => Math.max(1, Math.round(point.concurrency)),
+  requests: (point: ServingPoint) => Math.max(1, Math.round(point.concurrency)),
+};
+/** Those without which a kind of load is one of its own: a service rather than a run that ends. */
+const OPEN: readonly LoadKind[] = ["closed_loop", "offline"];
+
+interface FieldsProps {
+  plan: Plan;
+  /** The last answer. */
+  answer: ServingPoint;
+  form: BenchForm;
+}
+
+export const BenchFields = (props: FieldsProps) => {
+  const { answer, form } = props;
+  const load = form.get(at("load")) as LoadKind;
+  const numbers = NUMBERS[load] ?? [];
+  const turned = (to: Data): Change[] =>
+    [...Object.keys(STARTS), "length_scv"].map((name): Change => {
+      const key = name as keyof typeof STARTS;
+      const taken =
+        NUMBERS[to as LoadKind]?.includes(key) && !(key === "requests" && OPEN.includes(to as LoadKind));
+      return [at(name), taken ? (form.get(at(name)) ?? STARTS[key](answer)) : null];
+    });
+  return (
+    <>
+      <div class="fields">
+        <NumberField path={at("gpus")} />
+        {CUTS.map((name) => (
+          <NumberField key={name} path={at(`layout.${name}`)} />
+        ))}
+        <ChoiceField path={at("precision")} options={strings.precisions} />
+        <ChoiceField path={at("load")} options={strings.loads} also={turned} wide />
+        {numbers.map((name) => (
+          <NumberField key={name} path={at(name)} wide={numbers.length === 1} />
+        ))}
+        <NumberField path={at("input_tokens")} />
+        <NumberField path={at("output_tokens")} />
+        {(form.get(at("requests")) !== null || form.get(at("length_scv")) !== null) && (
+          <NumberField path={at("length_scv")} wide />
+        )}
+      </div>
+      <div class="groups">
+        <Engine form={form} />
+        <Pools {...props} />
+      </div>
+    </>
+  );
+};
+
+const CACHE = ["hit_rate", "shared_tokens"];
+const DRAFT = ["draft_tokens", "acceptance", "draft"];
+
+/** Engine, KV cache and drafted tokens. */
+const Engine = ({ form }: { form: BenchForm }) => {
+  const engine = at("engine");
+  const cache = wholeOr(form, at("prefix_cache"), CACHE);
+  const draft = wholeOr(form, at("speculation"), DRAFT);
+  const path = (name: string) => at(`speculation.${name}`);
+  return (
+    <Group title={parts.engine} paths={["engine", "kv_precision", "prefix_cache", "speculation"].map(at)}>
+      <div class="fields">
+        <ChoiceField
+          path={`${engine}.family`}
+          options={strings.engines}
+          open={choice.anyEngine}
+          also={(family) => (family === null ? [[engine, null]] : [])}
+          wide
+        />
+        {form.get(engine) !== null && <NumberField path={`${engine}.year`} wide />}
+        <ChoiceField path={at("kv_precision")} options={strings.precisions} open={choice.likeMatmul} wide />
+        <NumberField path={at("prefix_cache.hit_rate")} scale="percent" also={cache("hit_rate")} />
+        <NumberField path={at("prefix_cache.shared_tokens")} also={cache("shared_tokens")} />
+        <NumberField path={path("draft_tokens")} also={draft("draft_tokens")} />
+        <NumberField path={path("acceptance")} scale="percent" also={draft("acceptance")} />
+        <TextField path={path("draft")} also={draft("draft")} known={[words.mtp, ...models()]} wide />
+      </div>
+    </Group>
+  );
+};
+
+const APART = at("disaggregated");
+
+/** Prompts read on the GPUs that decode, or on GPUs of their own. */
+const Pools = ({ plan, form }: FieldsProps) => {
+  const missing = useSignal(false);
+  const apart = form.get(APART) !== null;
+  const path = (name: string) => `${APART}.${name}`;
+  const turn = async () => {
+    const request = form.request();
+    const slo = plan.scenario.serving?.slo;
+    if (request === undefined || slo === undefined) return;
+    const { model, shape = null, gpu = null, input_tokens, output_tokens, overlay = null } = request;
+    const { precision = null, kv_precision = null, prefix_cache = null, speculation = null } = request;
+    const lengths = { model, shape, gpu, input_tokens, output_tokens, overlay };
+    const tactics = { precision, kv_precision, prefix_cache, speculation };
+    // To start from: the best pools that a search finds, for a split by hand needs both.
+    const { best, nearest } = await served({ ...lengths, ...tactics, slo, mode: "disaggregated" });
+    const found = best ?? nearest;
+    missing.value = found?.pools == null;
+    if (found?.pools == null) return;
+    const { prefill_layout, prefill_gpus } = found.pools;
+    form.set(
+      [at("gpus"), found.gpus],
+      [at("layout"), found.layout as unknown as Data],
+      [APART, { prefill_layout: prefill_layout as unknown as Data, prefill_gpus }],
+    );
+  };
+  const back = () =>
+    form.set(
+      ...["gpus", "layout", "disaggregated"].map(
+        (name): Change => [at(name), form.original(at(name)) ?? null],
+      ),
+      [APART, null],
+    );
+  return (
+    <Group title={parts.pools} paths={[APART]}>
+      <div class="fields">
+        <Either
+          label={words.promptsRead}
+          name="pools-by"
+          options={strings.servingModesBriefly}
+          value={apart ? "disaggregated" : "aggregated"}
+          choose={(to) => (to === "disaggregated" ? void turn() : back())}
+          wide
+        />
+        {missing.value && <p class="help note">{words.noPools}</p>}
+        {apart && (
+          <>
+            <NumberField path={path("prefill_gpus")} wide />
+            {CUTS.map((name) => (
+              <NumberField key={name} path={path(`prefill_layout.${name}`)} />
+            ))}
+            <ChoiceField path={path("transfer")} options={strings.kvTransfers} open={choice.usual} wide />
+          </>
+        )}
+      </div>
+    </Group>
+  );
+};

@@ -1,0 +1,35 @@
+// What few open: made, and loaded, when it is.
+import { type Signal, useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { strings } from "../strings";
+import { closer, loadCloser } from "./closer/lazy";
+
+type Closer = NonNullable<typeof closer.value>;
+
+interface FoldProps {
+  title: string;
+  /** What it holds, of the parts that are loaded when it is opened. */
+  children: (parts: Closer) => ComponentChildren;
+}
+
+export const Fold = ({ title, children }: FoldProps) => {
+  const open = useSignal(false);
+  return (
+    <details onToggle={(event) => (open.value = event.currentTarget.open)}>
+      <summary>{title}</summary>
+      {open.value && <Loaded parts={closer}>{children}</Loaded>}
+    </details>
+  );
+};
+
+const Loaded = ({
+  parts,
+  children,
+}: {
+  parts: Signal<Closer | undefined>;
+  children: FoldProps["children"];
+}) => {
+  useEffect(loadCloser, []);
+  return parts.value ? children(parts.value) : <p class="help">{strings.detail.searching}</p>;
+};
