@@ -146,7 +146,8 @@ const ask = async (question: Data): Promise<void> => {
   busy.value = true;
   const began = performance.now();
   try {
-    const answer = await engine.latest("plan", question as unknown as Scenario);
+    // What is open is left out, as in the scenario that is taken away: core then takes what it takes.
+    const answer = await engine.latest("plan", withoutNulls(question) as unknown as Scenario);
     batch(() => {
       took.value = performance.now() - began;
       plan.value = answer;

@@ -1,8 +1,8 @@
 // What to serve: the job itself, then, folded, its hours, its fleet, how that is paid for, and what few need to say.
 import { useSignal } from "@preact/signals";
-import type { Data } from "../data";
+import { type Data, same } from "../data";
 import type { Change } from "../form";
-import { example, get, plan, set } from "../state";
+import { example, get, original, plan, set } from "../state";
 import { strings } from "../strings";
 import {
   ChoiceField,
@@ -100,6 +100,12 @@ const HOURLY = [WEEK, DAY, WEEKDAYS];
 /** What only traffic by the hour gives a meaning. */
 const BY_THE_HOUR = ["purchase", "scale_up_minutes", "interruptible_peak"].map(fleet);
 
+/** As the scenario had it where that knows no hours either; else left open. */
+const withoutHours = (): Change[] => {
+  const knew = HOURLY.some((path) => (original(path) ?? null) !== null);
+  return BY_THE_HOUR.map((path) => [path, knew ? null : (original(path) ?? null)]);
+};
+
 type HoursBy = "even" | "week" | "own";
 const hoursBy = (): HoursBy => {
   if (get(WEEK) !== null) return "week";
@@ -110,7 +116,7 @@ const hoursBy = (): HoursBy => {
 const Hours = () => {
   const by = useHeld(hoursBy(), HOURLY);
   const to: Record<HoursBy, () => Change[]> = {
-    even: () => [...none([...HOURLY, ...BY_THE_HOUR]), [PEAK, get(PEAK) ?? example(PEAK)]],
+    even: () => [...none(HOURLY), ...withoutHours(), [PEAK, get(PEAK) ?? example(PEAK)]],
     // The busiest hour says how high the peak is; a number given for it would have to agree.
     week: () => [...none(HOURLY), [WEEK, example(WEEK)], [PEAK, null]],
     own: () => [...none(HOURLY), [DAY, lastDay()], [PEAK, null]],
@@ -199,7 +205,7 @@ const Fleet = () => {
 
 /** Commitments and demand: by the hour, where the hours are known. */
 const Paying = () => {
-  const hourly = hoursBy() !== "even" || BY_THE_HOUR.some((path) => get(path) !== null);
+  const hourly = hoursBy() !== "even" || BY_THE_HOUR.some((path) => !same(get(path), original(path)));
   return (
     <Group title={parts.paying} paths={[...BY_THE_HOUR, "serving.usd_per_gpu_hour", "serving.months"]}>
       <div class="fields">

@@ -158,7 +158,10 @@ const Pools = ({ of }: { of: ServingPools }) => (
             replicas: show.count(of.decode_replicas),
           }),
         ],
-        [words.balanced, show.digits(of.balanced_prefill_gpus_per_decode_gpu)],
+        [
+          words.balanced,
+          fill(words.balancedAt, { ratio: show.digits(of.balanced_prefill_gpus_per_decode_gpu) }),
+        ],
       ]}
     />
     <Facts

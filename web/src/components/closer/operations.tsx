@@ -109,7 +109,7 @@ const TIME: Column<Row>[] = [
         <span class="meter" aria-hidden="true">
           <span style={{ inlineSize: `${row.share * 100}%` }} />
         </span>
-        {show.percent(row.share)}
+        <span>{show.percent(row.share)}</span>
       </span>
     ),
   },
