@@ -273,8 +273,8 @@ describe("looking closer", () => {
     expect(point.decode).toEqual(option.point.decode);
     await closer(page, operations.pointTitle);
     for (const [iteration, caption] of [
-      ["decode", operations.decodeCaption],
-      ["prefill", operations.prefillCaption],
+      ["decode", operations.captions.serving.decode],
+      ["prefill", operations.captions.serving.prefill],
     ] as const) {
       await pick(page, operations.of, detail[iteration]);
       const table = page.getByRole("table", { name: caption });
@@ -290,10 +290,10 @@ describe("looking closer", () => {
       const shares = numbers(rows, "share").reduce((sum, one) => sum + one, 0);
       expect(close(shares, 1)).toBe(true);
     }
-    const table = page.getByRole("table", { name: operations.prefillCaption });
+    const table = page.getByRole("table", { name: operations.captions.serving.prefill });
     await page.getByRole("button", { name: strings.openAll }).click();
     await table.getByRole("columnheader", { name: operations.flop, exact: true }).getByRole("button").click();
-    const flop = numbers(await rowsOf(page, operations.prefillCaption), "flop");
+    const flop = numbers(await rowsOf(page, operations.captions.serving.prefill), "flop");
     const matmul = point.operations.filter((one) => one.iteration === "prefill" && one.part === "matmul");
     const inOrder = matmul.map((one) => one.flop).sort((a, b) => a - b);
     expect(flop.filter((one) => inOrder.includes(one))).toEqual(inOrder);
@@ -450,6 +450,25 @@ describe("one point", () => {
     await told(page, asked);
   });
 
+  test("the link holds it: opened again, it stands open and says the same; another scenario ends it", async () => {
+    const { page, asked } = await tried();
+    await field(page, "point.output_tokens").fill("512");
+    await told(page, { ...asked, output_tokens: 512 });
+    await expect.poll(() => fragment(page), SOON).toBe("#v=1&s=serve-70b&point.output_tokens=512");
+    await page.reload();
+    await figure(page, detail.meanTtft).waitFor();
+    await told(page, { ...asked, output_tokens: 512 });
+    // The plan was not asked anew for it.
+    const took = await page.locator("footer").textContent();
+    await field(page, "point.output_tokens").fill("300");
+    await told(page, { ...asked, output_tokens: 300 });
+    await expect.poll(() => fragment(page), SOON).toContain("point.output_tokens=300");
+    expect(await page.locator("footer").textContent()).toBe(took);
+    await page.getByRole("combobox", { name: strings.scenario }).selectOption("serve-100m-users");
+    await tells(page, named("serve-100m-users"));
+    expect(fragment(page)).toBe("#v=1&s=serve-100m-users");
+  });
+
   test("what core refuses stands at its field; the last figures stay, marked as old", async () => {
     const { page, asked } = await tried();
     const before = await figure(page, detail.meanTtft).textContent();
@@ -470,7 +489,7 @@ describe("one point", () => {
     await field(page, "point.input_tokens").fill("4k");
     const point = await told(page, { ...asked, input_tokens: 4000 });
     await panel(page).locator("summary", { hasText: operations.title }).click();
-    const rows = await rowsOf(page, operations.decodeCaption);
+    const rows = await rowsOf(page, operations.captions.bench.decode);
     const sum = numbers(rows, "seconds").reduce((sum, one) => sum + one, 0);
     expect(close(sum, point.decode.total_seconds)).toBe(true);
     await panel(page).getByRole("button", { name: strings.actions.python }).click();

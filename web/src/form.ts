@@ -2,11 +2,9 @@
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { Data } from "./data";
+import type { Change, Data } from "./data";
 import type { Refusal } from "./protocol";
 import * as state from "./state";
-
-export type Change = [path: string, value: Data];
 
 export interface Form {
   get: (path: string) => Data;

@@ -9,14 +9,16 @@ type Closer = NonNullable<typeof closer.value>;
 
 interface FoldProps {
   title: string;
+  /** Whether it is open from the beginning. */
+  open?: boolean;
   /** What it holds, of the parts that are loaded when it is opened. */
   children: (parts: Closer) => ComponentChildren;
 }
 
-export const Fold = ({ title, children }: FoldProps) => {
-  const open = useSignal(false);
+export const Fold = ({ title, open: opened = false, children }: FoldProps) => {
+  const open = useSignal(opened);
   return (
-    <details onToggle={(event) => (open.value = event.currentTarget.open)}>
+    <details open={opened} onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>{title}</summary>
       {open.value && <Loaded parts={closer}>{children}</Loaded>}
     </details>

@@ -1,7 +1,6 @@
 // What to serve: the job itself, then, folded, its hours, its fleet, how that is paid for, and what few need to say.
 import { useSignal } from "@preact/signals";
-import { type Data, same } from "../data";
-import type { Change } from "../form";
+import { type Change, type Data, same } from "../data";
 import { example, get, original, plan, set } from "../state";
 import { strings } from "../strings";
 import {

@@ -4,6 +4,7 @@ import type { Plan, ServingOption, ServingPlan, Term } from "../../pkg/rackrate"
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
+import { tried } from "../state";
 import { fill, strings } from "../strings";
 import { cut } from "./cut-serving";
 import { Fleet } from "./fleet";
@@ -284,7 +285,9 @@ const Detail = ({ plan, option, among }: DetailProps) => {
           {({ PointOperations }) => <PointOperations plan={plan} option={option} />}
         </Fold>
         <Fold title={strings.modes.title}>{({ Modes }) => <Modes plan={plan} option={option} />}</Fold>
-        <Fold title={strings.bench.title}>{({ Bench }) => <Bench plan={plan} option={option} />}</Fold>
+        <Fold title={strings.bench.title} open={tried.peek().length > 0}>
+          {({ Bench }) => <Bench plan={plan} option={option} />}
+        </Fold>
       </div>
       <Fleet key={option.shape} plan={plan} option={option} />
       <Links

@@ -17,8 +17,16 @@ export const serving = {
     of: "Operations of",
     step: "What one GPU of the busiest pipeline stage runs in a step. A part opens to its operations; their seconds add up to it, and all parts to the step.",
     stepCaption: "Parts of a step, and their operations",
-    decodeCaption: "Parts of one decode iteration, and their operations",
-    prefillCaption: "Parts of one prompt’s prefill, and their operations",
+    captions: {
+      serving: {
+        decode: "Parts of one decode iteration, and their operations",
+        prefill: "Parts of one prompt’s prefill, and their operations",
+      },
+      bench: {
+        decode: "Parts of one decode iteration of the point tried, and their operations",
+        prefill: "Parts of one prompt’s prefill at the point tried, and their operations",
+      },
+    },
   },
 
   modes: {

@@ -1,8 +1,8 @@
 // The fields of the bench: replica and load first, then, folded, the engine, what spares work, and the pools.
 import { useSignal } from "@preact/signals";
 import type { LoadKind, Plan, ServingPoint } from "../../../pkg/rackrate";
-import type { Data } from "../../data";
-import { type Change, wholeOr } from "../../form";
+import type { Change, Data } from "../../data";
+import { wholeOr } from "../../form";
 import { served } from "../../state";
 import { strings } from "../../strings";
 import { ChoiceField, Either, Group, NumberField, TextField } from "../field";

@@ -1,17 +1,16 @@
-// The bench's question: that of the option it began from, and what was changed of it since.
+// The bench's question: that of the option it began from, and what was changed of it since, which the link holds.
 import { computed, signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Plan, ServingOption, ServingPointRequest } from "../../../pkg/rackrate";
 import { at, type Data, isFields, own, put, same, steps } from "../../data";
-import type { Change, Form } from "../../form";
+import type { Form } from "../../form";
 import type { Refusal } from "../../protocol";
+import { tried } from "../../state";
 import { pointOf } from "../asked";
 
 /** Before the paths of its fields: those of the request, told apart from the scenario's. */
 const ROOT = "point";
 
-/** What was changed, in the order in which it was; kept while another option, or none, is looked at. */
-const changes = signal<readonly Change[]>([]);
 const shown = signal<ReadonlySet<string>>(new Set());
 const refusal = signal<Refusal | undefined>(undefined);
 
@@ -34,17 +33,17 @@ export const useBenchForm = (plan: Plan, option: ServingOption): BenchForm =>
     const began = { [ROOT]: readable(pointOf(plan, option)) as unknown as Data };
     const now = computed((): Data => {
       let next: Data = began;
-      for (const [path, value] of changes.value) next = put(next, steps(path), value);
+      for (const [path, value] of tried.value) next = put(next, steps(path), value);
       return withoutEmpty(next);
     });
     return {
       get: (path) => at(now.value, path),
       set: (...given) => {
         // The last word on a path, and on what lies below it, is the one that counts.
-        const left = changes.value.filter(
+        const left = tried.value.filter(
           ([old]) => !given.some(([path]) => old === path || old.startsWith(`${path}.`)),
         );
-        changes.value = [...left, ...given].filter(
+        tried.value = [...left, ...given].filter(
           ([path, value], i, all) =>
             !same(value, at(began, path)) || all.some(([other], j) => j < i && path.startsWith(`${other}.`)),
         );
@@ -54,9 +53,9 @@ export const useBenchForm = (plan: Plan, option: ServingOption): BenchForm =>
       refusal,
       shown,
       request: () => (at(now.value, ROOT) as unknown as ServingPointRequest | null) ?? undefined,
-      changed: () => changes.value.length > 0,
+      changed: () => tried.value.length > 0,
       reset: () => {
-        changes.value = [];
+        tried.value = [];
       },
     };
   }, [plan, option]);

@@ -220,7 +220,13 @@ export const PointOperations = ({ plan, option }: { plan: Plan; option: ServingO
 };
 
 /** Those of a point's two iterations. */
-export const OperationsOf = ({ point: of, name }: { point: ServingPoint; name: string }) => {
+export const OperationsOf = ({
+  point: of,
+  name,
+}: {
+  point: ServingPoint;
+  name: keyof typeof words.captions;
+}) => {
   const chosen = useSignal<ServingIteration>("decode");
   const parts: IterationParts = of[chosen.value];
   const seconds = (part: string) => parts[`${part as ServingPart}_seconds`];
@@ -237,7 +243,7 @@ export const OperationsOf = ({ point: of, name }: { point: ServingPoint; name: s
       <Operations
         key={chosen.value}
         name={`${name}-operations-${chosen.value}`}
-        caption={chosen.value === "decode" ? words.decodeCaption : words.prefillCaption}
+        caption={words.captions[name][chosen.value]}
         total={parts.total_seconds}
         columns={[NAME, PART, ...TIME, BOUND, ...WORK]}
         rows={rowsOf(bare(strings.iterationParts), seconds, parts.total_seconds, operations)}
