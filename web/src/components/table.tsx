@@ -21,6 +21,9 @@ export interface Column<Row> {
   exported?: boolean;
 }
 
+/** Rows that are seen at a glance. */
+const FEW = 12;
+
 interface TableProps<Row> {
   name: string;
   caption: string;
@@ -34,14 +37,16 @@ interface TableProps<Row> {
   captioned?: boolean;
   /** Behind the caption, such as a total. */
   aside?: string;
-  /** Rows that a row opens to, the first from the beginning; the CSV holds those at the bottom. */
+  /** Rows that a row opens to, the first from the beginning if they are few; the CSV holds those at the bottom. */
   under?: (row: Row) => readonly Row[];
 }
 
 export const Table = <Row,>(props: TableProps<Row>) => {
   const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside, under } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
-  const opened = useSignal<ReadonlySet<string>>(new Set(under ? rows.slice(0, 1).map(rowKey) : []));
+  const opened = useSignal<ReadonlySet<string>>(
+    new Set(under ? rows.filter((row, i) => i === 0 && under(row).length <= FEW).map(rowKey) : []),
+  );
   const seen = columns.filter((column) => !column.exported);
   const by = columns.find((column) => column.key === order.value?.key);
   const sort = (some: readonly Row[]) =>

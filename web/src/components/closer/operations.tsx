@@ -123,13 +123,15 @@ const BOUND: Column<Row> = {
 };
 
 const WORK: Column<Row>[] = [
-  number("count", words.count, show.digits),
   number("flop", words.flop, show.flop),
+  number("flop_share", words.flopShare, show.percent),
   number("memory_bytes", words.memoryBytes, show.bytes),
+  number("bandwidth_share", words.bandwidthShare, show.percent),
+  number("count", words.count, show.few),
+];
+const SENT: Column<Row>[] = [
   number("scale_up_bytes", columns.scaleUp, show.bytes),
   number("fabric_bytes", columns.intoFabric, show.bytes),
-  number("flop_share", words.flopShare, show.percent),
-  number("bandwidth_share", words.bandwidthShare, show.percent),
 ];
 
 /** Only training runs operations beside others, and in passes. */
@@ -165,15 +167,17 @@ interface OperationsProps {
 }
 
 const Operations = ({ name, caption, total, columns, rows }: OperationsProps) => (
-  <Table
-    name={name}
-    caption={caption}
-    aside={fill(strings.inAll, { total: show.seconds(total) })}
-    columns={columns}
-    rows={rows}
-    rowKey={(row) => row.key}
-    under={(row) => row.under}
-  />
+  <div class="many">
+    <Table
+      name={name}
+      caption={caption}
+      aside={fill(strings.inAll, { total: show.seconds(total) })}
+      columns={columns}
+      rows={rows}
+      rowKey={(row) => row.key}
+      under={(row) => row.under}
+    />
+  </div>
 );
 
 export const StepOperations = ({ plan, option }: { plan: Plan; option: TrainingOption }) => {
@@ -196,7 +200,7 @@ export const StepOperations = ({ plan, option }: { plan: Plan; option: TrainingO
         name="training-operations"
         caption={words.stepCaption}
         total={step_seconds}
-        columns={[NAME, PART, ...TIME, HIDDEN, BOUND, ...OF_A_STEP, ...WORK]}
+        columns={[NAME, PART, ...TIME, BOUND, ...WORK, ...OF_A_STEP, HIDDEN, ...SENT]}
         rows={rowsOf(bare(strings.stepParts), seconds, step_seconds, operations)}
       />
     </div>
@@ -245,7 +249,7 @@ export const OperationsOf = ({
         name={`${name}-operations-${chosen.value}`}
         caption={words.captions[name][chosen.value]}
         total={parts.total_seconds}
-        columns={[NAME, PART, ...TIME, BOUND, ...WORK]}
+        columns={[NAME, PART, ...TIME, BOUND, ...WORK, ...SENT]}
         rows={rowsOf(bare(strings.iterationParts), seconds, parts.total_seconds, operations)}
       />
     </div>
