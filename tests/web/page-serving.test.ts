@@ -395,6 +395,20 @@ describe("one point", () => {
     await told(page, asked);
   });
 
+  test("lengths that spread: percentiles of both latencies", async () => {
+    const { page, asked } = await tried();
+    expect(await page.getByRole("table", { name: bench.percentiles }).count()).toBe(0);
+    await field(page, "point.input_spread").fill("2");
+    await field(page, "point.output_spread").fill("1.5");
+    const { percentiles } = await told(page, { ...asked, input_spread: 2, output_spread: 1.5 });
+    if (percentiles === null) throw new Error("core gives no percentiles");
+    const rows = await rowsOf(page, bench.percentiles);
+    const of = [percentiles.ttft, percentiles.tpot];
+    for (const key of ["mean_seconds", "p50_seconds", "p90_seconds", "p95_seconds", "p99_seconds"] as const) {
+      expect(numbers(rows, key)).toEqual(of.map((one) => one[key]));
+    }
+  });
+
   test("each kind of load shows the numbers that it takes", async () => {
     const { page, asked } = await tried();
     const { request_rate: _, ...without } = asked;
@@ -407,8 +421,8 @@ describe("one point", () => {
     await field(page, "point.load").selectOption("burst");
     await expect.poll(shown, SOON).toEqual(["requests"]);
     await field(page, "point.requests").fill("500");
-    await field(page, "point.length_scv").fill("0");
-    await told(page, { ...without, load: "burst", requests: 500, length_scv: 0 });
+    await field(page, "point.output_spread").fill("0");
+    await told(page, { ...without, load: "burst", requests: 500, output_spread: 0 });
     for (const load of ["offline", "prefill_only"] as const) {
       await field(page, "point.load").selectOption(load);
       await told(page, { ...without, load });

@@ -22,6 +22,7 @@ export const answer = {
     tokensInterval: "{basis}, likely {range}",
     total: "In all",
     totalMonths: "training, transfer and {months} months of serving",
+    totalServing: "{months} months of serving",
     totalTraining: "training",
     trainingRun: "Training run",
     serving: "Serving a month",

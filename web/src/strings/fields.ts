@@ -144,11 +144,8 @@ export const fields: Record<string, FieldWords> = {
   "point.requests": field("Of a run", "requests", "Without end if empty"),
   "point.input_tokens": field("Input", "tokens"),
   "point.output_tokens": field("Output", "tokens"),
-  "point.length_scv": field(
-    "Spread of answers’ lengths",
-    undefined,
-    "Squared coefficient of variation: 0 all alike, 1 as in chat, which is meant if empty",
-  ),
+  "point.input_spread": field("Spread of inputs", undefined, "Squared coefficient of variation"),
+  "point.output_spread": field("Spread of outputs", undefined, "0 all alike, 1 as in chat"),
   "point.precision": field("Precision"),
   "point.kv_precision": field("KV cache precision"),
   "point.engine.family": field("Engine"),

@@ -1,12 +1,13 @@
 // A point that was tried, each figure beside that of the option it began from.
 import type { ComponentChildren } from "preact";
-import type { ServingPoint, ServingPools } from "../../../pkg/rackrate";
+import type { Percentiles, ServingPoint, ServingPools } from "../../../pkg/rackrate";
 import { charts } from "../../charts/lazy";
 import * as show from "../../format";
 import { fill, strings } from "../../strings";
 import { cut } from "../cut-serving";
 import { iterationParts, servingMemory } from "../parts";
 import { Facts } from "../rich";
+import { type Column, Table } from "../table";
 import { Warnings } from "../warnings";
 import { OperationsOf } from "./operations";
 
@@ -69,6 +70,18 @@ export const BenchAnswer = ({ point, beside }: { point: ServingPoint; beside: Se
         ]}
       />
     </div>
+    {point.percentiles && (
+      <Table
+        name="bench-percentiles"
+        caption={words.percentiles}
+        columns={PERCENTILES}
+        rows={[
+          { name: words.firstToken, of: point.percentiles.ttft },
+          { name: words.nextToken, of: point.percentiles.tpot },
+        ]}
+        rowKey={(row) => row.name}
+      />
+    )}
     {point.pools && <Pools of={point.pools} />}
     {charts.value && (
       <charts.value.Bars
@@ -123,6 +136,25 @@ const Figure = ({ name, value, beside, children }: FigureProps) => (
     </dd>
   </div>
 );
+
+interface Spread {
+  name: string;
+  of: Percentiles;
+}
+
+const PERCENTILES: Column<Spread>[] = [
+  { key: "latency", label: words.latency, names: true, value: (row) => row.name },
+  ...(Object.entries({ mean: words.mean, ...words.percentile }) as [Percentile, string][]).map(
+    ([key, label]): Column<Spread> => ({
+      key: `${key}_seconds`,
+      label,
+      numeric: true,
+      value: (row) => row.of[`${key}_seconds`],
+      show: (row) => show.seconds(row.of[`${key}_seconds`]),
+    }),
+  ),
+];
+type Percentile = "mean" | keyof typeof words.percentile;
 
 const memories = (point: ServingPoint) =>
   [

@@ -35,6 +35,8 @@ const STARTS = {
 /** Those without which a kind of load is one of its own: a service rather than a run that ends. */
 const OPEN: readonly LoadKind[] = ["closed_loop", "offline"];
 
+const SPREADS = ["input_spread", "output_spread"];
+
 interface FieldsProps {
   plan: Plan;
   /** The last answer. */
@@ -46,8 +48,10 @@ export const BenchFields = (props: FieldsProps) => {
   const { answer, form } = props;
   const load = form.get(at("load")) as LoadKind;
   const numbers = NUMBERS[load] ?? [];
+  // Of prompts random arrivals alone have a use for it, of answers a run that ends too.
+  const spreads = load === "poisson" ? SPREADS : form.get(at("requests")) !== null ? ["output_spread"] : [];
   const turned = (to: Data): Change[] =>
-    [...Object.keys(STARTS), "length_scv"].map((name): Change => {
+    [...Object.keys(STARTS), ...SPREADS].map((name): Change => {
       const key = name as keyof typeof STARTS;
       const taken =
         NUMBERS[to as LoadKind]?.includes(key) && !(key === "requests" && OPEN.includes(to as LoadKind));
@@ -67,9 +71,9 @@ export const BenchFields = (props: FieldsProps) => {
         ))}
         <NumberField path={at("input_tokens")} />
         <NumberField path={at("output_tokens")} />
-        {(form.get(at("requests")) !== null || form.get(at("length_scv")) !== null) && (
-          <NumberField path={at("length_scv")} wide />
-        )}
+        {SPREADS.filter((name) => spreads.includes(name) || form.get(at(name)) !== null).map((name) => (
+          <NumberField key={name} path={at(name)} wide={spreads.length === 1} />
+        ))}
       </div>
       <div class="groups">
         <Engine form={form} />
