@@ -13,7 +13,7 @@ import * as core from "../../web/pkg/rackrate.js";
 import { withoutNulls } from "../../web/src/data";
 import { count, digits, percent, range, seconds, usd, usdShort } from "../../web/src/format";
 import { fill, strings } from "../../web/src/strings";
-import { chosen, fact, first, fragment, rowsOf, tells, visits } from "./visit";
+import { chosen, fact, first, flaws, fragment, rowsOf, tells, visits } from "./visit";
 
 const { open } = visits();
 
@@ -512,5 +512,31 @@ describe("one point", () => {
       .toMatch(
         /^import rackrate\n\nserving_point = rackrate\.serving_point\(\*\*\{[\s\S]*"input_tokens": "4k"/,
       );
+  });
+});
+
+describe("for everybody", () => {
+  test.each([
+    ["light", 1440],
+    ["dark", 320],
+  ] as const)("axe finds nothing in a service by the hour, %s, %i wide", async (colorScheme, width) => {
+    const viewport = { width, height: 900 };
+    const page = await open("#v=1&s=serve-100m-users", { colorScheme, viewport, reducedMotion: "reduce" });
+    if (width < 1000) await page.getByRole("button", { name: strings.changeQuestion }).click();
+    expect(await flaws(page)).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+  });
+
+  test("hours by keyboard: arrows move through them, T shows the table", async () => {
+    const page = await open("#v=1&s=serve-100m-users");
+    const figure = page.getByRole("figure", { name: fleet.hours });
+    const hours = figure.getByRole("img");
+    await hours.first().focus();
+    await page.keyboard.press("ArrowRight");
+    expect(await hours.nth(1).evaluate((hour) => hour === document.activeElement)).toBe(true);
+    const [, nodes] = served(core.plan(named("serve-100m-users"))).fleet.hourly_nodes;
+    expect(await figure.locator(".tip").textContent()).toContain(count(nodes));
+    await page.keyboard.press("t");
+    await figure.getByRole("table").waitFor();
   });
 });

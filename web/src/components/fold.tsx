@@ -1,7 +1,7 @@
 // What few open: made, and loaded, when it is.
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { strings } from "../strings";
 import { closer, loadCloser } from "./closer/lazy";
 
@@ -17,8 +17,10 @@ interface FoldProps {
 
 export const Fold = ({ title, open: opened = false, children }: FoldProps) => {
   const open = useSignal(opened);
+  // Only how it begins: from then on it is the reader's.
+  const began = useRef(opened).current;
   return (
-    <details open={opened} onToggle={(event) => (open.value = event.currentTarget.open)}>
+    <details open={began} onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>{title}</summary>
       {open.value && <Loaded parts={closer}>{children}</Loaded>}
     </details>

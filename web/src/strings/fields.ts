@@ -13,6 +13,21 @@ const field = (label: string, unit?: string, help?: string): FieldWords => ({
   ...(help === undefined ? {} : { help }),
 });
 
+const below = (root: string, words: Readonly<Record<string, FieldWords>>): Record<string, FieldWords> =>
+  Object.fromEntries(Object.entries(words).map(([path, said]) => [`${root}.${path}`, said]));
+
+/** How an engine goes about its work: of a point that is tried, and of whatever else core takes them for. */
+const tactics = {
+  kv_precision: field("KV cache precision"),
+  "engine.family": field("Engine"),
+  "engine.year": field("Year of its release", undefined, "The newest if empty"),
+  "prefix_cache.hit_rate": field("Found in cache", "%", "Of a prompt’s tokens"),
+  "prefix_cache.shared_tokens": field("Shared by all", "tokens", "Each its own if empty"),
+  "speculation.draft_tokens": field("Drafted", "tokens"),
+  "speculation.acceptance": field("Accepted", "%"),
+  "speculation.draft": field("Drafted by", undefined, "mtp for the model’s own layers, or a smaller model"),
+};
+
 export const fields: Record<string, FieldWords> = {
   "training.model": field("Model"),
   "training.tokens": field("Tokens"),
@@ -93,8 +108,9 @@ export const fields: Record<string, FieldWords> = {
     ]),
   ),
   "serving.model": field("Model"),
+  ...below("serving", tactics),
+  ...below("point", tactics),
   "serving.precision": field("Precision"),
-  "serving.kv_precision": field("KV cache precision"),
   "serving.traffic.requests_per_second": field("Mean requests", "a second"),
   "serving.traffic.monthly_active_users": field("Users", "a month"),
   "serving.traffic.daily_active_share": field("Active daily", "%"),
@@ -147,18 +163,6 @@ export const fields: Record<string, FieldWords> = {
   "point.input_spread": field("Spread of inputs", undefined, "Squared coefficient of variation"),
   "point.output_spread": field("Spread of outputs", undefined, "0 all alike, 1 as in chat"),
   "point.precision": field("Precision"),
-  "point.kv_precision": field("KV cache precision"),
-  "point.engine.family": field("Engine"),
-  "point.engine.year": field("Year of its release", undefined, "The newest if empty"),
-  "point.prefix_cache.hit_rate": field("Found in cache", "%", "Of a prompt’s tokens"),
-  "point.prefix_cache.shared_tokens": field("Shared by all", "tokens", "Each its own if empty"),
-  "point.speculation.draft_tokens": field("Drafted", "tokens"),
-  "point.speculation.acceptance": field("Accepted", "%"),
-  "point.speculation.draft": field(
-    "Drafted by",
-    undefined,
-    "mtp for the model’s own layers, or a smaller model",
-  ),
   "point.disaggregated.prefill_gpus": field("GPUs that read prompts", undefined, "The best split if empty"),
   "point.disaggregated.prefill_layout.tp": field("Tensor parallel"),
   "point.disaggregated.prefill_layout.pp": field("Pipeline stages"),

@@ -2,11 +2,10 @@
 import { useSignal } from "@preact/signals";
 import type { LoadKind, Plan, ServingPoint } from "../../../pkg/rackrate";
 import type { Change, Data } from "../../data";
-import { wholeOr } from "../../form";
 import { served } from "../../state";
 import { strings } from "../../strings";
-import { ChoiceField, Either, Group, NumberField, TextField } from "../field";
-import { models } from "../known";
+import { EngineFields } from "../engine-fields";
+import { ChoiceField, Either, Group, NumberField } from "../field";
 import type { BenchForm } from "./bench-form";
 
 const { choice, parts } = strings;
@@ -76,41 +75,10 @@ export const BenchFields = (props: FieldsProps) => {
         ))}
       </div>
       <div class="groups">
-        <Engine form={form} />
+        <EngineFields root="point" />
         <Pools {...props} />
       </div>
     </>
-  );
-};
-
-const CACHE = ["hit_rate", "shared_tokens"];
-const DRAFT = ["draft_tokens", "acceptance", "draft"];
-
-/** Engine, KV cache and drafted tokens. */
-const Engine = ({ form }: { form: BenchForm }) => {
-  const engine = at("engine");
-  const cache = wholeOr(form, at("prefix_cache"), CACHE);
-  const draft = wholeOr(form, at("speculation"), DRAFT);
-  const path = (name: string) => at(`speculation.${name}`);
-  return (
-    <Group title={parts.engine} paths={["engine", "kv_precision", "prefix_cache", "speculation"].map(at)}>
-      <div class="fields">
-        <ChoiceField
-          path={`${engine}.family`}
-          options={strings.engines}
-          open={choice.anyEngine}
-          also={(family) => (family === null ? [[engine, null]] : [])}
-          wide
-        />
-        {form.get(engine) !== null && <NumberField path={`${engine}.year`} wide />}
-        <ChoiceField path={at("kv_precision")} options={strings.precisions} open={choice.likeMatmul} wide />
-        <NumberField path={at("prefix_cache.hit_rate")} scale="percent" also={cache("hit_rate")} />
-        <NumberField path={at("prefix_cache.shared_tokens")} also={cache("shared_tokens")} />
-        <NumberField path={path("draft_tokens")} also={draft("draft_tokens")} />
-        <NumberField path={path("acceptance")} scale="percent" also={draft("acceptance")} />
-        <TextField path={path("draft")} also={draft("draft")} known={[words.mtp, ...models()]} wide />
-      </div>
-    </Group>
   );
 };
 

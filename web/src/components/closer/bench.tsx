@@ -1,6 +1,7 @@
 // Try one point: any layout, load and engine on the option's GPUs, beside what the plan found there.
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { Plan, ServingOption, ServingPoint, ServingPointRequest } from "../../../pkg/rackrate";
+import type { Data } from "../../data";
 import { Refused } from "../../engine";
 import { python } from "../../export";
 import { FormContext, faultyField } from "../../form";
@@ -15,7 +16,7 @@ const words = strings.bench;
 export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) => {
   const form = useBenchForm(plan, option);
   const answer = useSignal<ServingPoint | undefined>(undefined);
-  const copied = useSignal(false);
+  const said = useSignal<string>(strings.actions.python);
   const current = useSignal(form);
   current.value = form;
   useSignalEffect(() => {
@@ -36,11 +37,14 @@ export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) =
   });
   const wrong = refusedWith.value;
   const copy = async () => {
-    const request = form.request();
-    await navigator.clipboard.writeText(python("serving_point", request as never));
-    copied.value = true;
+    try {
+      await navigator.clipboard.writeText(python("serving_point", form.request() as unknown as Data));
+      said.value = strings.actions.copied;
+    } catch {
+      said.value = strings.actions.notCopied;
+    }
     setTimeout(() => {
-      copied.value = false;
+      said.value = strings.actions.python;
     }, 2500);
   };
   return (
@@ -60,7 +64,7 @@ export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) =
               </button>
             )}
             <button type="button" class="link" onClick={copy}>
-              {copied.value ? strings.actions.copied : strings.actions.python}
+              {said.value}
             </button>
           </div>
         </div>
