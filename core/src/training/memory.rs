@@ -20,11 +20,10 @@ pub struct RankParameters {
 }
 
 impl RankParameters {
-    /// Of the stage that holds the most.
+    /// Of the rank that holds the most, both stages under DualPipe.
     pub fn of(job: &Job, cut: &Cut) -> Self {
         stages(job, cut)
-            .iter()
-            .map(|stage| Self::at(job, cut, stage))
+            .map(|stage| Self::at(job, cut, &stage))
             .fold(Self::NONE, |most, rank| if rank.total() > most.total() { rank } else { most })
     }
 
@@ -47,10 +46,11 @@ impl RankParameters {
     }
 }
 
-/// A pipeline rank that may be the fullest.
+/// What a pipeline rank that may be the fullest holds: a stage, or under DualPipe two.
 #[derive(Debug, Clone, Copy)]
 struct Stage {
     layers: f64,
+    /// Micro-batches whose activations it holds, in units of these layers.
     in_flight: f64,
     /// Parameters of embedding and output projection.
     embedding: f64,
@@ -58,28 +58,50 @@ struct Stage {
     output: bool,
 }
 
-/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second.
-fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
+impl Stage {
+    /// Both stages of a rank under DualPipe, each with half of the micro-batches in flight (arXiv 2412.19437, section
+    /// 3.2.1).
+    fn with(self, other: Self) -> Self {
+        Self {
+            layers: self.layers + other.layers,
+            in_flight: 0.5 * self.in_flight,
+            embedding: self.embedding + other.embedding,
+            output: self.output || other.output,
+        }
+    }
+}
+
+/// The first rank, the one after it and the last, as far as they differ: where layers do not divide, the first has fewer
+/// than the second. Under DualPipe rank i holds stages i and p − 1 − i: the first and the last, the second and the one
+/// before the last.
+fn stages(job: &Job, cut: &Cut) -> impl Iterator<Item = Stage> {
     let sizes = &job.sizes;
     let held = |behind| cut.pipeline.in_flight(behind);
-    if cut.pp <= 1.0 {
-        let embedding = sizes.embedding + sizes.output;
-        return [Stage { layers: cut.stage_layers, in_flight: held(0.0), embedding, output: true }; 3];
-    }
     // A tied output projection is held by the last rank too.
     let output = if sizes.output > 0.0 { sizes.output } else { sizes.embedding };
-    let first =
-        Stage { layers: cut.first_layers, in_flight: held(0.0), embedding: sizes.embedding, output: false };
+    let alone = cut.pp <= 1.0;
+    let first = Stage {
+        layers: if alone { cut.stage_layers } else { cut.first_layers },
+        in_flight: held(0.0),
+        embedding: if alone { sizes.embedding + sizes.output } else { sizes.embedding },
+        output: alone,
+    };
     let second = Stage { layers: cut.stage_layers, in_flight: held(1.0), embedding: 0.0, output: false };
     let last =
         Stage { layers: cut.last_layers, in_flight: held(cut.pp - 1.0), embedding: output, output: true };
-    [first, if cut.pp > 2.0 { second } else { first }, last]
+    let inner = cut.pp > 2.0;
+    let ranks = if cut.stage_copies() > 1 {
+        [Some(first.with(last)), inner.then(|| second.with(second)), None]
+    } else {
+        [Some(first), inner.then_some(second), (!alone).then_some(last)]
+    };
+    ranks.into_iter().flatten()
 }
 
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
 /// 1910.02054, section 3.1): 16-bit weights and gradients (as the performance recipes of Megatron-Bridge, FSDP and
 /// MaxText keep them; a recipe that sums them in 32 bits needs twice that), 32-bit master weights and two moments.
-const WEIGHT: f64 = 2.0;
+pub const WEIGHT: f64 = 2.0;
 /// Bytes of a gradient, also on the wire.
 pub const GRADIENT: f64 = 2.0;
 /// Bytes of master weight and moments.
@@ -121,7 +143,7 @@ pub fn kept_per_layer<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Ke
 ///
 /// A stage holds as many micro-batches as its place in the schedule says.
 pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
-    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, kept, logits_bytes)).fold(
+    stages(job, cut).map(|stage| of_stage(job, cut, &stage, kept, logits_bytes)).fold(
         TrainingMemory::default(),
         |most, stage| if stage.total_gib > most.total_gib { stage } else { most },
     )
@@ -130,7 +152,7 @@ pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> T
 fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
     let rank = RankParameters::at(job, cut, stage);
     let parameters = rank.dense + rank.embedding;
-    let (shards, expert_shards) = (cut.shards, cut.expert_shards);
+    let (shards, expert_shards) = (cut.shards_of_rank(), cut.expert_shards_of_rank());
     let trained = job.task.trained_share();
     let split = |zero: u8, bytes: f64| -> f64 {
         let ways = |n: f64| if cut.zero >= zero { n } else { 1.0 };
@@ -142,18 +164,19 @@ fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_byt
     // Frozen weights need no 16-bit copy beside the one that products read.
     let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
     let copies = f64::from(cut.stage_copies());
-    let weights = copies * split(3, weight) + gathered;
+    let weights = split(3, weight) + gathered;
     let gradients =
-        copies * trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
+        trained * (split(2, GRADIENT) + if cut.zero >= 3 { copies * layer * WEIGHT } else { 0.0 });
     let state = trained * split(1, OPTIMIZER);
     let optimizer = cut.offload.optimizer_on_gpu(state, stage.layers);
 
-    let made = kept.of_stage(cut, stage.layers) * stage.in_flight;
+    let of_one = stage.layers / copies;
+    let made = copies * kept.of_stage(cut, of_one) * stage.in_flight;
     let stands = cut.offload.share_on_gpu(stage.layers, stage.in_flight);
     // The first layer of the backward pass does its parts again while all others are still kept; with some layers kept
     // whole, those go first.
-    let again = cut.redone_layers(stage.layers);
-    let redone = if again > 0.0 && again >= stage.layers { kept.freed } else { 0.0 };
+    let again = cut.redone_layers(of_one);
+    let redone = if again > 0.0 && again >= of_one { kept.freed } else { 0.0 };
     let activations = made * stands + redone;
     let logits = if stage.output { logits_bytes } else { 0.0 };
     let workspace = job.constants.context_bytes + job.constants.fragmentation * activations;

@@ -6,6 +6,7 @@ mod experts;
 mod feed_forward;
 mod pass;
 mod rank;
+mod tensor;
 
 use super::job::Job;
 use super::layout::Recompute;
@@ -13,10 +14,9 @@ use super::ledger::{Ledger, Role};
 use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::state_space;
 use crate::model::Precision;
-use crate::network::{CollectiveOp, Group, collective_time};
 
 pub use pass::{Block, Pass, Volume};
-pub use rank::Rank;
+pub use rank::{Gathered, Rank};
 
 /// The part of a layout that decides what one rank does in one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,29 +75,38 @@ const HALF: f64 = 2.0;
 const LOGITS: &str = "output projection";
 const LOSS: &str = "loss";
 
-/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
-/// is not there.
-pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
-    if let Some(hybrid) = &job.architecture.state_space {
-        return state_space::mean_layer(job, cut, hybrid);
+/// The attention of those layers that have one, the same in layers with and without experts; none where a group needs a
+/// fabric that is not there.
+pub fn attention<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<Block<L>> {
+    if job.sizes.attention_layers > 0.0 {
+        Rank::new(job, cut).attention_block()
+    } else {
+        Some(Block::default())
     }
-    let rank = Rank::new(job, cut);
-    let attention = rank.attention_block()?;
-    let ffn = rank.dense_block();
-    rank.joined(&attention, &ffn, Volume::default(), 2.0)
 }
 
-/// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
-pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
+/// The work of a dense layer with this attention (of a hybrid: the mean of its layers without experts); none where a group
+/// needs a fabric that is not there.
+pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<LayerWork<L>> {
+    if let Some(hybrid) = &job.architecture.state_space {
+        return state_space::mean_layer(job, cut, hybrid, attention);
+    }
+    let rank = Rank::new(job, cut);
+    let ffn = rank.dense_block();
+    rank.joined(attention, &ffn, Volume::default(), 2.0)
+}
+
+/// The work of a layer with experts and this attention; none where the model has none or a group needs a fabric that is not
+/// there.
+pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<LayerWork<L>> {
     if job.architecture.state_space.is_some() {
         return state_space::expert_layer(job, cut);
     }
     let rank = Rank::new(job, cut);
-    let attention = rank.attention_block()?;
     let (ffn, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
     let gathers = if rank.whole_sequence_experts() { 2.0 } else { 1.0 };
-    Some(LayerWork { routed: true, ..rank.joined(&attention, &ffn, exchange, gathers)? })
+    Some(LayerWork { routed: true, ..rank.joined(attention, &ffn, exchange, gathers)? })
 }
 
 /// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
@@ -136,25 +145,18 @@ impl Rank<'_> {
         }
         let mut tensor = Volume::default();
         if self.cut.tp > 1 {
-            let bytes = self.rows * self.hidden * HALF;
-            let group = Group { ranks: self.cut.tp, stride: 1 };
-            // An all-gather before and a reduce-scatter after each half; or one all-reduce after it.
-            let (op, each, name) = if self.cut.sequence_parallel {
-                (CollectiveOp::AllGather, 2.0, "all-gather and reduce-scatter of activations")
-            } else {
-                (CollectiveOp::AllReduce, 1.0, "all-reduce of activations")
+            // Products under which the exchange may hide: routed experts have none of its kind.
+            let products = |attention: &Pass<L>, ffn: &Pass<L>| {
+                attention.matmul + if gathers > 1.0 { ffn.matmul } else { 0.0 }
             };
-            let count = each * gathers;
-            let time = collective_time(op, bytes, group, &self.job.topology)?;
-            forward.tensor_exchange(name, count, &time);
-            backward.tensor_exchange(name, count, &time);
-            forward.kernels += count;
-            backward.kernels += count;
-            tensor = Volume::of(&time, bytes, 2.0 * count);
+            let exchange = self.tensor_exchange()?;
+            exchange.run(&mut forward, gathers, products(&attention.forward, &ffn.forward));
+            exchange.run(&mut backward, gathers, products(&attention.backward, &ffn.backward));
+            tensor = exchange.volume(2.0 * gathers);
             // A feed-forward layer that gathers the sequence gathers it again.
             let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
-            let again = each * (gathers - 1.0).max(0.0);
-            pieces[whole as usize].pass.tensor_exchange(name, again, &time);
+            let again = (gathers - 1.0).max(0.0);
+            exchange.tell(&mut pieces[whole as usize].pass, again, ffn.forward.matmul);
         }
         Some(LayerWork {
             forward,
