@@ -74,7 +74,11 @@ export const fields: Record<string, FieldWords> = {
   "training.software.cast_after_gather": field("Activations cast after the gather"),
   "training.software.fp8_weight_gather": field("Weights gathered in 8 bits"),
   "training.software.expert_overlap": field("Expert exchange under computation"),
-  "training.software.expert_all_to_all": field("Experts by all-to-all", undefined, "One copy for each expert"),
+  "training.software.expert_all_to_all": field(
+    "Experts by all-to-all",
+    undefined,
+    "One copy for each expert",
+  ),
   "training.software.fused_experts": field("Experts of a rank in one kernel"),
   "training.network.placement": field("Nodes lie"),
   "training.network.scattered_share": field("Nodes anywhere", "%", "The others lie next to each other"),
