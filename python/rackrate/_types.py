@@ -1934,16 +1934,23 @@ class LatencyPercentiles(Answer):
     Attributes:
         ttft: Time to first token.
         tpot: Time per output token after the first, a mean over each answer.
+        input_spread: Squared coefficient of variation of the prompts' lengths for which they are:
+            stated, or that of Azure's trace of a conversation service.
+        output_spread: The same of the answers' lengths.
     """
 
     ttft: Percentiles
     tpot: Percentiles
+    input_spread: float
+    output_spread: float
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> LatencyPercentiles:
         return cls(
             ttft=Percentiles._read(given["ttft"]),
             tpot=Percentiles._read(given["tpot"]),
+            input_spread=given["input_spread"],
+            output_spread=given["output_spread"],
         )
 
 
@@ -3366,9 +3373,8 @@ class ServingPoint(Answer):
             with speculation.
         operations: Where `explain` asks for them: the operations of one decode iteration and of one
             prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
-        percentiles: Distribution of the latencies under random arrivals where `input_spread` or
-            `output_spread` is given; none under other loads, for answers of one token and for pools
-            apart.
+        percentiles: Distribution of the latencies under random arrivals; none under other loads, for
+            answers of one token and for pools apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
     """
