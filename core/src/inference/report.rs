@@ -169,7 +169,7 @@ pub struct ServingPoint {
     /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
     /// up to `decode` and `prefill`; else none.
     pub operations: Vec<ServingOperation>,
-    /// Distribution of the latencies under random arrivals ; none under other
+    /// Distribution of the latencies under random arrivals; none under other
     /// loads, for answers of one token and for pools apart.
     pub percentiles: Option<LatencyPercentiles>,
     /// What bounds it, in words.

@@ -13,8 +13,10 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// Columns that a table of serving measurements must have.
 ///
 /// `load` is one of `offline_max`, `burst_all_at_once`, `closed_loop`, `poisson`, `static_batch`, `prefill_only`,
-/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of `out_tok_s`,
-/// `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared.
+/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
+/// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
+/// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
+/// fit comes from the host in time); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
