@@ -117,7 +117,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             *slot = start;
         }
     }
-    descend(&mut engine, &all, &[0.5, 0.25, 0.12, 0.06, 0.03, 0.015], 6);
+    // One constant at a time stops in the first valley: again with large steps from there, until that finds no other.
+    let mut reached = f64::INFINITY;
+    while reached - cost(&engine, &all) > 1e-4 {
+        reached = cost(&engine, &all);
+        descend(&mut engine, &all, &[0.5, 0.25, 0.12, 0.06, 0.03, 0.015], 6);
+    }
     println!("fitted: {:.4}", cost(&engine, &all));
     for (name, _, _, _) in FITTED {
         println!("{name} = {:.4e}", value(&engine, name));

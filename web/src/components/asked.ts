@@ -13,7 +13,17 @@ const where = ({ provider, shape }: { provider: unknown; shape: string }) =>
   provider === null ? { gpu: shape } : { shape };
 
 /** What a serving job says of a point and of a search too, under the same names. */
-const OF_A_JOB = ["model", "input_tokens", "output_tokens", "kv_precision"] as const;
+const OF_A_JOB = [
+  "model",
+  "input_tokens",
+  "output_tokens",
+  "input_spread",
+  "output_spread",
+  "kv_precision",
+  "engine",
+  "prefix_cache",
+  "speculation",
+] as const;
 type OfAJob = (typeof OF_A_JOB)[number] & keyof ServingPointRequest & keyof ServingSearchRequest;
 
 const said = (job: ServingJob): Pick<ServingJob, OfAJob> =>
@@ -48,7 +58,7 @@ export const searchOf = ({ scenario }: Plan, option: ServingOption): ServingSear
 export const stepOf = ({ scenario }: Plan, option: TrainingOption): TrainingStepRequest | undefined => {
   const { training, overlay = null } = scenario;
   if (training == null) return undefined;
-  const { model, sequence_length, precision, task, software } = training;
+  const { model, sequence_length, precision, task, software, network } = training;
   return {
     model,
     ...where(option),
@@ -58,6 +68,7 @@ export const stepOf = ({ scenario }: Plan, option: TrainingOption): TrainingStep
     ...(precision === undefined ? {} : { precision }),
     ...(task === undefined ? {} : { task }),
     ...(software === undefined ? {} : { software }),
+    ...(network === undefined ? {} : { network }),
     overlay,
   };
 };

@@ -1,4 +1,4 @@
-// Engine, KV cache and drafted tokens of a point, or of whatever else core takes them for.
+// Engine, KV cache and drafted tokens of a service, or of a point that is tried.
 import { useForm, wholeOr } from "../form";
 import { strings } from "../strings";
 import { ChoiceField, Group, NumberField, TextField } from "./field";
@@ -9,7 +9,7 @@ const { choice, parts } = strings;
 const CACHE = ["hit_rate", "shared_tokens"];
 const DRAFT = ["draft_tokens", "acceptance", "draft"];
 
-/** `root` begins their paths: `point`, or `serving` once a scenario takes them. */
+/** `root` begins their paths. */
 export const EngineFields = ({ root }: { root: "point" | "serving" }) => {
   const form = useForm();
   const at = (name: string) => `${root}.${name}`;

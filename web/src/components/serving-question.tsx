@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { type Change, type Data, same } from "../data";
 import { example, get, original, plan, set } from "../state";
 import { strings } from "../strings";
+import { EngineFields } from "./engine-fields";
 import {
   ChoiceField,
   Either,
@@ -38,14 +39,12 @@ export const ServingQuestion = () => (
       <Hours />
       <Fleet />
       <Paying />
+      <EngineFields root="serving" />
       <Group title={parts.more} paths={MORE.map((name) => `serving.${name}`)}>
         <div class="fields">
-          <ChoiceField
-            path="serving.kv_precision"
-            options={strings.precisions}
-            open={choice.likeMatmul}
-            wide
-          />
+          <ChoiceField path="serving.mode" options={strings.servingModes} open={choice.bothModes} wide />
+          <NumberField path="serving.input_spread" />
+          <NumberField path="serving.output_spread" />
           <NamesField path="serving.shapes" wide />
           <TextField path="serving.gpu" known={gpus()} wide />
         </div>
@@ -54,7 +53,7 @@ export const ServingQuestion = () => (
   </>
 );
 
-const MORE = ["kv_precision", "shapes", "gpu"];
+const MORE = ["mode", "input_spread", "output_spread", "shapes", "gpu"];
 
 const RATE = traffic("requests_per_second");
 const PEOPLE = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(traffic);

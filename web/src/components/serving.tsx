@@ -1,6 +1,6 @@
 // Ways to serve, ranked; one of them in detail.
 import { useSignal } from "@preact/signals";
-import type { Plan, ServingOption, ServingPlan, Term } from "../../pkg/rackrate";
+import type { Plan, ServingOption, ServingPlan, ServingPoint, Term } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
@@ -12,7 +12,8 @@ import { Fold } from "./fold";
 import { chosenServing } from "./headline";
 import { Links } from "./interconnect";
 import { endOf, inUsd, moneyColumn, Paid, totalOf } from "./money";
-import { costParts, iterationParts, servingMemory } from "./parts";
+import { costParts, iterationParts } from "./parts";
+import { memories, Pools } from "./pools";
 import { Refused } from "./refused";
 import { Cloud, Facts } from "./rich";
 import { Below, type Column, Table } from "./table";
@@ -121,6 +122,10 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
   );
 };
 
+/** How a replica is cut; where prompts are read apart, both pools of it. */
+const replica = ({ layout, pools }: ServingPoint): string =>
+  pools ? fill(words.withPrompts, { decode: cut(layout), prefill: cut(pools.prefill_layout) }) : cut(layout);
+
 const titleOf = (option: ServingOption) =>
   `${option.provider ? `${strings.clouds[option.provider]} ` : ""}${option.shape}`;
 
@@ -175,7 +180,7 @@ const table = (
       show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
     },
     { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
-    { key: "replica", label: columns.replicaCut, value: (row) => cut(row.point.layout) },
+    { key: "replica", label: columns.replicaCut, value: (row) => replica(row.point) },
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
     number(
@@ -224,7 +229,7 @@ const Detail = ({ plan, option, among }: DetailProps) => {
         <Facts
           of={[
             [columns.gpus, `${show.count(option.gpus)} ${point.gpu}`],
-            [columns.replicaCut, cut(point.layout)],
+            [columns.replicaCut, replica(point)],
             [strings.bench.engine, point.engine],
             [detail.boundBy, point.bound_by],
             [
@@ -247,23 +252,13 @@ const Detail = ({ plan, option, among }: DetailProps) => {
           ]}
         />
       </div>
+      {point.pools && <Pools of={point.pools} />}
       {charts.value && (
         <div class="pair">
           <charts.value.Bars
             name="serving-memory"
             title={detail.memoryServing}
-            bars={[
-              {
-                key: "memory",
-                label: point.gpu,
-                end: fill(detail.memoryOf, {
-                  used: show.digits(memory.total_gib),
-                  available: show.digits(memory.available_gib),
-                }),
-                parts: servingMemory(memory),
-                limit: memory.available_gib,
-              },
-            ]}
+            bars={memories(point)}
             write={show.digits}
             tick={show.few}
             unit={{ key: "gib", label: columns.gib }}

@@ -81,6 +81,7 @@ export const answer = {
     frontier: "Throughput against speed for one user",
     frontierX: "Output tokens per second for one user",
     frontierY: "Output tokens per second and GPU",
+    withPrompts: "{decode}; prompts {prefill}",
   },
 
   columns: {
@@ -200,8 +201,6 @@ export const answer = {
     layouts: "Other layouts: time against memory",
     layoutsFacts:
       "{considered} legal layouts looked at, {fitting} fit; {front} of them no other beats in both.",
-    ownNetwork:
-      "Worked out on the fabric as its row says: the conditions of the network that you gave do not enter here.",
     askedInVain: "Core refused: {message}",
     front: "Layouts that no other beats in both time and memory",
     frontX: "Seconds of a step",

@@ -123,6 +123,7 @@ export const strings = {
     discount: "Discount",
     price: "Price",
     objectStorage: "Standard object storage",
+    bothModes: "Whichever costs less",
     likeMatmul: "As the matrix products, 8 bits at least",
   },
   rates: {

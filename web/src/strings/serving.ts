@@ -37,6 +37,7 @@ export const serving = {
     best: "{mode}: {throughput} output tokens a second and GPU at best within the targets, with {gpus} GPUs in {precision}.",
     noneMeets: "Neither way meets the targets.",
     planned: "The plan reads prompts on the same GPUs.",
+    plannedApart: "The plan reads prompts on GPUs of their own.",
     chart: "Throughput against speed for one user on {shape}",
     prefillOn: "prompts on {gpus} GPUs, {cut}",
     firstToken: "first token {time}",

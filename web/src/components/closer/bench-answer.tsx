@@ -1,11 +1,12 @@
 // A point that was tried, each figure beside that of the option it began from.
 import type { ComponentChildren } from "preact";
-import type { Percentiles, ServingPoint, ServingPools } from "../../../pkg/rackrate";
+import type { Percentiles, ServingPoint } from "../../../pkg/rackrate";
 import { charts } from "../../charts/lazy";
 import * as show from "../../format";
 import { fill, strings } from "../../strings";
 import { cut } from "../cut-serving";
-import { iterationParts, servingMemory } from "../parts";
+import { iterationParts } from "../parts";
+import { memories, Pools } from "../pools";
 import { Facts } from "../rich";
 import { type Column, Table } from "../table";
 import { Warnings } from "../warnings";
@@ -155,60 +156,3 @@ const PERCENTILES: Column<Spread>[] = [
   ),
 ];
 type Percentile = "mean" | keyof typeof words.percentile;
-
-const memories = (point: ServingPoint) =>
-  [
-    { key: "decode", label: point.pools ? words.decodeGpu : point.gpu, memory: point.memory },
-    ...(point.pools ? [{ key: "prefill", label: words.prefillGpu, memory: point.pools.prefill_memory }] : []),
-  ].map(({ key, label, memory }) => ({
-    key,
-    label,
-    end: fill(detail.memoryOf, {
-      used: show.digits(memory.total_gib),
-      available: show.digits(memory.available_gib),
-    }),
-    parts: servingMemory(memory),
-    limit: memory.available_gib,
-  }));
-
-const Pools = ({ of }: { of: ServingPools }) => (
-  <div class="pair">
-    <Facts
-      of={[
-        [
-          words.prefillPool,
-          fill(words.pool, {
-            gpus: show.count(of.prefill_gpus),
-            replicas: show.count(of.prefill_replicas),
-            cut: cut(of.prefill_layout),
-          }),
-        ],
-        [
-          words.decodePool,
-          fill(words.poolPlain, {
-            gpus: show.count(of.decode_gpus),
-            replicas: show.count(of.decode_replicas),
-          }),
-        ],
-        [
-          words.balanced,
-          fill(words.balancedAt, { ratio: show.digits(of.balanced_prefill_gpus_per_decode_gpu) }),
-        ],
-      ]}
-    />
-    <Facts
-      of={[
-        [words.prefillUse, show.percent(of.prefill_utilisation)],
-        [words.decodeUse, show.percent(of.decode_utilisation)],
-        [words.transferUse, show.percent(of.transfer_utilisation)],
-        [
-          words.transferred,
-          fill(words.transferredIn, {
-            size: show.bytes(of.transfer_bytes),
-            time: show.seconds(of.transfer_seconds),
-          }),
-        ],
-      ]}
-    />
-  </div>
-);

@@ -1,9 +1,8 @@
 // The search's front of one option: layouts that no other beats in both time and memory.
 import type { LayoutSearch, LayoutSearchRequest, Plan, TrainingOption } from "../../../pkg/rackrate";
 import { charts } from "../../charts/lazy";
-import { differing } from "../../data";
 import * as show from "../../format";
-import { get, layouts, original } from "../../state";
+import { layouts } from "../../state";
 import { fill, strings } from "../../strings";
 import { useAsked } from "../asking";
 import { cut } from "../cut";
@@ -33,7 +32,6 @@ const Shown = ({ search, option }: { search: LayoutSearch; option: TrainingOptio
           fitting: show.count(fitting),
           front: show.count(front.length),
         })}
-        {ownNetwork() && ` ${detail.ownNetwork}`}
       </p>
       {charts.value && front.length > 0 && (
         <charts.value.Lines
@@ -65,10 +63,6 @@ const Shown = ({ search, option }: { search: LayoutSearch; option: TrainingOptio
   );
 };
 
-/** Whether the scenario gives conditions of the network, which only a plan takes. */
-export const ownNetwork = (): boolean =>
-  differing(get("training.network"), original("training.network") ?? null) > 0;
-
 /** The search of an option's GPUs, in what the plan's scenario says; none without a training job. */
 const asked = ({ scenario, training }: Plan, option: TrainingOption): LayoutSearchRequest | undefined => {
   const job = scenario.training;
@@ -82,6 +76,7 @@ const asked = ({ scenario, training }: Plan, option: TrainingOption): LayoutSear
     ...(job.precision === undefined ? {} : { precision: job.precision }),
     ...(job.task === undefined ? {} : { task: job.task }),
     ...(job.software === undefined ? {} : { software: job.software }),
+    ...(job.network === undefined ? {} : { network: job.network }),
     overlay: scenario.overlay ?? null,
   };
 };

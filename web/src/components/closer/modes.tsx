@@ -6,7 +6,7 @@ import type { Line } from "../../charts/lines";
 import * as show from "../../format";
 import { served } from "../../state";
 import { fill, strings } from "../../strings";
-import { pointOf, searchOf } from "../asked";
+import { searchOf } from "../asked";
 import { useAsked } from "../asking";
 import { cut } from "../cut-serving";
 import { Either } from "../field";
@@ -44,19 +44,18 @@ export const Modes = ({ plan, option }: { plan: Plan; option: ServingOption }) =
       ) : "refusal" in found ? (
         <p class="help">{fill(detail.askedInVain, { message: found.refusal.message })}</p>
       ) : (
-        <Shown plan={plan} option={option} searches={found.answer} />
+        <Shown option={option} searches={found.answer} />
       )}
     </div>
   );
 };
 
 interface ShownProps {
-  plan: Plan;
   option: ServingOption;
   searches: readonly ServingSearch[];
 }
 
-const Shown = ({ plan, option, searches }: ShownProps) => {
+const Shown = ({ option, searches }: ShownProps) => {
   const lines = MODES.flatMap((mode, i): Line[] => {
     const front = searches[i]?.frontier ?? [];
     return front.length === 0
@@ -79,7 +78,7 @@ const Shown = ({ plan, option, searches }: ShownProps) => {
     <>
       <p class="help">
         {best.length > 0 ? best.join(" ") : words.noneMeets}
-        {pointOf(plan, option)?.disaggregated ? "" : ` ${words.planned}`}
+        {` ${option.point.pools ? words.plannedApart : words.planned}`}
       </p>
       {charts.value && lines.length > 0 && (
         <charts.value.Lines

@@ -20,7 +20,6 @@ import { pointOf, stepOf } from "../asked";
 import { useAsked } from "../asking";
 import { Either } from "../field";
 import { type Column, Table } from "../table";
-import { ownNetwork } from "./layouts";
 
 const { columns, detail } = strings;
 const words = strings.operations;
@@ -192,10 +191,7 @@ export const StepOperations = ({ plan, option }: { plan: Plan; option: TrainingO
   const seconds = (part: string) => parts[`${part as StepPart}_seconds`];
   return (
     <div class="topic">
-      <p class="help">
-        {words.step}
-        {ownNetwork() && ` ${detail.ownNetwork}`}
-      </p>
+      <p class="help">{words.step}</p>
       <Operations
         name="training-operations"
         caption={words.stepCaption}
