@@ -46,8 +46,9 @@ const features = [
   "sign-ext",
 ];
 run(join(web, "node_modules", ".bin", "wasm-opt"), [
-  // Quick first, then small: as small as small alone, and a sixth of a plan's time less.
-  ...["-O3", "-Oz"],
+  // Quick first, then small: as small as small alone, and a sixth of a plan's time less. Functions with one caller stay
+  // apart: inlined they are fewer bytes, but 33 kB more after gzip, which finds less alike in long functions.
+  ...["-O3", "-Oz", "--one-caller-inline-max-function-size=0"],
   ...features.map((name) => `--enable-${name}`),
   "--strip-debug",
   "--strip-producers",
