@@ -1,10 +1,11 @@
 // Builds the wasm package that the page loads: compile, write the glue, optimise, print the size.
 // `node scripts/build-wasm.mjs` (or `npm run wasm`) leaves rackrate.js, rackrate.d.ts and rackrate_bg.wasm in web/pkg.
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { namedByOrder } from "./order-functions.mjs";
 
 const web = dirname(dirname(fileURLToPath(import.meta.url)));
 const root = dirname(web);
@@ -45,17 +46,19 @@ const features = [
   "reference-types",
   "sign-ext",
 ];
-run(join(web, "node_modules", ".bin", "wasm-opt"), [
-  // Quick first, then small: as small as small alone, and a sixth of a plan's time less. Functions with one caller stay
-  // apart: inlined they are fewer bytes, but 33 kB more after gzip, which finds less alike in long functions.
-  ...["-O3", "-Oz", "--one-caller-inline-max-function-size=0"],
-  ...features.map((name) => `--enable-${name}`),
-  "--strip-debug",
-  "--strip-producers",
-  module,
-  "--output",
-  module,
-]);
+const optimise = (...passes) =>
+  run(join(web, "node_modules", ".bin", "wasm-opt"), [
+    ...passes,
+    ...features.map((name) => `--enable-${name}`),
+    "--strip-debug",
+    "--strip-producers",
+    ...[module, "--output", module],
+  ]);
+// Quick first, then small: as small as small alone, and a sixth of a plan's time less. Functions with one caller stay
+// apart: inlined they are fewer bytes, but 33 kB more after gzip, which finds less alike in long functions.
+optimise("-O3", "-Oz", "--one-caller-inline-max-function-size=0");
+writeFileSync(module, namedByOrder(readFileSync(module)));
+optimise("--reorder-functions-by-name");
 
 const bytes = readFileSync(module);
 const gzip = gzipSync(bytes, { level: 9 }).length;
@@ -64,11 +67,9 @@ const brotli = brotliCompressSync(bytes, {
 }).length;
 const kb = (n) => `${(n / 1000).toFixed(1)} kB`;
 console.log(
-  `rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)}, brotli ${kb(brotli)} (budget ${kb(budget)} of brotli)`,
+  `rackrate_bg.wasm: ${kb(bytes.length)}, gzip ${kb(gzip)} (budget ${kb(budget)}), brotli ${kb(brotli)}`,
 );
-// The budget is for what a reader's browser fetches: every browser takes brotli over https, and what hosts of static pages
-// send is mostly that. gzip is told beside it for those that do not.
-if (brotli > budget) {
-  console.error(`over budget by ${kb(brotli - budget)}`);
+if (gzip > budget) {
+  console.error(`over budget by ${kb(gzip - budget)}`);
   process.exit(1);
 }
