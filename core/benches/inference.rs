@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rackrate::catalog::Catalog;
 use rackrate::inference::{
-    Arrivals, ServingLayout, ServingLoad, ServingModel, ServingSearchRequest, ServingTarget, search_serving,
-    serving_point,
+    Arrivals, ServingLayout, ServingLoad, ServingModel, ServingSearchRequest, ServingTarget,
+    SimulationRequest, search_serving, serving_point, simulate,
 };
 use rackrate::model::Precision;
 
@@ -60,5 +60,23 @@ fn inference(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, inference);
+/// Two thousand chat requests at a rate: events a second are `events` of the answer over the time.
+fn simulation(c: &mut Criterion) {
+    let Ok(catalog) = Catalog::embedded() else { return };
+    let request = serde_json::from_value::<SimulationRequest>(serde_json::json!({
+        "model": "llama-3.3-70b", "gpu": "H100-SXM", "gpus": 8, "layout": {"tp": 8}, "precision": "fp8", "request_rate": 5.0,
+        "input": {"mean_tokens": 1000.0, "family": "lognormal", "coefficient_of_variation": 1.0},
+        "output": {"mean_tokens": 300.0, "family": "lognormal", "coefficient_of_variation": 1.0},
+    }));
+    let Ok(request) = request else { return };
+    let Ok(answer) = simulate(catalog, &request) else { return };
+    let mut group = c.benchmark_group("simulation");
+    group.throughput(Throughput::Elements(answer.events));
+    group.bench_function("2,000 requests, llama-3.3-70b", |b| {
+        b.iter(|| simulate(catalog, black_box(&request)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, inference, simulation);
 criterion_main!(benches);

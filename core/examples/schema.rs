@@ -19,6 +19,8 @@ fn main() {
     generator.subschema_for::<rackrate::inference::ServingPoint>();
     generator.subschema_for::<rackrate::inference::ServingSearchRequest>();
     generator.subschema_for::<rackrate::inference::ServingSearch>();
+    generator.subschema_for::<rackrate::inference::SimulationRequest>();
+    generator.subschema_for::<rackrate::inference::SimulationReport>();
     generator.subschema_for::<rackrate::network::CollectiveRequest>();
     generator.subschema_for::<rackrate::network::CollectiveAnswer>();
     generator.subschema_for::<rackrate::sweep::SweepRequest>();

@@ -5,7 +5,7 @@
 
 use crate::catalog::{Catalog, Laid, Overlay};
 use crate::error::Error;
-use crate::inference::{ServingPoint, ServingSearch};
+use crate::inference::{ServingPoint, ServingSearch, SimulationReport};
 use crate::input::{Value, read};
 use crate::network::CollectiveAnswer;
 use crate::plan::{Plan, Scenario};
@@ -51,6 +51,14 @@ pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
 /// As [`crate::inference::search_serving`].
 pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
     crate::inference::search_serving(Catalog::embedded()?, &asked(request)?)
+}
+
+/// Latencies and queues of requests, simulated: a [`crate::inference::SimulationRequest`].
+///
+/// # Errors
+/// As [`crate::inference::simulate`].
+pub fn simulate(request: &Value) -> Result<SimulationReport, Error> {
+    crate::inference::simulate(Catalog::embedded()?, &asked(request)?)
 }
 
 /// Time and bandwidth of one collective: a [`crate::network::CollectiveRequest`].

@@ -35,7 +35,10 @@ fn a_load_names_what_it_lacks_and_what_it_has_no_use_for() {
         (r#"{"load": "static_batch"}"#, "concurrency", "missing_field"),
         (r#"{"load": "prefill_only", "concurrency": 4.0}"#, "concurrency", "conflict"),
         (r#"{"load": "decode_only", "requests": 4.0}"#, "concurrency", "missing_field"),
-        (r#"{"concurrency": 4.0, "length_scv": 1.5}"#, "length_scv", "out_of_range"),
+        // A run with an end drains at spreads between alike and exponential.
+        (r#"{"concurrency": 4.0, "requests": 9.0, "output_spread": 1.5}"#, "output_spread", "out_of_range"),
+        (r#"{"request_rate": 1.0, "output_spread": 101.0}"#, "output_spread", "out_of_range"),
+        (r#"{"request_rate": 1.0, "input_spread": -0.1}"#, "input_spread", "out_of_range"),
         (
             r#"{"concurrency": 4.0, "engine": {"family": "vllm", "year": 2022}}"#,
             "engine.year",
@@ -74,12 +77,12 @@ fn a_run_with_an_end_nears_the_endless_one() {
     let endless = good(serde_json::json!({"load": "offline"})).output_tokens_per_second;
     let mut last = 0.0;
     for requests in [100.0, 1_000.0, 10_000.0, 100_000.0] {
-        let p = good(serde_json::json!({"load": "offline", "requests": requests, "length_scv": 0.0}));
+        let p = good(serde_json::json!({"load": "offline", "requests": requests, "output_spread": 0.0}));
         assert!(p.output_tokens_per_second >= last, "{requests}");
         last = p.output_tokens_per_second;
     }
     assert!((last / endless - 1.0).abs() < 0.05, "{last} {endless}");
-    let alike = good(serde_json::json!({"load": "burst", "requests": 1000.0, "length_scv": 0.0}));
+    let alike = good(serde_json::json!({"load": "burst", "requests": 1000.0, "output_spread": 0.0}));
     let spread = good(serde_json::json!({"load": "burst", "requests": 1000.0}));
     // The longest answer of a spread batch ends the run.
     assert!(spread.output_tokens_per_second < alike.output_tokens_per_second);
@@ -89,7 +92,7 @@ fn a_run_with_an_end_nears_the_endless_one() {
 fn a_load_generator_starts_all_at_once() {
     let mixed = good(serde_json::json!({"concurrency": 64.0}));
     let run = |requests: f64, scv: f64| {
-        good(serde_json::json!({"concurrency": 64.0, "requests": requests, "length_scv": scv}))
+        good(serde_json::json!({"concurrency": 64.0, "requests": requests, "output_spread": scv}))
     };
     let (short, long) = (run(64.0, 0.0), run(6_400.0, 0.0));
     assert!(short.ttft_seconds > long.ttft_seconds && long.ttft_seconds > mixed.ttft_seconds);

@@ -11,16 +11,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from rackrate import RackrateError, __version__, _api, _files, _overlay, _summary, _terminal, _types
+from rackrate import RackrateError, __version__, _api, _files, _overlay, _sections, _terminal, _types
 from rackrate._prices import command as prices_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-EXAMPLES = """examples:
+EXAMPLES = r"""examples:
   python -m rackrate plan azure-trains-oci-serves
   python -m rackrate plan serve-70b --set serving.traffic.requests_per_second=200
   python -m rackrate plan my-scenario.json --json > plan.json
+  python -m rackrate search-layouts --set model=llama-3.1-70b --set gpu=H100-SXM --set gpus=256 \
+      --set global_batch=1024 --set sequence_length=8192
+  python -m rackrate simulate question.json --trace requests.csv
   python -m rackrate validate training measured.csv --by gpu
   python -m rackrate catalog shapes
   python -m rackrate catalog prices --csv > mine.csv
@@ -30,6 +33,15 @@ EXAMPLES = """examples:
 exit status: 0 answered, 1 the input was refused, 2 wrong usage, 130 interrupted; of `prices refresh` also 3 (see there)
 """
 
+# The estimators behind a plan, by the names that they have in Python.
+ESTIMATES = {
+    "training_step": "price one training step: a model, GPUs, a layout",
+    "search_layouts": "find the layouts of a training step",
+    "serving_point": "price one operating point of a replica",
+    "search_serving": "find the operating points of a shape that meet latency targets",
+    "simulate": "simulate requests on serving engines",
+    "collective": "time a collective operation",
+}
 REFUSED = 1
 INTERRUPTED = 130
 KINDS = get_args(_types.ValidationKind)
@@ -103,6 +115,19 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
+    for name, about in ESTIMATES.items():
+        estimate = command(name.replace("_", "-"), run_estimate, about, overlay=True)
+        estimate.set_defaults(estimate=name)
+        estimate.add_argument("request", nargs="*", help="JSON files of the request's fields, one laid over the other")
+        estimate.add_argument(
+            "--set",
+            metavar="FIELD=VALUE",
+            action="append",
+            default=[],
+            help="give a field, such as gpus=64 or layout.tp=8 (VALUE is JSON, or text); may be repeated",
+        )
+        if name == "simulate":
+            estimate.add_argument("--trace", metavar="FILE", help="CSV file of a trace's requests")
     command("scenarios", run_scenarios, "list the built-in scenarios")
     validate = command("validate", run_validate, "put predictions beside a table of measurements", overlay=True)
     validate.add_argument("kind", choices=KINDS, help="what the table is about")
@@ -151,10 +176,24 @@ def named_file(given: str) -> Any:
     return {name: Path(path)} if equals and name.isidentifier() else Path(given)
 
 
+def run_estimate(options: argparse.Namespace) -> None:
+    """Ask one of the estimators behind a plan."""
+    request: dict[str, Any] = {}
+    for path in options.request:
+        request = _files.merged(request, _files.read_json(path, ""))
+    for change in options.set:
+        request = _files.merged(request, changed(change))
+    laid = _overlay.joined([request.pop("overlay", None), overlay(options)])
+    if getattr(options, "trace", None) is not None:
+        request["trace"] = Path(options.trace)
+    answer = getattr(_api, options.estimate)(**request, overlay=laid)
+    show(answer, answer._sections(), as_json=options.json)
+
+
 def run_scenarios(options: argparse.Namespace) -> None:
     """List the built-in scenarios."""
     answer = _api.scenarios()
-    show(answer, [_summary.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
+    show(answer, [_sections.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
 
 
 def run_validate(options: argparse.Namespace) -> None:
@@ -171,7 +210,7 @@ def run_catalog(options: argparse.Namespace) -> None:
         sys.stdout.buffer.write(_api.table(options.table, overlay=laid).csv.encode())
         return
     answer = getattr(_api.catalog(overlay=laid), options.table)
-    show(answer, [_summary.Section("", (), _summary.of_records(answer.records()))], as_json=options.json)
+    show(answer, [_sections.Section("", (), _sections.of_records(answer.records()))], as_json=options.json)
 
 
 def run_refresh(options: argparse.Namespace) -> None:
@@ -182,7 +221,7 @@ def run_refresh(options: argparse.Namespace) -> None:
     show(outcome, outcome.sections(), as_json=options.json)
 
 
-def show(answer: Any, sections: list[_summary.Section], *, as_json: bool) -> None:
+def show(answer: Any, sections: list[_sections.Section], *, as_json: bool) -> None:
     """Print an answer as JSON, or as text as wide as the terminal."""
     if as_json:
         print(json.dumps(answer.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from rackrate._summary import Section
-    from rackrate._types import Plan, ValidationReport
+    from rackrate._sections import Section
+    from rackrate._types import Plan
 
 Number = TypeVar("Number", np.float64, np.int64)
 
@@ -84,11 +84,8 @@ class Answer:
         return row
 
     def _sections(self) -> list[Section]:
-        if type(self).__name__ == "Plan":
-            return _summary.of_plan(cast("Plan", self))
-        if type(self).__name__ == "ValidationReport":
-            return _summary.of_validation(cast("ValidationReport", self))
-        return _render.fields(self)
+        told = _summary.SECTIONS.get(type(self).__name__, _render.fields)
+        return told(self)
 
     def __repr__(self) -> str:
         if type(self).__name__ == "Plan":
@@ -145,7 +142,7 @@ class Rows(tuple[Record, ...]):
         return f"<{len(self)} × {' or '.join(kinds)}>" if self else "<no rows>"
 
     def _repr_html_(self) -> str:
-        return _render.html_table(_summary.of_records(self.records()))
+        return _render.html_table(_summary.table_of(self))
 
 
 def plain(value: Any) -> Any:

@@ -28,11 +28,14 @@ from rackrate._types import (
     Plan,
     Precision,
     PrefixCache,
+    RequestRouting,
     Scenario,
     ServingLayout,
     ServingMode,
     ServingPoint,
     ServingSearch,
+    SimulationPhase,
+    SimulationReport,
     Software,
     Speculation,
     SweepCall,
@@ -241,7 +244,8 @@ def serving_point(
     concurrency: float | None = None,
     request_rate: float | None = None,
     requests: float | None = None,
-    length_scv: float | None = None,
+    input_spread: float | None = None,
+    output_spread: float | None = None,
     engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
@@ -261,11 +265,15 @@ def serving_point(
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
-        load: What the load is, such as ``"burst"``; what `concurrency` or `request_rate` say if not given.
-        concurrency: Requests in flight over all GPUs, kept constant; either this or `request_rate`.
+        load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``,
+            ``prefill_only`` or ``decode_only``; without it `concurrency` means a closed loop and `request_rate`
+            random arrivals.
+        concurrency: Requests in flight over all GPUs, or in the batch.
         request_rate: Requests per second over all GPUs, arriving at random.
-        requests: Requests in all, where the run ends.
-        length_scv: Squared coefficient of variation of the lengths of prompts and answers: 0 for equal ones.
+        requests: Requests of a run that ends, over all GPUs.
+        input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths. With random
+            arrivals it or `output_spread` asks for the distribution of the latencies (`percentiles`).
+        output_spread: The same of the answers' lengths.
         engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
@@ -292,7 +300,8 @@ def serving_point(
         concurrency=concurrency,
         request_rate=request_rate,
         requests=requests,
-        length_scv=length_scv,
+        input_spread=input_spread,
+        output_spread=output_spread,
         engine=engine,
         precision=precision,
         kv_precision=kv_precision,
@@ -303,6 +312,90 @@ def serving_point(
         overlay=overlay,
     )
     return ServingPoint._read(_core.serving_point(request))
+
+
+@refusing(_core.simulate)
+def simulate(
+    *,
+    model: Model,
+    shape: str | None = None,
+    gpu: str | None = None,
+    gpus: int,
+    layout: ServingLayout | Mapping[str, Any],
+    input: Mapping[str, Any] | None = None,  # noqa: A002 (the promised name; nothing here reads from a terminal)
+    output: Mapping[str, Any] | None = None,
+    trace: object = None,
+    trace_speed: float | None = None,
+    request_rate: float | None = None,
+    concurrency: int | None = None,
+    burst: bool | None = None,
+    phase: SimulationPhase | None = None,
+    routing: RequestRouting | None = None,
+    requests: int | None = None,
+    warmup_requests: int | None = None,
+    seed: int | None = None,
+    list_requests: bool | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
+    precision: Precision = "bf16",
+    kv_precision: Precision | None = None,
+    overlay: OverlayLike | None = None,
+) -> SimulationReport:
+    """Simulate requests on serving engines, iteration by iteration: latencies, throughput, queues over time.
+
+    Args:
+        model: A preset's name, an architecture, or a Hugging Face configuration (path or dict).
+        shape: Shape to run on; either this or `gpu`.
+        gpu: GPU to run on, in its usual nodes and fabric.
+        gpus: GPUs in all: a multiple of a replica's.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``.
+        output: Lengths of the answers, the same.
+        trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
+            ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
+        trace_speed: How many times faster than logged a trace is replayed.
+        request_rate: Requests per second over all GPUs, arriving at random.
+        concurrency: Requests in flight over all GPUs, each replaced when it ends.
+        burst: All requests come at once.
+        phase: ``both``, ``prefill`` or ``decode``.
+        routing: ``least_loaded``, ``round_robin`` or ``random``.
+        requests: Requests that are measured.
+        warmup_requests: Requests before those.
+        seed: Seed of the random numbers: the same gives the same answer everywhere.
+        list_requests: Whether the answer lists every measured request.
+        engine: The serving engine: ``dict(family=, year=)``.
+        precision: Number format of weights and matrix products.
+        kv_precision: Number format of the KV cache.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
+
+    Raises:
+        RackrateError: A field is unknown, out of range or in conflict with another.
+        OSError: The trace cannot be read.
+    """
+    request = given(
+        model=model,
+        shape=shape,
+        gpu=gpu,
+        gpus=gpus,
+        layout=layout,
+        input=input,
+        output=output,
+        trace_speed=trace_speed,
+        request_rate=request_rate,
+        concurrency=concurrency,
+        burst=burst,
+        phase=phase,
+        routing=routing,
+        requests=requests,
+        warmup_requests=warmup_requests,
+        seed=seed,
+        list_requests=list_requests,
+        engine=engine,
+        precision=precision,
+        kv_precision=kv_precision,
+        overlay=overlay,
+        **_files.trace(trace),
+    )
+    return SimulationReport._read(_core.simulate(request))
 
 
 @refusing(_core.search_serving)

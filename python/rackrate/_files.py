@@ -80,6 +80,22 @@ def drafted(speculation: object) -> object:
     return {**speculation, "draft": model(speculation["draft"])}
 
 
+def trace(given: object) -> dict[str, object]:
+    """Give a trace as the core takes it: a file or text as CSV, a frame or dict as its columns."""
+    if given is None:
+        return {}
+    if isinstance(given, os.PathLike) or (isinstance(given, str) and "\n" not in given):
+        return {"trace_csv": read_text(given, "trace")}
+    if isinstance(given, str):
+        return {"trace_csv": given}
+    names = getattr(given, "columns", None)
+    if names is None:
+        return {"trace": given}
+    # Frames of pandas and polars; a column gives its numbers as a list.
+    frame: Any = given
+    return {"trace": {str(name): list(frame[name]) for name in names}}
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Lay changes over a scenario, field by field at every level."""
     result = dict(base)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from rackrate import _files, _render, _summary
+from rackrate import _files, _render, _sections
 from rackrate._answer import Answer, to_arrow, to_pandas, to_polars
 from rackrate._errors import RackrateError
 
@@ -60,7 +60,7 @@ class Table:
         return f"<Table {self.name}: {len(rows)} rows of {', '.join(rows[0]) if rows else 'nothing'}>"
 
     def _repr_html_(self) -> str:
-        return _render.html_table(_summary.of_records(self.records()))
+        return _render.html_table(_sections.of_records(self.records()))
 
 
 # What every row says of itself in words; a year among them is no number.

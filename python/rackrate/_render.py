@@ -6,13 +6,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from rackrate import _summary
+from rackrate._sections import Column, Section, Table
 from rackrate._words import figure, label_of, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rackrate._answer import Answer, Rows
-    from rackrate._summary import Section, Table
     from rackrate._types import Plan
 
 # Shown first in one line, where the answer has them.
@@ -31,6 +31,7 @@ FIRST: Final = (
 )
 SHOWN: Final = 6
 LONGEST_TABLE: Final = 60
+UNBROKEN: Final = 50
 
 
 def line(answer: Answer) -> str:
@@ -96,31 +97,34 @@ def html_row(row: tuple[str, ...], table: Table, *, marked: bool) -> str:
     """Give one row; the one that the scenario leads to is bold."""
     weight = ";font-weight:bold" if marked else ""
     cells = [
-        f'<td style="{CELL};{side(column.number)}{weight}">{escape(cell)}</td>'
+        f'<td style="{CELL};{side(column.number)}{line_break(cell)}{weight}">{escape(cell)}</td>'
         for cell, column in zip(row, table.columns, strict=True)
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
 
 def side(number: bool) -> str:  # noqa: FBT001 (a word for a flag)
-    """Give the side that cells are set to; numbers stay on one line."""
-    return "text-align:right;white-space:nowrap" if number else "text-align:left"
+    """Give the side that cells are set to."""
+    return "text-align:right" if number else "text-align:left"
+
+
+def line_break(cell: str) -> str:
+    """Keep a short cell on one line."""
+    return ";white-space:nowrap" if len(cell) <= UNBROKEN else ""
 
 
 def fields(answer: Answer) -> list[Section]:
     """Give the fields of an answer as a table of name, value, unit; then each list of records as a table."""
     columns = (
-        _summary.Column("field", number=False),
-        _summary.Column("value"),
-        _summary.Column("unit", number=False),
+        Column("field", number=False),
+        Column("value"),
+        Column("unit", number=False),
     )
     rows = tuple((label_of(name), figure(value), unit_of(name)) for name, value in answer._flat().items())
-    sections = [_summary.Section(type(answer).__name__, (), _summary.Table(columns, rows))]
+    sections = [Section(type(answer).__name__, (), Table(columns, rows))]
     for name, value in answer._items():
-        if name == "operations":
-            sections += _summary.of_operations(value)
-        elif is_list(value) and value:
-            sections.append(_summary.Section(label_of(name), (), _summary.of_records(value.records())))
+        if is_list(value) and value:
+            sections.append(Section(label_of(name), (), _summary.table_of(value)))
     return sections
 
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rackrate._words import amount, figure, label_of, money, percent, unit_of
+from rackrate import _estimates
+from rackrate._estimates import of_warnings, serving_lines, step_lines, traffic_table
+from rackrate._sections import Column, Section, Table, layout_words, of_records, parts
+from rackrate._words import amount, figure, money, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rackrate._types import (
+        CommitmentSplit,
         Cost,
-        Layout,
         Plan,
         Refusal,
-        ServingLayout,
-        ServingOperation,
         ServingOption,
         ServingPlan,
         Split,
-        StepOperation,
         TrainingOption,
         TrainingPlan,
         ValidationReport,
@@ -42,41 +41,6 @@ BASES: Final = {
 CLOUDS: Final = {"azure": "Azure", "oci": "OCI", None: "–"}
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        title: What stands in it.
-        unit: Unit of its numbers; empty for none.
-        number: Whether its cells are numbers, set to the right.
-        weight: A narrow terminal leaves out columns of low weight first.
-    """
-
-    title: str
-    unit: str = ""
-    number: bool = True
-    weight: int = 5
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as they are printed; `marked` is the row that the scenario leads to."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    marked: int | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title, lines of text, a table."""
-
-    title: str = ""
-    lines: tuple[str, ...] = ()
-    table: Table | None = None
-
-
 def of_plan(plan: Plan) -> list[Section]:
     """Summarise a plan: headline, ranked options, what the chosen ones are made of, splits, warnings."""
     about = (plan.scenario.description,) if plan.scenario.description else ()
@@ -88,10 +52,7 @@ def of_plan(plan: Plan) -> list[Section]:
         sections += of_serving(plan.serving, code)
     if plan.splits:
         sections.append(of_splits(plan.splits, code))
-    notes = tuple(f"{warning.about}: {warning.message}" for warning in plan.warnings)
-    if notes:
-        sections.append(Section("Warnings", tuple(dict.fromkeys(notes))))
-    return sections
+    return sections + of_warnings(plan.warnings)
 
 
 def code_of(plan: Plan) -> str:
@@ -179,6 +140,31 @@ def marked_in(plan: TrainingPlan | ServingPlan) -> int | None:
 
 def of_training(training: TrainingPlan, code: str) -> list[Section]:
     """Summarise the ways to train, and the step and the cost of the one that is chosen."""
+    steps = (
+        f"{amount(training.tokens / 1e9)} billion tokens{BASES[training.tokens_basis]}: {training.steps:,.0f} steps of "
+        f"{training.global_batch:,} sequences, {training.model_flop:.3g} model FLOP"
+    )
+    sections = [
+        Section(
+            "Training", (steps,), training_table(training.options, code, marked_in(training), sought=sought(training))
+        )
+    ]
+    sections += refused(training.refused)
+    option = chosen_of(training)
+    if option:
+        step = option.step
+        time = f"time: {parts(step.parts, '_seconds', 's')}"
+        traffic = traffic_table(step.traffic) if step.traffic else None
+        sections.append(Section(f"A training step on {where(option)}", (time, *step_lines(step)), traffic))
+        sections.append(of_run(option))
+        sections += of_cost("Cost of training", option.cost, code)
+    return sections
+
+
+def training_table(
+    options: Sequence[TrainingOption], code: str, marked: int | None = None, *, sought: bool = True
+) -> Table:
+    """Make a table of the ways to train; with the tokens of each where they are what is sought."""
     columns = (
         Column("cloud", number=False, weight=9),
         Column("shape", number=False, weight=10),
@@ -191,7 +177,7 @@ def of_training(training: TrainingPlan, code: str) -> list[Section]:
         Column("memory", "GiB", weight=5),
         Column("exposed", "%", weight=2),
         Column("goodput", "%", weight=4),
-        *((Column("tokens", "billion", weight=10),) if sought(training) else ()),
+        *((Column("tokens", "billion", weight=10),) if sought else ()),
         Column("days", weight=10),
         Column("cost", code, weight=10),
         Column("in time", number=False, weight=1),
@@ -209,25 +195,14 @@ def of_training(training: TrainingPlan, code: str) -> list[Section]:
             f"{amount(option.step.memory.total_gib)} of {amount(option.step.memory.available_gib)}",
             percent(option.step.exposed_share),
             percent(option.goodput),
-            *((amount(option.tokens / 1e9),) if sought(training) else ()),
+            *((amount(option.tokens / 1e9),) if sought else ()),
             amount(option.days),
             cost_cell(option.cost),
             figure(option.meets_deadline),
         )
-        for option in training.options
+        for option in options
     )
-    steps = (
-        f"{amount(training.tokens / 1e9)} billion tokens{BASES[training.tokens_basis]}: {training.steps:,.0f} steps of "
-        f"{training.global_batch:,} sequences, {training.model_flop:.3g} model FLOP"
-    )
-    sections = [Section("Training", (steps,), Table(columns, rows, marked_in(training)))]
-    sections += refused(training.refused)
-    option = chosen_of(training)
-    if option:
-        sections += of_step(option)
-        sections.append(of_run(option))
-        sections += of_cost("Cost of training", option.cost, code)
-    return sections
+    return Table(columns, rows, marked)
 
 
 def sought(training: TrainingPlan) -> bool:
@@ -257,46 +232,24 @@ def of_run(option: TrainingOption) -> Section:
     return Section(f"The run on {where(option)}", lines)
 
 
-def of_step(option: TrainingOption) -> list[Section]:
-    """Say what the step, its memory and its traffic consist of."""
-    step = option.step
-    columns = (
-        Column("dimension", number=False, weight=10),
-        Column("collective", number=False, weight=8),
-        Column("algorithm", number=False, weight=3),
-        Column("ranks", weight=7),
-        Column("message", "MB", weight=5),
-        Column("scale-up", "GB/step/GPU", weight=8),
-        Column("fabric", "GB/step/GPU", weight=8),
-        Column("busbw", "GB/s", weight=9),
-        Column("time", "s", weight=6),
-        Column("exposed", "s", weight=9),
-    )
-    rows = tuple(
-        (
-            line.dimension,
-            line.op.replace("_", "-"),
-            line.algorithm.replace("_", " "),
-            figure(line.ranks),
-            amount(line.message_bytes / 1e6),
-            amount(line.scale_up_bytes / 1e9),
-            amount(line.fabric_bytes / 1e9),
-            amount(line.busbw_gb_per_s),
-            amount(line.seconds),
-            amount(line.exposed_seconds),
-        )
-        for line in step.traffic
-    )
-    lines = (
-        f"time: {parts(step.parts, '_seconds', 's')}",
-        f"memory of the fullest GPU: {parts(step.memory, '_gib', 'GiB', leave=('total', 'available'))}",
-        f"bound by {step.bound_by}; communication is waited for in {percent(step.exposed_share)} % of the step",
-    )
-    return [Section(f"A training step on {where(option)}", lines, Table(columns, rows) if rows else None)]
-
-
 def of_serving(serving: ServingPlan, code: str) -> list[Section]:
     """Summarise the ways to serve, and the replica and the cost of the one that is chosen."""
+    load = (
+        f"{amount(serving.peak_requests_per_second)} requests/s at the peak, "
+        f"{amount(serving.mean_requests_per_second)} on average"
+    )
+    sections = [Section("Serving", (load,), serving_table(serving.options, code, marked_in(serving)))]
+    sections += refused(serving.refused)
+    option = chosen_of(serving)
+    if option:
+        sections.append(Section(f"A replica on {where(option)}", serving_lines(option.point)))
+        sections.append(of_fleet(option, code))
+        sections += of_cost("Cost of a month of serving", option.cost, code)
+    return sections
+
+
+def serving_table(options: Sequence[ServingOption], code: str, marked: int | None = None) -> Table:
+    """Make a table of the ways to serve."""
     columns = (
         Column("cloud", number=False, weight=9),
         Column("shape", number=False, weight=10),
@@ -326,29 +279,9 @@ def of_serving(serving: ServingPlan, code: str) -> list[Section]:
             per_token(option.usd_per_million_input_tokens, option.per_million_input_tokens_in_currency),
             per_token(option.usd_per_million_output_tokens, option.per_million_output_tokens_in_currency),
         )
-        for option in serving.options
+        for option in options
     )
-    load = (
-        f"{amount(serving.peak_requests_per_second)} requests/s at the peak, "
-        f"{amount(serving.mean_requests_per_second)} on average"
-    )
-    sections = [Section("Serving", (load,), Table(columns, rows, marked_in(serving)))]
-    sections += refused(serving.refused)
-    option = chosen_of(serving)
-    if option:
-        point = option.point
-        kv = f"{amount(point.memory.kv_used_gib)} of {amount(point.memory.kv_capacity_gib)} GiB KV cache"
-        weights = f"{amount(point.memory.weights_gib)} GiB weights, {amount(point.memory.workspace_gib)} GiB workspace"
-        lines = (
-            f"decode iteration: {parts(point.decode, '_seconds', 'ms', leave=('total',), scale=1e3)}",
-            f"prefill of one prompt: {parts(point.prefill, '_seconds', 'ms', leave=('total',), scale=1e3)}",
-            f"memory of a GPU: {weights}, {kv}",
-            f"bound by {point.bound_by}",
-        )
-        sections.append(Section(f"A replica on {where(option)}", lines))
-        sections.append(of_fleet(option, code))
-        sections += of_cost("Cost of a month of serving", option.cost, code)
-    return sections
+    return Table(columns, rows, marked)
 
 
 def of_fleet(option: ServingOption, code: str) -> Section:
@@ -365,6 +298,11 @@ def of_fleet(option: ServingOption, code: str) -> Section:
         idle + cost,
         *(() if fleet.usd_per_user_month is None else (f"{per_user} {code} for a user and month",)),
     )
+    return Section("The fleet", lines, commitments_table(fleet.splits, code) if fleet.splits else None)
+
+
+def commitments_table(splits: Sequence[CommitmentSplit], code: str) -> Table:
+    """Make a table of the ways to pay for a fleet by the hour; the cheapest is marked."""
     columns = (
         Column("commitment", number=False, weight=10),
         Column("region", number=False, weight=4),
@@ -388,10 +326,9 @@ def of_fleet(option: ServingOption, code: str) -> Section:
             shown(split.usd, split.in_currency),
             "longer than the service" if split.outlasts_service else "",
         )
-        for split in fleet.splits
+        for split in splits
     )
-    marked = next((at for at, split in enumerate(fleet.splits) if split.cheapest), None)
-    return Section("The fleet", lines, Table(columns, rows, marked) if rows else None)
+    return Table(columns, rows, next((at for at, split in enumerate(splits) if split.cheapest), None))
 
 
 def of_cost(title: str, cost: Cost | None, code: str) -> list[Section]:
@@ -504,81 +441,6 @@ def statistics(row: ValidationSummary) -> dict[str, Any]:
     }
 
 
-def of_operations(operations: Sequence[StepOperation | ServingOperation]) -> list[Section]:
-    """Show the operations behind an explained time, the longest first; nothing where none were asked for."""
-    if not operations:
-        return []
-    first = dict(operations[0]._items())
-    # Of a step: in which layers and when; of an operating point: in which iteration.
-    places = [name for name in ("iteration", "stack", "phase", "part") if name in first]
-    numbers = [
-        ("seconds", Column("time", "s", weight=10), amount),
-        ("hidden_seconds", Column("beside others", "s", weight=4), amount),
-        ("flop", Column("FLOP", weight=5), "{:.3g}".format),
-        ("flop_share", Column("of peak", "%", weight=8), percent),
-        ("memory_bytes", Column("memory", "B", weight=5), "{:.3g}".format),
-        ("scale_up_bytes", Column("scale-up", "B", weight=3), "{:.3g}".format),
-        ("fabric_bytes", Column("fabric", "B", weight=3), "{:.3g}".format),
-        ("bandwidth_share", Column("of bandwidth", "%", weight=7), percent),
-    ]
-    numbers = [number for number in numbers if number[0] in first]
-    columns = (
-        Column("operation", number=False, weight=10),
-        *(Column(name, number=False, weight=6) for name in places),
-        Column("runs", weight=6),
-        *(column for _, column, _ in numbers),
-        Column("bound by", number=False, weight=9),
-    )
-
-    def row(operation: StepOperation | ServingOperation) -> tuple[str, ...]:
-        said = dict(operation._items())
-        return (
-            operation.name,
-            *(said[name].replace("_", " ") for name in places),
-            amount(operation.count),
-            *(write(said[name]) if said[name] else "" for name, _, write in numbers),
-            operation.bound.replace("_", " "),
-        )
-
-    longest = sorted(operations, key=lambda operation: -operation.seconds)
-    return [Section("Operations", (), Table(columns, tuple(row(operation) for operation in longest)))]
-
-
-def of_records(records: Sequence[dict[str, Any]]) -> Table:
-    """Make a table of records; the first columns weigh most."""
-    names = list(dict.fromkeys(name for record in records for name in record))
-    numbers = {
-        name: all(isinstance(record.get(name), (int, float, type(None))) for record in records) for name in names
-    }
-    columns = tuple(
-        Column(label_of(name), unit_of(name), numbers[name], len(names) - at) for at, name in enumerate(names)
-    )
-    return Table(columns, tuple(tuple(figure(record.get(name)) for name in names) for record in records))
-
-
-def parts(record: Any, ending: str, unit: str, leave: tuple[str, ...] = (), scale: float = 1) -> str:
-    """Say what a sum consists of, largest first; `scale` turns the fields' unit into the one that is shown."""
-    named = [(name.removesuffix(ending), value) for name, value in record._items() if name.endswith(ending)]
-    shown = sorted(((value, name) for name, value in named if value and name not in leave), reverse=True)
-    return " + ".join(f"{amount(value * scale)} {name.replace('_', ' ')}" for value, name in shown) + f" ({unit})"
-
-
-WAYS: Final = ("tp", "pp", "vp", "cp", "ep", "dp")
-
-
-def layout_words(layout: Layout | ServingLayout) -> str:
-    """Write a layout as `tp8 pp16 dp128 mb1`, ways that are 1 left out."""
-    given = dict(layout._items())
-    words = [f"{way}{given[way]}" for way in WAYS if given.get(way) not in {None, 1}]
-    if "micro_batch" in given:
-        words.append(f"mb{given['micro_batch']}")
-    if given.get("recompute", "none") != "none":
-        words.append(f"{given['recompute']} recompute")
-    if given.get("zero", 0) > 1:
-        words.append(f"ZeRO-{given['zero']}")
-    return " ".join(words) or "1 GPU"
-
-
 def cost_cell(cost: Cost | None) -> str:
     """Write a cost, or that none is known."""
     return total(cost) if cost else "no price"
@@ -587,3 +449,33 @@ def cost_cell(cost: Cost | None) -> str:
 def per_token(usd: float | None, converted: float | None) -> str:
     """Write a price of tokens in the plan's currency."""
     return amount(usd if converted is None else converted)
+
+
+def currency_of(options: Sequence[TrainingOption | ServingOption]) -> str:
+    """Name the currency that the costs of options stand in."""
+    return currency(option.cost.total_in_currency for option in options if option.cost)
+
+
+def currency(converted: Iterable[float | None]) -> str:
+    """Name the currency of amounts that are converted or not."""
+    return "USD" if all(amount is None for amount in converted) else "own currency"
+
+
+# How each kind of answer is told, and how a list of such records is: anything else by its fields.
+SECTIONS: Final[dict[str, Callable[[Any], list[Section]]]] = {
+    "Plan": of_plan,
+    "ValidationReport": of_validation,
+    **_estimates.SECTIONS,
+}
+TABLES: Final[dict[str, Callable[[Sequence[Any]], Table]]] = {
+    "TrainingOption": lambda options: training_table(options, currency_of(options)),
+    "CommitmentSplit": lambda splits: commitments_table(splits, currency(split.in_currency for split in splits)),
+    "ServingOption": lambda options: serving_table(options, currency_of(options)),
+    **_estimates.TABLES,
+}
+
+
+def table_of(records: Sequence[Any]) -> Table:
+    """Make a table of a list of records: in the columns of their kind, or in all of their fields."""
+    kind = type(records[0]).__name__ if records else ""
+    return TABLES[kind](records) if kind in TABLES else of_records(records.records())  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from rackrate import _summary
+from rackrate import _sections
 from rackrate._answer import Answer, Rows, frozen, plain
 from rackrate._types import SweepRefusal
 
@@ -83,11 +83,11 @@ class Sweep(Answer):
                 "refused": reasons.get(index),
             }
 
-    def _sections(self) -> list[_summary.Section]:
+    def _sections(self) -> list[_sections.Section]:
         first = list(itertools.islice(self._cells(), SHOWN))
         cells = math.prod(self.shape)
         note = (f"The first {SHOWN} of {cells:,} cells.",) if cells > SHOWN else ()
-        return [_summary.Section("Sweep", note, _summary.of_records(first))]
+        return [_sections.Section("Sweep", note, _sections.of_records(first))]
 
     def __repr__(self) -> str:
         grid = " × ".join(f"{len(values)} {field}" for field, values in self.axes.items())

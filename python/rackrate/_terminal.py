@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rackrate._summary import Section, Table
+    from rackrate._sections import Section, Table
 
 NARROWEST: Final = 40
 GAP: Final = "  "

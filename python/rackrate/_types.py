@@ -1894,6 +1894,55 @@ class IterationParts(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Percentiles(Answer):
+    """Mean and percentiles of a time over requests.
+
+    Attributes:
+        mean_seconds: Mean, seconds.
+        p50_seconds: Median, seconds.
+        p90_seconds: 90th percentile, seconds.
+        p95_seconds: 95th percentile, seconds.
+        p99_seconds: 99th percentile, seconds.
+    """
+
+    mean_seconds: float
+    p50_seconds: float
+    p90_seconds: float
+    p95_seconds: float
+    p99_seconds: float
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Percentiles:
+        return cls(
+            mean_seconds=given["mean_seconds"],
+            p50_seconds=given["p50_seconds"],
+            p90_seconds=given["p90_seconds"],
+            p95_seconds=given["p95_seconds"],
+            p99_seconds=given["p99_seconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class LatencyPercentiles(Answer):
+    """Distributions of the latencies of requests that arrive at random.
+
+    Attributes:
+        ttft: Time to first token.
+        tpot: Time per output token after the first, a mean over each answer.
+    """
+
+    ttft: Percentiles
+    tpot: Percentiles
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> LatencyPercentiles:
+        return cls(
+            ttft=Percentiles._read(given["ttft"]),
+            tpot=Percentiles._read(given["tpot"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class LatencyTargets(Answer):
     """Latency targets.
 
@@ -2397,6 +2446,33 @@ class Software(Answer):
 
 Task: TypeAlias = Literal["pretrain", "fine_tune", "lora"]
 """What a job trains."""
+
+LengthFamily: TypeAlias = Literal["fixed", "uniform", "lognormal", "gamma"]
+"""Family of a distribution of lengths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Lengths(Answer):
+    """Lengths of prompts or of answers.
+
+    Attributes:
+        family: Family of the distribution; fixed if not given.
+        mean_tokens: Mean, tokens. Draws are rounded to whole tokens, at least 1.
+        coefficient_of_variation: Standard deviation over mean, 0 to 10; needed by every family but
+            `fixed`, which has none.
+    """
+
+    family: LengthFamily
+    mean_tokens: float
+    coefficient_of_variation: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Lengths:
+        return cls(
+            family=given["family"],
+            mean_tokens=given["mean_tokens"],
+            coefficient_of_variation=given["coefficient_of_variation"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -3201,6 +3277,9 @@ class ServingPoint(Answer):
             with speculation.
         operations: Where `explain` asks for them: the operations of one decode iteration and of one
             prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
+        percentiles: Distribution of the latencies under random arrivals where `input_spread` or
+            `output_spread` is given; none under other loads, for answers of one token and for pools
+            apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
     """
@@ -3230,6 +3309,7 @@ class ServingPoint(Answer):
     pools: ServingPools | None
     tokens_per_iteration: float
     operations: Rows[ServingOperation]
+    percentiles: LatencyPercentiles | None
     bound_by: str
     warnings: Rows[Warning]
 
@@ -3261,6 +3341,7 @@ class ServingPoint(Answer):
             pools=None if given["pools"] is None else ServingPools._read(given["pools"]),
             tokens_per_iteration=given["tokens_per_iteration"],
             operations=Rows(ServingOperation._read(item) for item in given["operations"]),
+            percentiles=None if given["percentiles"] is None else LatencyPercentiles._read(given["percentiles"]),
             bound_by=given["bound_by"],
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -3727,6 +3808,34 @@ class PrefixCache(Answer):
             shared_tokens=given["shared_tokens"],
         )
 
+RequestRouting: TypeAlias = Literal["least_loaded", "round_robin", "random"]
+"""Which rank a request goes to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class RequestTrace(Answer):
+    """Requests of a trace, one for each place of the lists.
+
+    Attributes:
+        arrival_seconds: When requests arrive, seconds from any start, not falling. With them the
+            trace is replayed; without, its rows are drawn at random, prompt and answer together, and
+            arrive as the request says.
+        input_tokens: Tokens of the prompts.
+        output_tokens: Tokens of the answers.
+    """
+
+    arrival_seconds: Any
+    input_tokens: npt.NDArray[np.float64]
+    output_tokens: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> RequestTrace:
+        return cls(
+            arrival_seconds=given["arrival_seconds"],
+            input_tokens=numbers(given["input_tokens"], np.float64),
+            output_tokens=numbers(given["output_tokens"], np.float64),
+        )
+
 ServingMode: TypeAlias = Literal["aggregated", "disaggregated"]
 """Where prompts are read."""
 
@@ -3783,6 +3892,166 @@ class ServingSearch(Answer):
             frontier=Rows(FrontierPoint._read(item) for item in given["frontier"]),
             considered=given["considered"],
             nearest=None if given["nearest"] is None else ServingPoint._read(given["nearest"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SimulatedRequests(Answer):
+    """The measured requests in order of arrival: arrays of equal length.
+
+    Attributes:
+        arrival_seconds: Arrival, seconds after the first request's.
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the answer.
+        ttft_seconds: Time to first token, seconds.
+        end_to_end_seconds: From arrival to last token, seconds.
+    """
+
+    arrival_seconds: npt.NDArray[np.float64]
+    input_tokens: npt.NDArray[np.float64]
+    output_tokens: npt.NDArray[np.float64]
+    ttft_seconds: npt.NDArray[np.float64]
+    end_to_end_seconds: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SimulatedRequests:
+        return cls(
+            arrival_seconds=numbers(given["arrival_seconds"], np.float64),
+            input_tokens=numbers(given["input_tokens"], np.float64),
+            output_tokens=numbers(given["output_tokens"], np.float64),
+            ttft_seconds=numbers(given["ttft_seconds"], np.float64),
+            end_to_end_seconds=numbers(given["end_to_end_seconds"], np.float64),
+        )
+
+SimulationPhase: TypeAlias = Literal["both", "prefill", "decode"]
+"""What the simulated engines do with a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SimulationTimeline(Answer):
+    """What went on over time: arrays of equal length.
+
+    Attributes:
+        time_seconds: Times at equal distances, seconds after the first arrival.
+        in_flight: Requests in flight, waiting ones included.
+        waiting: Requests that wait for a place.
+        decoding: Sequences in decode.
+        kv_used_share: Share of the KV capacity of all ranks in use, 0 to 1.
+    """
+
+    time_seconds: npt.NDArray[np.float64]
+    in_flight: npt.NDArray[np.float64]
+    waiting: npt.NDArray[np.float64]
+    decoding: npt.NDArray[np.float64]
+    kv_used_share: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SimulationTimeline:
+        return cls(
+            time_seconds=numbers(given["time_seconds"], np.float64),
+            in_flight=numbers(given["in_flight"], np.float64),
+            waiting=numbers(given["waiting"], np.float64),
+            decoding=numbers(given["decoding"], np.float64),
+            kv_used_share=numbers(given["kv_used_share"], np.float64),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SimulationReport(Answer):
+    """What a simulation saw.
+
+    Attributes:
+        layout: How a replica is cut.
+        gpu: GPU it runs on.
+        engine: The engine that was meant, in words.
+        gpus: GPUs in all.
+        replicas: Replicas in all.
+        requests: Requests that were measured.
+        ttft: Time to first token.
+        tpot: Time per output token after the first, a mean over each answer of two tokens or more;
+            none if there is no such answer.
+        end_to_end: From arrival to last token.
+        mean_input_tokens: Mean tokens of the measured prompts.
+        mean_output_tokens: Mean tokens of the measured answers.
+        window_seconds: Time over which throughput and shares are taken, seconds: from the first
+            measured arrival to the last (at a rate, in a closed loop), or to the last token (burst,
+            replayed trace).
+        requests_per_second: Requests answered per second over all GPUs.
+        output_tokens_per_second: Output tokens of the requests answered, per second over all GPUs.
+        output_tokens_per_second_per_gpu: The same for each GPU.
+        total_tokens_per_second_per_gpu: Input and output tokens of the requests answered, per second
+            and GPU.
+        busy_share: Share of the time that a rank runs iterations, 0 to 1.
+        utilisation: Arrivals per second over the highest rate that these GPUs sustain at the mean
+            lengths by the steady-state model; none in a burst and a closed loop, and for a part of the
+            work only.
+        concurrency: Mean number of requests in flight over all GPUs.
+        decode_batch: Mean number of sequences that a rank decodes.
+        kv_used_share: Mean share of the KV capacity in use, 0 to 1.
+        saturated: More requests came than were answered, beyond what chance explains: the queue
+            grows, and latencies with the length of the simulation.
+        events: Runs of iterations and arrivals that were simulated.
+        timeline: What went on over time.
+        request_list: Every measured request, if asked for.
+        warnings: What the reader should know.
+    """
+
+    layout: ServingLayout
+    gpu: str
+    engine: str
+    gpus: int
+    replicas: int
+    requests: int
+    ttft: Percentiles
+    tpot: Percentiles | None
+    end_to_end: Percentiles
+    mean_input_tokens: float
+    mean_output_tokens: float
+    window_seconds: float
+    requests_per_second: float
+    output_tokens_per_second: float
+    output_tokens_per_second_per_gpu: float
+    total_tokens_per_second_per_gpu: float
+    busy_share: float
+    utilisation: float | None
+    concurrency: float
+    decode_batch: float
+    kv_used_share: float
+    saturated: bool
+    events: int
+    timeline: SimulationTimeline
+    request_list: SimulatedRequests | None
+    warnings: Rows[Warning]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SimulationReport:
+        return cls(
+            layout=ServingLayout._read(given["layout"]),
+            gpu=given["gpu"],
+            engine=given["engine"],
+            gpus=given["gpus"],
+            replicas=given["replicas"],
+            requests=given["requests"],
+            ttft=Percentiles._read(given["ttft"]),
+            tpot=None if given["tpot"] is None else Percentiles._read(given["tpot"]),
+            end_to_end=Percentiles._read(given["end_to_end"]),
+            mean_input_tokens=given["mean_input_tokens"],
+            mean_output_tokens=given["mean_output_tokens"],
+            window_seconds=given["window_seconds"],
+            requests_per_second=given["requests_per_second"],
+            output_tokens_per_second=given["output_tokens_per_second"],
+            output_tokens_per_second_per_gpu=given["output_tokens_per_second_per_gpu"],
+            total_tokens_per_second_per_gpu=given["total_tokens_per_second_per_gpu"],
+            busy_share=given["busy_share"],
+            utilisation=given["utilisation"],
+            concurrency=given["concurrency"],
+            decode_batch=given["decode_batch"],
+            kv_used_share=given["kv_used_share"],
+            saturated=given["saturated"],
+            events=given["events"],
+            timeline=SimulationTimeline._read(given["timeline"]),
+            request_list=None if given["request_list"] is None else SimulatedRequests._read(given["request_list"]),
+            warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
 
 
@@ -3979,8 +4248,9 @@ class ValidationReport(Answer):
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
-    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "length_scv", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
+    "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
+    "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "explain", "overlay",),
 }
@@ -4032,12 +4302,15 @@ __all__ = [
     "Interval",
     "IterationParts",
     "KvTransfer",
+    "LatencyPercentiles",
     "LatencyTargets",
     "LatentAttention",
     "Launch",
     "Layout",
     "LayoutPoint",
     "LayoutSearch",
+    "LengthFamily",
+    "Lengths",
     "LibraryAge",
     "LimitClaim",
     "Link",
@@ -4052,6 +4325,7 @@ __all__ = [
     "Overlay",
     "OwnRate",
     "Pauses",
+    "Percentiles",
     "PipelineSchedule",
     "Placement",
     "Plan",
@@ -4067,6 +4341,8 @@ __all__ = [
     "Refusal",
     "Region",
     "Reliability",
+    "RequestRouting",
+    "RequestTrace",
     "Routing",
     "Scenario",
     "ServiceTraffic",
@@ -4084,6 +4360,10 @@ __all__ = [
     "ServingPools",
     "ServingSearch",
     "Shape",
+    "SimulatedRequests",
+    "SimulationPhase",
+    "SimulationReport",
+    "SimulationTimeline",
     "SlidingWindow",
     "SmallParameter",
     "Software",

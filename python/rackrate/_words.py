@@ -22,6 +22,8 @@ UNITS: Final = {
     "gb_per_s_per_gpu": "GB/s/GPU",
     "gb_per_s_per_node": "GB/s/node",
     "gb_per_s": "GB/s",
+    "algbw": "GB/s",
+    "busbw": "GB/s",
     "tb_per_s": "TB/s",
     "gpu_hours": "GPU-hours",
     "tflops": "TFLOP/s",

@@ -92,6 +92,13 @@ mod _core {
         call(request, api::search_serving)
     }
 
+    /// Latencies and queues of requests, simulated.
+    #[pyfunction]
+    #[pyo3(signature = (request, /))]
+    fn simulate(request: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        call(request, api::simulate)
+    }
+
     /// Time and bandwidth of one collective.
     #[pyfunction]
     #[pyo3(signature = (request, /))]

@@ -51,6 +51,18 @@ POINT: dict[str, Any] = {
     "precision": "fp8",
 }
 
+SIMULATE: dict[str, Any] = {
+    "model": "llama-3.1-8b",
+    "gpu": "H100-SXM",
+    "gpus": 1,
+    "layout": {"tp": 1},
+    "input": {"mean_tokens": 1000, "family": "gamma", "coefficient_of_variation": 1.0},
+    "output": {"mean_tokens": 200},
+    "request_rate": 2,
+    "requests": 200,
+    "precision": "fp8",
+}
+
 SEARCH: dict[str, Any] = {
     "model": "llama-3.1-8b",
     "gpu": "H100-SXM",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rackrate as rr
-from conftest import POINT, SEARCH, SERVE, STEP
+from conftest import POINT, SEARCH, SERVE, SIMULATE, STEP
 
 
 def test_the_promised_names_of_a_training_step(step: rr.types.TrainingStep) -> None:
@@ -68,6 +68,10 @@ ASKED: dict[str, Callable[[], Any]] = {
     "search_layouts": lambda: rr.search_layouts(**SEARCH),
     "serving_point": lambda: rr.serving_point(**POINT),
     "search_serving": lambda: rr.search_serving(**SERVE),
+    "simulate": lambda: rr.simulate(**SIMULATE),
+    "pools": lambda: rr.serving_point(
+        **{**POINT, "gpus": 8}, disaggregated={"prefill_layout": {"tp": 4}, "prefill_gpus": 4}
+    ),
     "collective": lambda: rr.collective("all_gather", 1e6, gpu="H100-SXM", nodes=1, gpus_per_node=8),
     "catalog": rr.catalog,
 }
@@ -181,11 +185,55 @@ def test_money_is_shown_in_the_currency_asked_for(plan: rr.types.Plan) -> None:
     assert spec["encoding"]["x"]["title"] == "EUR"
 
 
-def test_units_stand_beside_numbers(step: rr.types.TrainingStep) -> None:
+def shown(answer: Any) -> str:
     cells = Cells()
-    cells.feed(step._repr_html_())
-    words = cells.text.split()
-    assert {"s", "GiB", "TFLOP/s/GPU"} <= set(words)
+    cells.feed(answer._repr_html_())
+    return " ".join(cells.text.split())
+
+
+def test_units_stand_beside_numbers(step: rr.types.TrainingStep) -> None:
+    words = {word.strip("():,") for word in shown(step).split()}
+    assert {"s", "GiB", "TFLOP/s/GPU"} <= words
+
+
+def test_a_step_is_told_in_its_own_words(step: rr.types.TrainingStep) -> None:
+    text = shown(step)
+    assert f"A training step on {step.gpus} × {step.gpu}" in text
+    assert f"MFU {step.mfu * 100:.1f} %" in text
+    assert f"bound by {step.bound_by}" in text
+    assert all(f" {line.dimension} " in text for line in step.traffic)
+
+
+def test_a_search_is_a_table_of_layouts_and_its_front() -> None:
+    search = rr.search_layouts(**SEARCH)
+    text = shown(search)
+    assert f"{search.considered:,} layouts looked at, {search.fitting:,} fit" in text
+    assert "Time against memory" in text
+    assert len(search.best) > 1
+    assert search.best._repr_html_().count("<tr>") == len(search.best) + 1
+    # A front is cut where its layouts are far slower than the fastest, and says so.
+    slow = [point for point in search.front if point.step_seconds > 1.25 * search.front[0].step_seconds]
+    assert slow
+    assert f"{len(slow):,} take more than 1.25 times the fastest" in text
+
+
+def test_a_point_says_what_it_sustains_and_its_pools(point: rr.types.ServingPoint) -> None:
+    text = shown(point)
+    assert f"bound by {point.bound_by}" in text
+    assert "that it sustains" in text
+    assert "Pools" not in text
+    pools = ASKED["pools"]()
+    assert "KV cache sent" in shown(pools)
+    search = rr.search_serving(**SERVE)
+    assert "Throughput against interactivity" in shown(search)
+    assert search.frontier._repr_html_().count("<tr>") == len(search.frontier) + 1
+
+
+def test_a_simulation_shows_percentiles() -> None:
+    report = rr.simulate(**SIMULATE)
+    text = shown(report)
+    assert all(name in text for name in ("p50", "p99", "first token", "each further token", "last token"))
+    assert f"{report.requests:,} requests of" in text
 
 
 def test_an_explained_step_shows_its_operations(step: rr.types.TrainingStep) -> None:
@@ -196,12 +244,12 @@ def test_an_explained_step_shows_its_operations(step: rr.types.TrainingStep) -> 
     assert (longest.part, longest.bound) == ("compute", "compute")
     cells = Cells()
     cells.feed(told._repr_html_())
-    shown = cells.text
-    assert "Operations" in shown
+    text = cells.text
+    assert "Operations" in text
     assert "Operations" not in step._repr_html_()
-    assert all(one.name in shown for one in told.operations)
+    assert all(one.name in text for one in told.operations)
     # The longest first.
-    table = shown[shown.index("Operations") :]
+    table = text[text.index("Operations") :]
     names = sorted({one.name for one in told.operations}, key=lambda name: table.index(f" {name} "))
     assert names[0] == longest.name
 

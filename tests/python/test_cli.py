@@ -60,6 +60,75 @@ def test_a_file_and_a_change(tmp_path: Path) -> None:
     assert answer["serving"]["mean_requests_per_second"] == 100
 
 
+ESTIMATES = {
+    "training-step": (
+        ["model=llama-3.1-8b", "gpu=H100-SXM", "gpus=8", "layout.global_batch=8", "sequence_length=8192"],
+        "MFU",
+    ),
+    "search-layouts": (
+        ["model=llama-3.1-8b", "gpu=H100-SXM", "gpus=8", "global_batch=8", "sequence_length=8192"],
+        "The best layouts",
+    ),
+    "serving-point": (
+        [
+            "model=llama-3.1-8b",
+            "gpu=H200",
+            "gpus=1",
+            "input_tokens=999",
+            "output_tokens=99",
+            "concurrency=4",
+            "layout={}",
+        ],
+        "each further token",
+    ),
+    "search-serving": (
+        [
+            "model=llama-3.1-8b",
+            "gpu=H200",
+            "input_tokens=999",
+            "output_tokens=99",
+            "slo.ttft_p95_seconds=1",
+            "slo.tpot_p95_seconds=1",
+        ],
+        "Throughput against interactivity",
+    ),
+    "simulate": (
+        [
+            "model=llama-3.1-8b",
+            "gpu=H200",
+            "gpus=1",
+            "layout={}",
+            "burst=true",
+            "requests=9",
+            "input.mean_tokens=99",
+            "output.mean_tokens=9",
+        ],
+        "Simulated on",
+    ),
+    "collective": (["op=all_reduce", "bytes=1e9", "gpu=H100-SXM", "nodes=2"], "busbw"),
+}
+
+
+@pytest.mark.parametrize("estimate", ESTIMATES)
+def test_an_estimate_is_asked_field_by_field(estimate: str, tmp_path: Path) -> None:
+    fields, title = ESTIMATES[estimate]
+    sets = [word for field in fields for word in ("--set", field)]
+    done = run(estimate, *sets)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert title in done.stdout
+    assert not [line for line in done.stdout.splitlines() if len(line) > 120]
+    # A file of fields, and one field of it changed.
+    whole = json.loads(run(estimate, *sets, "--json").stdout)
+    request = tmp_path / "request.json"
+    first, *rest = fields
+    request.write_text(json.dumps({"model" if first.startswith("model") else "op": first.partition("=")[2]}))
+    again = run(estimate, str(request), *(word for field in rest for word in ("--set", field)), "--json")
+    assert json.loads(again.stdout) == whole
+    refused = run(estimate, "--set", "gpus=0", "--set", "no_such_field=1")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("rackrate: ")
+
+
 def test_scenarios_are_listed() -> None:
     done = run("scenarios")
     assert done.returncode == 0

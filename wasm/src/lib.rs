@@ -66,6 +66,16 @@ pub fn search_serving(
     plain(&answer)
 }
 
+/// Latencies and queues of requests, simulated iteration by iteration; the same seed gives the same bits.
+#[wasm_bindgen(unchecked_return_type = "SimulationReport")]
+pub fn simulate(
+    #[wasm_bindgen(unchecked_param_type = "SimulationRequest")] request: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let request = from_js(request).map_err(thrown)?;
+    let answer = api::simulate(&request).map_err(thrown)?;
+    plain(&answer)
+}
+
 /// Time and bandwidth of one collective operation.
 #[wasm_bindgen(unchecked_return_type = "CollectiveAnswer")]
 pub fn collective(

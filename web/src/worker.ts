@@ -32,6 +32,7 @@ const calls = {
   trainingStep: rackrate.trainingStep,
   searchLayouts: rackrate.searchLayouts,
   servingPoint: rackrate.servingPoint,
+  simulate: rackrate.simulate,
   searchServing: rackrate.searchServing,
   collective: rackrate.collective,
   catalog: rackrate.catalog,

@@ -7,17 +7,22 @@ mod fleet;
 mod footprint;
 mod frontier;
 mod iteration;
+mod layer;
 mod load;
 mod operation;
 mod point;
 mod pools;
 mod prefix;
+mod queue;
 mod report;
+mod root;
 mod run;
 mod search;
 mod search_pools;
+mod simulate;
 mod speculation;
 mod steady;
+mod stream;
 mod traffic;
 
 pub use constants::TABLE as CONSTANTS_TABLE;
@@ -32,11 +37,15 @@ pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;
 pub use run::{RunState, ServingRun};
 pub use search::search_serving;
+pub use simulate::{
+    LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedRequests, SimulationPhase,
+    SimulationReport, SimulationRequest, SimulationTimeline, simulate,
+};
 pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 pub use traffic::{TrafficShape, hourly_ratios};
 
 pub use report::{
-    FrontierPoint, IterationParts, LatencyTargets, ServingLayout, ServingMemory, ServingMode, ServingPoint,
-    ServingPointRequest, ServingSearch, ServingSearchRequest,
+    FrontierPoint, IterationParts, LatencyPercentiles, LatencyTargets, Percentiles, ServingLayout,
+    ServingMemory, ServingMode, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest,
 };

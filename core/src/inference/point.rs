@@ -16,7 +16,9 @@ use super::{
 };
 
 /// Longest prompt or answer that is priced, tokens.
-const MOST_TOKENS: f64 = 1e7;
+pub(super) const MOST_TOKENS: f64 = 1e7;
+/// Widest squared coefficient of variation of lengths.
+const MOST_SPREAD: f64 = 100.0;
 
 /// Latency, throughput and memory of one explicit operating point.
 ///
@@ -45,11 +47,6 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    // Lengths spread as in chat logs, unless the request says how.
-    let scv = match request.length_scv {
-        Some(scv) => check_range("length_scv", scv, 0.0, 1.0)?,
-        None => model.engine.length_scv,
-    };
     let endless = |asked: &ReplicaLoad| {
         let arrivals = match *asked {
             ReplicaLoad::Closed(total, _) => Arrivals::Closed(total),
@@ -61,6 +58,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     if let Some(apart) = &request.disaggregated {
         let asked = ReplicaLoad::of(request, 1.0)?;
         steady_only(request, &asked, "disaggregated")?;
+        let model = with_spread(model, request, &asked)?;
         let point = pools::point(&target, &model, apart, &layout, request, &endless(&asked))?;
         return Ok(ServingPoint { engine: Engine::describe(request.engine), ..point });
     }
@@ -73,6 +71,8 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
             steady_only(request, &asked, field)?;
         }
     }
+    let model = with_spread(model, request, &asked)?;
+    let scv = request.output_spread.unwrap_or(model.engine.length_scv);
     let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
     let mut load = endless(&asked);
     if asked == ReplicaLoad::Prefill {
@@ -168,6 +168,25 @@ impl Tactics<'_> {
         };
         Ok(model.with(prefix, drafter))
     }
+}
+
+/// The model serving lengths that spread as the request says.
+fn with_spread<'a>(
+    model: ServingModel<'a>,
+    request: &ServingPointRequest,
+    asked: &ReplicaLoad,
+) -> Result<ServingModel<'a>, Error> {
+    if request.input_spread.is_none() && request.output_spread.is_none() {
+        return Ok(model);
+    }
+    let usual = if matches!(asked, ReplicaLoad::Poisson(_)) { model.engine.length_scv } else { 0.0 };
+    // What drains at a run's end is taken as between alike and exponential.
+    let ends = matches!(asked, ReplicaLoad::Closed(_, Some(_)) | ReplicaLoad::Offline(Some(_)));
+    let of =
+        |field: &str, given: Option<f64>, most: f64| check_range(field, given.unwrap_or(usual), 0.0, most);
+    let input = of("input_spread", request.input_spread, MOST_SPREAD)?;
+    let output = of("output_spread", request.output_spread, if ends { 1.0 } else { MOST_SPREAD })?;
+    Ok(model.with_spread(input, output))
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.
@@ -305,6 +324,7 @@ pub(super) fn answer(
         decode: state.decode,
         prefill,
         memory: state.memory,
+        percentiles: state.percentiles,
         pools: None,
         operations: Vec::new(),
         tokens_per_iteration: model.accepted_tokens(),

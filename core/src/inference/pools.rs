@@ -10,7 +10,9 @@ use crate::error::{Error, check_range};
 use crate::network::{CollectiveOp, Group, Topology, collective_time};
 
 use super::point::{answer, decode_bound, prefill_bound, replica_gpus, whole_replicas};
-use super::steady::{Arrivals, LN20, ServingLoad, SteadyState, root};
+use super::root::root;
+use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::stream::LN20;
 use super::{
     LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingPointRequest, ServingTarget,
 };
@@ -100,7 +102,7 @@ pub(super) fn point(
     let pair = PoolPair::new(model, &reading, &prefill_layout, decode_layout, load, apart.transfer)?;
     let (prefill, decode) = match apart.prefill_gpus {
         Some(given) => pair.split(gpus, given)?,
-        None => pair.balanced(gpus)?,
+        None => pair.balanced(gpus, load.arrivals)?,
     };
     if pair.transfer(prefill, decode, 0.0).is_none() {
         return Err(Error::Conflict {
@@ -139,6 +141,8 @@ pub(super) struct PoolPair<'m, 'a> {
     pub prefill: SteadyState,
     /// One decode replica with more to do than it can.
     pub decode: SteadyState,
+    /// Requests per second at random times that one decode replica sustains.
+    decode_at_random: f64,
     input: f64,
     output: f64,
     kind: KvTransfer,
@@ -197,6 +201,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             decode_gpus: replica_gpus(decode_layout)?,
             prefill: prefill_model.point(prefill_layout, &full(1.0)),
             decode: decode_model.point(decode_layout, &full(load.output_tokens)),
+            decode_at_random: decode_model.sustainable_rate(decode_layout, &load.at_random(0.0)),
             input: load.input_tokens,
             output: load.output_tokens,
             kind,
@@ -221,7 +226,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     /// The split of `gpus` into whole replicas of both pools that sustains the highest rate.
-    fn balanced(&self, gpus: u32) -> Result<(u32, u32), Error> {
+    fn balanced(&self, gpus: u32, arrivals: Arrivals) -> Result<(u32, u32), Error> {
         let mut best: Option<((u32, u32), f64)> = None;
         for prefill in 1..=gpus / self.prefill_gpus {
             let left = gpus - prefill * self.prefill_gpus;
@@ -229,7 +234,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
                 continue;
             }
             let decode = left / self.decode_gpus;
-            let rate = self.most_rate(prefill, decode);
+            let rate = self.most_rate(prefill, decode, arrivals);
             if best.is_none_or(|(_, known)| rate > known) {
                 best = Some(((prefill, decode), rate));
             }
@@ -248,13 +253,20 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         }
     }
 
+    /// Requests per second that one decode replica sustains.
+    fn decode_rate(&self, arrivals: Arrivals) -> f64 {
+        match arrivals {
+            Arrivals::Closed(_) => self.decode.sustainable_request_rate,
+            // The prefill pool ends prompts at random times, whatever the demand.
+            Arrivals::Poisson(_) | Arrivals::Full => self.decode_at_random,
+        }
+    }
+
     /// Highest request rate of so many replicas of both pools and the links between them, requests per second.
-    pub fn most_rate(&self, prefill: u32, decode: u32) -> f64 {
+    pub fn most_rate(&self, prefill: u32, decode: u32, arrivals: Arrivals) -> f64 {
         let links = self.transfer(prefill, decode, 0.0).map_or(0.0, |transfer| transfer.most_rate);
         let (prefill, decode) = (f64::from(prefill), f64::from(decode));
-        (prefill * self.prefill.sustainable_request_rate)
-            .min(decode * self.decode.sustainable_request_rate)
-            .min(links)
+        (prefill * self.prefill.sustainable_request_rate).min(decode * self.decode_rate(arrivals)).min(links)
     }
 
     /// A request's transfer at a `rate` of them; none where no link joins the pools.
@@ -280,7 +292,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         // Pollaczek-Khinchine, as for prompts.
         let used = (rate / most_rate).min(1.0 - 1e-9);
         let alone = sent.max(received);
-        let seconds = alone * (1.0 + 0.5 * (1.0 + model.engine.length_scv) * used / (1.0 - used));
+        let seconds = alone * (1.0 + 0.5 * (1.0 + model.random_spread().0) * used / (1.0 - used));
         let exposed = match self.kind {
             KvTransfer::AfterPrefill => seconds,
             KvTransfer::LayerByLayer => {
@@ -294,7 +306,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
 
     /// Steady state of `prefill` and `decode` replicas; of pools that no link joins, one that never gets a token.
     pub fn state(&self, prefill: u32, decode: u32, arrivals: Arrivals) -> PoolsState {
-        let most_rate = self.most_rate(prefill, decode);
+        let most_rate = self.most_rate(prefill, decode, arrivals);
         let counts = (prefill, decode);
         match arrivals {
             Arrivals::Poisson(rate) => self.open(counts, rate.min(most_rate), most_rate, rate >= most_rate),
@@ -307,7 +319,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         let read = self.prefill_at(prefill, rate);
         let run = self.decode_at(decode, rate);
         let transfer = self.transfer_at(prefill, decode, rate);
-        let scv = self.prefill_model.engine.length_scv;
+        let scv = self.prefill_model.random_spread().0;
         let ttft = read.ttft_seconds + transfer.exposed + run.ttft_seconds;
         // Each percentile at once: an upper bound. A long prompt's transfer is longer too.
         let ttft_p95 = read.ttft_p95_seconds
@@ -385,7 +397,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// One decode replica.
     fn decode_under(&self, arrivals: Arrivals) -> SteadyState {
         let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
-        let known = Some(self.decode.sustainable_request_rate);
+        let known = Some(self.decode_rate(arrivals));
         self.decode_model.point_knowing(&self.decode_layout, &load, known)
     }
 
@@ -418,6 +430,8 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             ttft_p95_seconds: state.ttft_p95.max(state.ttft),
             saturated: state.saturated,
             waiting: state.waiting,
+            // The decode pool's alone: the whole's first tokens have no distribution yet.
+            percentiles: None,
             ..state.decode
         };
         let mut point = answer(target, self.decode_model, &self.decode_layout, load, &whole, decode);
@@ -430,9 +444,9 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             decode_gpus: point.gpus,
             decode_replicas: decode,
             prefill_utilisation: state.rate / (reading * self.prefill.sustainable_request_rate),
-            decode_utilisation: state.rate / (decoding * self.decode.sustainable_request_rate),
+            decode_utilisation: state.rate / (decoding * self.decode_rate(load.arrivals)),
             transfer_utilisation: state.rate / state.transfer.most_rate,
-            balanced_prefill_gpus_per_decode_gpu: self.balance(),
+            balanced_prefill_gpus_per_decode_gpu: self.balance(load.arrivals),
             prefill_seconds: state.prefill.ttft_seconds,
             transfer_bytes: state.transfer.bytes,
             transfer_seconds: state.transfer.seconds,
@@ -479,9 +493,10 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.
-    pub fn balance(&self) -> f64 {
-        let per_gpu = |state: &SteadyState, gpus: u32| state.sustainable_request_rate / f64::from(gpus);
-        per_gpu(&self.decode, self.decode_gpus) / per_gpu(&self.prefill, self.prefill_gpus)
+    pub fn balance(&self, arrivals: Arrivals) -> f64 {
+        let per_gpu = |rate: f64, gpus: u32| rate / f64::from(gpus);
+        per_gpu(self.decode_rate(arrivals), self.decode_gpus)
+            / per_gpu(self.prefill.sustainable_request_rate, self.prefill_gpus)
     }
 }
 

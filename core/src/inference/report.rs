@@ -74,10 +74,15 @@ pub struct ServingPointRequest {
     /// `concurrency` of them at once; without end if not given.
     #[serde(default)]
     pub requests: Option<f64>,
-    /// Squared coefficient of variation of the answers' lengths in a run with an end, 0 (all alike) to 1 (exponential,
-    /// as in chat logs, and what is meant if not given).
+    /// Squared coefficient of variation of the prompts' lengths (variance over squared mean; 0 for equal lengths, 1 for an
+    /// exponential distribution), 0 to 100. With random arrivals it or `output_spread` asks for the distribution of the
+    /// latencies (`percentiles`), the other then being 1; without both, means and 95th percentiles are those of the formulas
+    /// that were held against published measurements, for lengths as in MLPerf's data sets.
     #[serde(default)]
-    pub length_scv: Option<f64>,
+    pub input_spread: Option<f64>,
+    /// The same of the answers' lengths; in a run with an end 0 to 1, and 1 if not given, as in chat logs.
+    #[serde(default)]
+    pub output_spread: Option<f64>,
     /// The inference engine; a current one of no class if not given.
     #[serde(default)]
     pub engine: Option<Engine>,
@@ -160,10 +165,54 @@ pub struct ServingPoint {
     /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
     /// up to `decode` and `prefill`; else none.
     pub operations: Vec<ServingOperation>,
+    /// Distribution of the latencies under random arrivals where `input_spread` or `output_spread` is given; none under other
+    /// loads, for answers of one token and for pools apart.
+    pub percentiles: Option<LatencyPercentiles>,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.
     pub warnings: Vec<Warning>,
+}
+
+/// Mean and percentiles of a time over requests.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct Percentiles {
+    /// Mean, seconds.
+    pub mean_seconds: f64,
+    /// Median, seconds.
+    pub p50_seconds: f64,
+    /// 90th percentile, seconds.
+    pub p90_seconds: f64,
+    /// 95th percentile, seconds.
+    pub p95_seconds: f64,
+    /// 99th percentile, seconds.
+    pub p99_seconds: f64,
+}
+
+impl Percentiles {
+    /// All of them times `by`.
+    pub(super) fn scaled(&self, by: f64) -> Self {
+        Self {
+            mean_seconds: self.mean_seconds * by,
+            p50_seconds: self.p50_seconds * by,
+            p90_seconds: self.p90_seconds * by,
+            p95_seconds: self.p95_seconds * by,
+            p99_seconds: self.p99_seconds * by,
+        }
+    }
+}
+
+/// Distributions of the latencies of requests that arrive at random.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct LatencyPercentiles {
+    /// Time to first token.
+    pub ttft: Percentiles,
+    /// Time per output token after the first, a mean over each answer.
+    pub tpot: Percentiles,
 }
 
 /// Seconds of one engine iteration by what they are spent on.

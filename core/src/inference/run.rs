@@ -7,7 +7,8 @@
 
 use super::IterationParts;
 use super::iteration::{LegalLayout, ServingModel, Work};
-use super::steady::{Arrivals, ServingLoad, Stream};
+use super::steady::{Arrivals, ServingLoad};
+use super::stream::Stream;
 
 /// A run with an end, on one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]

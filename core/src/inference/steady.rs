@@ -8,10 +8,9 @@
 //! Pollaczek-Khinchine for the prompts' queue, Sakasegawa's M/M/c form with Allen and Cunneen's factor for the wait for
 //! a free place in the KV cache.
 
-use super::cut::Cut;
 use super::iteration::{LegalLayout, ServingModel, Work};
-use super::{IterationParts, ServingMemory};
-use crate::quantity::GIB;
+use super::stream::{LN20, Pace, StateParts, Stream};
+use super::{IterationParts, LatencyPercentiles, ServingMemory, queue};
 
 /// What is asked of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +21,13 @@ pub struct ServingLoad {
     pub output_tokens: f64,
     /// How requests come.
     pub arrivals: Arrivals,
+}
+
+impl ServingLoad {
+    /// The same lengths at `rate` requests per second at random times.
+    pub(super) fn at_random(&self, rate: f64) -> Self {
+        Self { arrivals: Arrivals::Poisson(rate), ..*self }
+    }
 }
 
 /// How requests come to one replica.
@@ -66,6 +72,8 @@ pub struct SteadyState {
     pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
+    /// Distribution of the latencies under random arrivals of a stated spread; else none.
+    pub percentiles: Option<LatencyPercentiles>,
 }
 
 /// What ends the growth of the decode batch.
@@ -79,35 +87,14 @@ pub enum BatchLimit {
     Prefill,
 }
 
-/// One stream at a decode batch.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    parts: IterationParts,
-    work: Work,
-    pub(super) decode: f64,
-    pub(super) mixed: f64,
-    /// Share of the iterations that are mixed.
-    share: f64,
-    pub(super) tpot: f64,
-    /// Seconds from the start of a prompt's first chunk to its first token.
-    pub(super) read: f64,
-    /// Use of the prompts' share of the iterations, 0 to 1.
-    reading: f64,
-}
-
-/// Quantile of the standard normal distribution at 95 %.
-const Z95: f64 = 1.644_853_626_951_472_2;
-/// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
-pub(super) const LN20: f64 = 2.995_732_273_553_991;
-
 impl ServingModel<'_> {
     /// Steady state of one replica cut by `layout` under `load`. Allocates nothing.
     pub fn point(&self, layout: &LegalLayout, load: &ServingLoad) -> SteadyState {
         self.point_knowing(layout, load, None)
     }
 
-    /// [`ServingModel::point`] where the sustainable request rate of this layout and these lengths is known already from
-    /// [`Arrivals::Full`]: a third of the work less.
+    /// [`ServingModel::point`] where the sustainable request rate of this layout, these lengths and this kind of arrivals
+    /// is known already.
     pub fn point_knowing(
         &self,
         layout: &LegalLayout,
@@ -122,13 +109,10 @@ impl ServingModel<'_> {
         if steps <= 0.0 {
             return stream.prefill_only(streams, load);
         }
-        let most_rate = sustainable_request_rate.map_or_else(
-            || stream.most / (steps * stream.pace(stream.most, f64::INFINITY).tpot),
-            |rate| rate / streams,
-        );
+        let most_rate = sustainable_request_rate.map_or_else(|| stream.sustainable(), |rate| rate / streams);
         let most = streams * most_rate;
         let at_most = |in_flight: f64| (stream.most, stream.pace(stream.most, in_flight), in_flight);
-        let ((batch, pace, in_flight), rate, saturated, waiting) = match load.arrivals {
+        let ((mut batch, mut pace, in_flight), rate, saturated, waiting) = match load.arrivals {
             Arrivals::Full => (at_most(stream.most), most_rate, false, false),
             Arrivals::Closed(total) => {
                 // Fewer requests than streams leave some idle.
@@ -155,38 +139,24 @@ impl ServingModel<'_> {
                 }
             }
         };
-        let answer = steps * pace.tpot;
+        let mut answer = steps * pace.tpot;
         let accepted = self.accepted_tokens();
-        // Where prompts come read, the GPUs that read them took the request.
-        let request = if stream.unread > 0.0 { self.engine.request_s } else { 0.0 };
-        let base = request + 0.5 * pace.tpot + pace.read;
-        let scv = self.engine.length_scv;
+        let base = stream.request() + 0.5 * pace.tpot + pace.read;
+        let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
+            Arrivals::Poisson(_) if stream.random => {
+                let queued = queue::latencies(&stream, rate, batch, &pace);
+                let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
+                batch = queued.batch;
+                let (parts, work) = stream.step(batch, f64::INFINITY);
+                pace = Pace { parts, work, tpot: tpot.mean_seconds, ..pace };
+                percentiles = Some(LatencyPercentiles { ttft, tpot: tpot.scaled(1.0 / accepted) });
+                (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
+            }
             Arrivals::Poisson(_) => {
-                let use_of_reading = pace.reading.min(1.0);
-                let spare = (1.0 - use_of_reading).max(1e-9);
-                let queue = 0.5 * (1.0 + scv) * pace.read / spare;
-                // A place in the batch: c places, each held for an answer's time.
-                let places = stream.most.max(1.0);
-                let occupied = (rate / most_rate).min(1.0);
-                let (chance, mean) = if saturated {
-                    (0.0, 0.0)
-                } else {
-                    let root = libm::sqrt(2.0 * (places + 1.0)) - 1.0;
-                    let chance = libm::pow(occupied, root);
-                    (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
-                };
-                // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
-                // lengths without spread and for exponential ones (ln 20 means).
-                let p95 = request
-                    + 0.95 * pace.tpot
-                    + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
-                    + exceeded(use_of_reading, queue)
-                    + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
-                // The batch varies as a Poisson number; a larger one slows every token of an answer.
-                let high = (batch + Z95 * libm::sqrt(batch)).min(stream.most.max(batch));
-                let slow = stream.pace(high, f64::INFINITY);
-                (base + use_of_reading * queue + chance * mean, p95, slow.tpot + stream.jitter(&slow, high))
+                let wait = if saturated { None } else { Some((rate / most_rate).min(1.0)) };
+                let (more, ttft_p95, tpot_p95) = stream.fitted(&pace, batch, wait);
+                (base + more, ttft_p95, tpot_p95)
             }
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
@@ -199,6 +169,7 @@ impl ServingModel<'_> {
                 (ttft, p95, pace.tpot + stream.jitter(&pace, batch))
             }
         };
+        answer = steps * pace.tpot;
         let requests_per_second = rate * streams;
         stream.state(StateParts {
             ttft,
@@ -223,7 +194,15 @@ impl ServingModel<'_> {
             decode: pace.parts,
             decode_work: pace.work,
             kv_batch: batch * cut.pp,
+            percentiles,
         })
+    }
+
+    /// Highest rate that one replica sustains under such arrivals, requests per second. Lengths that spread, as those of
+    /// random arrivals do, are sustained at a lower rate than like ones.
+    pub(crate) fn sustainable_rate(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        let stream = Stream::new(self, &layout.cut, load);
+        layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
@@ -285,310 +264,6 @@ impl ServingModel<'_> {
     }
 }
 
-/// Mean wait `mean` of those who wait, which a share `chance` does: how much 5 % exceed.
-fn exceeded(chance: f64, mean: f64) -> f64 {
-    if chance > 0.05 { mean * (libm::log(chance) + LN20) } else { 0.0 }
-}
-
-/// One of the like streams of a replica.
-pub(super) struct Stream<'a> {
-    model: &'a ServingModel<'a>,
-    cut: &'a Cut,
-    input: f64,
-    output: f64,
-    /// Tokens of a prompt that are to be read: those not found in the cache.
-    unread: f64,
-    /// Decode steps of an answer.
-    pub(super) steps: f64,
-    /// Largest decode batch.
-    pub(super) most: f64,
-    limit: BatchLimit,
-    busy: f64,
-    weights: f64,
-    workspace: f64,
-    capacity: f64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct StateParts {
-    ttft: f64,
-    ttft_p95: f64,
-    tpot: f64,
-    tpot_p95: f64,
-    requests_per_second: f64,
-    batch: f64,
-    concurrency: f64,
-    saturated: bool,
-    waiting: bool,
-    sustainable: f64,
-    decode: IterationParts,
-    decode_work: Work,
-    /// Sequences of one attention rank.
-    kv_batch: f64,
-}
-
-impl<'a> Stream<'a> {
-    pub(super) fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
-        let engine = &model.engine;
-        let (input, output) = (load.input_tokens, load.output_tokens);
-        let weights = model.weight_bytes(cut);
-        let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
-        let capacity = (model.memory_bytes - workspace - weights).max(0.0);
-        let unread = model.prefix.unread(input);
-        let steps = (output - 1.0) / model.accepted_tokens();
-        let reserved = input + engine.answer_reserve * output;
-        let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
-        let by_kv = (capacity - model.prefix.shared_bytes(model, cut, input)).max(0.0) / own;
-        let by_sequences = engine.max_sequences / cut.pp;
-        let by_prefill = if steps > 0.0 {
-            engine.chunk_tokens / (model.tokens_per_sequence() + unread / steps)
-        } else {
-            f64::INFINITY
-        };
-        let (most, limit) = if by_kv <= by_sequences && by_kv <= by_prefill {
-            (by_kv, BatchLimit::KvCache)
-        } else if by_sequences <= by_prefill {
-            (by_sequences, BatchLimit::Sequences)
-        } else {
-            (by_prefill, BatchLimit::Prefill)
-        };
-        let streams = cut.pp * cut.dp;
-        let busy = match load.arrivals {
-            Arrivals::Closed(total) => (total.max(1.0) / streams).min(1.0),
-            _ => 1.0,
-        };
-        // One request of an attention rank is served even where the cache holds less than one for each of its streams.
-        Self {
-            model,
-            cut,
-            input,
-            output,
-            unread,
-            steps,
-            most: most.max(1.0 / cut.pp),
-            limit,
-            busy,
-            weights,
-            workspace,
-            capacity,
-        }
-    }
-
-    fn keys(&self) -> f64 {
-        self.input + 0.5 * self.output
-    }
-
-    /// Sequences that a sequence in decode sees in its batch, itself included, with `in_flight` requests in all.
-    fn seen(&self, batch: f64, in_flight: f64) -> f64 {
-        (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
-    }
-
-    pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
-        let model = self.model;
-        let others =
-            if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
-        let left = (model.engine.chunk_tokens - batch * model.tokens_per_sequence()).max(1.0);
-        let due = batch / self.steps * self.unread;
-        let chunk = due.max(self.unread.min(left)).max(1.0);
-        let mut share = (due / chunk).min(1.0) * others;
-        let mut reading = 1.0;
-        if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
-            // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
-            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
-            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
-            let any = chance + model.engine.rank_alignment * (share - chance);
-            reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
-            share = any;
-        }
-        let sequences = self.seen(batch, in_flight);
-        let work = Work {
-            sequences,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: self.input,
-            busy: self.busy,
-            reading: 0.0,
-        };
-        let parts = model.iteration(self.cut, &work);
-        let decode = parts.total_seconds;
-        if self.unread <= 0.0 {
-            // Prompts come read: no iteration has a share of them.
-            return Pace {
-                parts,
-                work,
-                decode,
-                mixed: decode,
-                share: 0.0,
-                tpot: decode,
-                read: 0.0,
-                reading: 0.0,
-            };
-        }
-        let beside = batch * others;
-        let mixed = model
-            .iteration(self.cut, &Work { sequences: beside, prompt_tokens: chunk, reading, ..work })
-            .total_seconds
-            .max(decode);
-        Pace {
-            parts,
-            work,
-            decode,
-            mixed,
-            share,
-            tpot: (1.0 - share) * decode + share * mixed,
-            read: (self.unread / chunk).max(1.0) * mixed,
-            reading: due / left,
-        }
-    }
-
-    /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
-    fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
-        let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        (if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 })
-            + 0.5 * pace.tpot * others
-            + pace.read / (1.0 - pace.reading * others).max(1e-9)
-    }
-
-    /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
-    fn closed(&self, in_flight: f64) -> Option<(f64, Pace)> {
-        let excess = |batch: f64| {
-            let pace = self.pace(batch, in_flight);
-            let requests = batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot));
-            (requests - in_flight, pace)
-        };
-        root(in_flight.min(self.most), -in_flight, excess)
-    }
-
-    /// Decode batch at which answers end as fast as requests come; none from the highest rate on.
-    fn open(&self, rate: f64, most_rate: f64) -> Option<(f64, Pace)> {
-        if rate >= most_rate {
-            return None;
-        }
-        root(self.most, -rate, |batch| {
-            let pace = self.pace(batch, f64::INFINITY);
-            (batch / (self.steps * pace.tpot) - rate, pace)
-        })
-    }
-
-    /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.
-    fn jitter(&self, pace: &Pace, batch: f64) -> f64 {
-        let meets = pace.share * self.steps;
-        if batch <= 1.0 || meets <= 0.0 {
-            return 0.0;
-        }
-        Z95 * libm::sqrt(meets) * (pace.mixed - pace.decode) / self.steps
-    }
-
-    /// Answers of one token: nothing decodes.
-    fn prefill_only(&self, streams: f64, load: &ServingLoad) -> SteadyState {
-        let model = self.model;
-        let chunk = model.engine.chunk_tokens;
-        let time = |tokens: f64| {
-            let work = Work {
-                sequences: 0.0,
-                keys: 0.0,
-                prompt_tokens: tokens,
-                prompt_length: self.input,
-                busy: self.busy,
-                reading: 1.0,
-            };
-            model.iteration(self.cut, &work).total_seconds
-        };
-        let unread = self.unread.max(1.0);
-        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
-        let packed = time(chunk.max(unread.min(chunk))) * unread / chunk;
-        let most = 1.0 / packed;
-        let scv = model.engine.length_scv;
-        let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
-            Arrivals::Full => (alone, alone, most, most * alone, false),
-            Arrivals::Closed(total) => {
-                let each = (total / streams).max(total.min(1.0));
-                let used = total / each / streams;
-                let ttft = alone + packed * (each - 1.0).max(0.0);
-                (ttft, ttft, each / ttft * used, total / streams, false)
-            }
-            Arrivals::Poisson(rate) => {
-                let each = rate / streams;
-                let load = each / most;
-                if load >= 1.0 {
-                    (alone, alone, most, most * alone, true)
-                } else {
-                    let queue = 0.5 * (1.0 + scv) * packed / (1.0 - load);
-                    let ttft = alone + load * queue;
-                    (ttft, alone + exceeded(load, queue), each, each * ttft, false)
-                }
-            }
-        };
-        let decode_work = Work {
-            sequences: 1.0,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: self.busy,
-            reading: 0.0,
-        };
-        let decode = model.iteration(self.cut, &decode_work);
-        self.state(StateParts {
-            ttft,
-            ttft_p95: p95,
-            tpot: decode.total_seconds / model.accepted_tokens(),
-            tpot_p95: decode.total_seconds / model.accepted_tokens(),
-            requests_per_second: rate * streams,
-            batch: 0.0,
-            concurrency: concurrency * streams,
-            saturated,
-            waiting: false,
-            sustainable: most * streams,
-            decode,
-            decode_work,
-            kv_batch: 0.0,
-        })
-    }
-
-    fn state(&self, parts: StateParts) -> SteadyState {
-        SteadyState {
-            ttft_seconds: parts.ttft,
-            ttft_p95_seconds: parts.ttft_p95.max(parts.ttft),
-            tpot_seconds: parts.tpot,
-            tpot_p95_seconds: parts.tpot_p95,
-            requests_per_second: parts.requests_per_second,
-            concurrency: parts.concurrency,
-            decode_batch: parts.batch,
-            saturated: parts.saturated,
-            waiting: parts.waiting,
-            limit: self.limit,
-            sustainable_request_rate: parts.sustainable,
-            decode: parts.decode,
-            decode_work: parts.decode_work,
-            memory: self.memory(parts.kv_batch),
-        }
-    }
-
-    /// Memory of one GPU with `sequences` of one attention rank in decode.
-    fn memory(&self, sequences: f64) -> ServingMemory {
-        let (model, cut) = (self.model, self.cut);
-        // The stages share an attention rank's sequences: each holds its layers of all of them.
-        let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;
-        let one = of(self.input + self.output);
-        let shared = model.prefix.shared_bytes(model, cut, self.input);
-        let alone = |tokens: f64| of(tokens) * model.prefix.own_share(self.input, tokens);
-        let used = sequences * alone(self.keys()) + shared;
-        let workspace = self.workspace.min(model.memory_bytes);
-        let tokens = if one > 0.0 { self.capacity / one * (self.input + self.output) * cut.dp } else { 0.0 };
-        ServingMemory {
-            weights_gib: self.weights / GIB,
-            workspace_gib: workspace / GIB,
-            kv_capacity_gib: self.capacity / GIB,
-            kv_used_gib: used / GIB,
-            kv_used_share: if self.capacity > 0.0 { used / self.capacity } else { 0.0 },
-            kv_capacity_tokens: tokens,
-            total_gib: (self.weights + workspace + used) / GIB,
-            available_gib: model.memory_bytes / GIB,
-            fits: self.capacity >= alone(self.input + self.output) + shared,
-        }
-    }
-}
-
 fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
     IterationParts {
         matmul_seconds: parts.matmul_seconds * by,
@@ -601,39 +276,4 @@ fn scaled(parts: &IterationParts, by: f64) -> IterationParts {
         engine_seconds: parts.engine_seconds * by,
         total_seconds: parts.total_seconds * by,
     }
-}
-
-/// Where the first of `f`, which rises from `at_zero` < 0 at 0, meets 0 on 0..=`high`, with the second there; none where
-/// it stays below. False position with the Illinois weights, to a thousandth of `at_zero` or of the batch.
-pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> Option<(f64, T)> {
-    let (mut a, mut fa, mut b) = (0.0, at_zero, high);
-    let (mut fb, mut at_b) = f(b);
-    if fb < 0.0 {
-        return None;
-    }
-    let mut side = 0;
-    for _ in 0..24 {
-        if b - a <= 1e-3 * b || fb == fa {
-            break;
-        }
-        let x = (a * fb - b * fa) / (fb - fa);
-        let (fx, at_x) = f(x);
-        if fx.abs() <= 1e-3 * at_zero.abs() {
-            return Some((x, at_x));
-        }
-        if fx < 0.0 {
-            (a, fa) = (x, fx);
-            if side == -1 {
-                fb *= 0.5;
-            }
-            side = -1;
-        } else {
-            (b, fb, at_b) = (x, fx, at_x);
-            if side == 1 {
-                fa *= 0.5;
-            }
-            side = 1;
-        }
-    }
-    Some((b, at_b))
 }

@@ -50,6 +50,7 @@ pub fn answer(call: &str, request: &Json) -> Json {
         "search_layouts" => pack(api::search_layouts(&value)),
         "serving_point" => pack(api::serving_point(&value)),
         "search_serving" => pack(api::search_serving(&value)),
+        "simulate" => pack(api::simulate(&value)),
         "collective" => pack(api::collective(&value)),
         other => panic!("no call is named {other}"),
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rackrate import types
     from rackrate._prices.progress import Progress
     from rackrate._prices.quotes import Delivery, Key, Kind, Provider, Row
-    from rackrate._summary import Section
+    from rackrate._sections import Section
 
 DELIVERED: Final = 0
 REFUSED: Final = 1

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final, get_args
 
 from rackrate._prices.changes import Change, Status
-from rackrate._summary import CLOUDS, Column, Section, Table
+from rackrate._sections import Column, Section, Table
+from rackrate._summary import CLOUDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

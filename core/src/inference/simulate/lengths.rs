@@ -1,0 +1,122 @@
+//! How long prompts and answers are: a distribution by its mean and spread, or the rows of a trace.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, check_range};
+
+use super::random::Random;
+use crate::inference::point::MOST_TOKENS;
+
+/// Family of a distribution of lengths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(rename_all = "snake_case")]
+pub enum LengthFamily {
+    /// Always the mean.
+    #[default]
+    Fixed,
+    /// Uniform around the mean.
+    Uniform,
+    /// Log-normal: a long tail, as answers of chat services have.
+    Lognormal,
+    /// Gamma; with a coefficient of variation of 1 the exponential distribution.
+    Gamma,
+}
+
+/// Lengths of prompts or of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+#[serde(deny_unknown_fields)]
+pub struct Lengths {
+    /// Family of the distribution; fixed if not given.
+    #[serde(default)]
+    pub family: LengthFamily,
+    /// Mean, tokens. Draws are rounded to whole tokens, at least 1.
+    pub mean_tokens: f64,
+    /// Standard deviation over mean, 0 to 10; needed by every family but `fixed`, which has none.
+    #[serde(default)]
+    pub coefficient_of_variation: Option<f64>,
+}
+
+/// Widest spread that is drawn: beyond it the mean itself would need millions of requests to show.
+const MOST_SPREAD: f64 = 10.0;
+
+impl Lengths {
+    /// These lengths, ready to be drawn.
+    ///
+    /// # Errors
+    /// A mean outside 1 to 10 million tokens; a spread that is missing, given to fixed lengths, outside 0 to 10, or so wide
+    /// that a uniform distribution would reach below one token.
+    pub(super) fn sampler(&self, field: &str) -> Result<Sampler, Error> {
+        let mean = check_range(&format!("{field}.mean_tokens"), self.mean_tokens, 1.0, MOST_TOKENS)?;
+        let path = format!("{field}.coefficient_of_variation");
+        let spread = match (self.family, self.coefficient_of_variation) {
+            (LengthFamily::Fixed, None) => 0.0,
+            (LengthFamily::Fixed, Some(_)) => {
+                return Err(Error::Conflict {
+                    field: path,
+                    message: "fixed lengths have no spread; give a family (uniform, lognormal, gamma) or leave it out"
+                        .to_owned(),
+                });
+            }
+            (_, None) => {
+                return Err(Error::MissingField {
+                    field: path,
+                    expected: "standard deviation over mean of the lengths".to_owned(),
+                });
+            }
+            (LengthFamily::Uniform, Some(spread)) => {
+                check_range(&path, spread, 0.0, (mean - 1.0) / (mean * libm::sqrt(3.0)))?
+            }
+            (_, Some(spread)) => check_range(&path, spread, 0.0, MOST_SPREAD)?,
+        };
+        Ok(Sampler { family: if spread > 0.0 { self.family } else { LengthFamily::Fixed }, mean, spread })
+    }
+}
+
+/// Checked lengths.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sampler {
+    family: LengthFamily,
+    mean: f64,
+    spread: f64,
+}
+
+impl Sampler {
+    /// One token.
+    pub const ONE: Self = Self { family: LengthFamily::Fixed, mean: 1.0, spread: 0.0 };
+
+    /// Mean and squared coefficient of variation.
+    pub fn moments(&self) -> (f64, f64) {
+        (self.mean, self.spread * self.spread)
+    }
+
+    /// Whole tokens, at least 1. What lies past the longest prompt that is priced is drawn again: with the widest spread and
+    /// the largest mean, a few in a hundred.
+    pub fn draw(&self, random: &mut Random) -> f64 {
+        loop {
+            let tokens = (self.real(random) + 0.5).floor().max(1.0);
+            if tokens <= MOST_TOKENS {
+                return tokens;
+            }
+        }
+    }
+
+    fn real(&self, random: &mut Random) -> f64 {
+        let (mean, spread) = (self.mean, self.spread);
+        match self.family {
+            LengthFamily::Fixed => mean,
+            LengthFamily::Uniform => mean * (1.0 + libm::sqrt(3.0) * spread * (2.0 * random.uniform() - 1.0)),
+            LengthFamily::Lognormal => {
+                let variance = libm::log(1.0 + spread * spread);
+                mean * libm::exp(libm::sqrt(variance) * random.normal() - 0.5 * variance)
+            }
+            LengthFamily::Gamma => {
+                let scv = spread * spread;
+                mean * scv * random.gamma(1.0 / scv)
+            }
+        }
+    }
+}

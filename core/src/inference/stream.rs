@@ -1,0 +1,472 @@
+//! One of the like streams of a replica: its largest batch, its pace, the batch where it settles, its memory.
+//!
+//! Every iteration gives each of B sequences a token; B/(answer − 1) prompts must be read per iteration to replace the
+//! sequences that end, and they ride along in chunks: a share f of the iterations is mixed,
+//! `TPOT = (1 − f)·t(decode) + f·t(decode + chunk)`.
+
+use super::cut::Cut;
+use super::iteration::{ServingModel, Work};
+use super::root::{between, root};
+use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
+use super::{IterationParts, LatencyPercentiles, ServingMemory, queue};
+use crate::quantity::GIB;
+
+/// Quantile of the standard normal distribution at 95 %.
+const Z95: f64 = 1.644_853_626_951_472_2;
+/// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
+pub(super) const LN20: f64 = 2.995_732_273_553_991;
+
+/// One of the like streams of a replica.
+pub(super) struct Stream<'a> {
+    model: &'a ServingModel<'a>,
+    cut: &'a Cut,
+    pub(super) input: f64,
+    pub(super) output: f64,
+    /// Tokens of a prompt that are to be read: those not found in the cache.
+    pub(super) unread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    pub(super) spread: (f64, f64),
+    /// Whether requests of a known spread come at random.
+    pub(super) random: bool,
+    /// Decode steps of an answer.
+    pub(super) steps: f64,
+    /// Largest decode batch.
+    pub(super) most: f64,
+    limit: BatchLimit,
+    busy: f64,
+    weights: f64,
+    workspace: f64,
+    pub(super) capacity: f64,
+}
+
+/// One stream at a decode batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) parts: IterationParts,
+    pub(super) work: Work,
+    pub(super) decode: f64,
+    pub(super) mixed: f64,
+    /// Share of the iterations that are mixed.
+    pub(super) share: f64,
+    pub(super) tpot: f64,
+    /// Seconds from the start of a prompt's first chunk to its first token.
+    pub(super) read: f64,
+    /// Use of the prompts' share of the iterations, 0 to 1.
+    pub(super) reading: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StateParts {
+    pub(super) ttft: f64,
+    pub(super) ttft_p95: f64,
+    pub(super) tpot: f64,
+    pub(super) tpot_p95: f64,
+    pub(super) requests_per_second: f64,
+    pub(super) batch: f64,
+    pub(super) concurrency: f64,
+    pub(super) saturated: bool,
+    pub(super) waiting: bool,
+    pub(super) sustainable: f64,
+    pub(super) decode: IterationParts,
+    pub(super) decode_work: Work,
+    /// Sequences of one attention rank.
+    pub(super) kv_batch: f64,
+    pub(super) percentiles: Option<LatencyPercentiles>,
+}
+
+impl<'a> Stream<'a> {
+    pub(super) fn new(model: &'a ServingModel<'a>, cut: &'a Cut, load: &ServingLoad) -> Self {
+        let engine = &model.engine;
+        let (input, output) = (load.input_tokens, load.output_tokens);
+        let weights = model.weight_bytes(cut);
+        let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
+        let capacity = (model.memory_bytes - workspace - weights).max(0.0);
+        let unread = model.prefix.unread(input);
+        let steps = (output - 1.0) / model.accepted_tokens();
+        let spread = model.spread.unwrap_or((0.0, 0.0));
+        // Long answers stay longer: those that are there are longer than those that come.
+        let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
+        let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
+        let by_kv = (capacity - model.prefix.shared_bytes(model, cut, input)).max(0.0) / own;
+        let by_sequences = engine.max_sequences / cut.pp;
+        let by_prefill = if steps > 0.0 {
+            engine.chunk_tokens / (model.tokens_per_sequence() + unread / steps)
+        } else {
+            f64::INFINITY
+        };
+        let (most, limit) = if by_kv <= by_sequences && by_kv <= by_prefill {
+            (by_kv, BatchLimit::KvCache)
+        } else if by_sequences <= by_prefill {
+            (by_sequences, BatchLimit::Sequences)
+        } else {
+            (by_prefill, BatchLimit::Prefill)
+        };
+        let streams = cut.pp * cut.dp;
+        let busy = match load.arrivals {
+            Arrivals::Closed(total) => (total.max(1.0) / streams).min(1.0),
+            _ => 1.0,
+        };
+        // One request of an attention rank is served even where the cache holds less than one for each of its streams.
+        Self {
+            model,
+            cut,
+            input,
+            output,
+            unread,
+            spread,
+            random: model.spread.is_some() && matches!(load.arrivals, Arrivals::Poisson(_)),
+            steps,
+            most: most.max(1.0 / cut.pp),
+            limit,
+            busy,
+            weights,
+            workspace,
+            capacity,
+        }
+    }
+
+    /// Mean length of the sequences in decode: an answer that is met by chance is half way through, and longer than the mean
+    /// by what the lengths spread (the inspection paradox).
+    fn keys(&self) -> f64 {
+        self.input + 0.5 * self.output * (1.0 + self.spread.1)
+    }
+
+    /// Length of the prompt to which a token belongs: long prompts have more of them.
+    fn token_length(&self) -> f64 {
+        self.input * (1.0 + self.spread.0)
+    }
+
+    /// Seconds of an iteration in which `sequences` decode and `prompts` of `length` tokens are read; of as many as it
+    /// takes, where that is more than fits into one.
+    pub(super) fn read(&self, sequences: f64, prompts: f64, length: f64) -> f64 {
+        let tokens = prompts * self.model.prefix.unread(length);
+        let chunk = tokens.min(self.chunk(sequences)).max(1.0);
+        let work = |prompt_tokens: f64| Work {
+            sequences,
+            keys: self.keys(),
+            prompt_tokens,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        let time = |tokens| self.model.iteration(self.cut, &work(tokens)).total_seconds;
+        if tokens <= 0.0 {
+            return time(0.0);
+        }
+        if tokens <= chunk { time(chunk) } else { tokens / chunk * time(chunk) }
+    }
+
+    /// Prompt tokens of an iteration at most.
+    pub(super) fn chunk(&self, sequences: f64) -> f64 {
+        (self.model.engine.chunk_tokens - sequences * self.model.tokens_per_sequence()).max(1.0)
+    }
+
+    /// Seconds of an iteration that reads as many prompt tokens as it may.
+    pub(super) fn longest(&self, sequences: f64) -> f64 {
+        let length = self.token_length();
+        let unread = self.model.prefix.unread(length);
+        let prompts = if unread > 0.0 { self.chunk(sequences) / unread } else { 0.0 };
+        self.read(sequences, prompts, length)
+    }
+
+    /// Seconds of host work before a request's prompt; where prompts come read, the GPUs that read them did it.
+    pub(super) fn request(&self) -> f64 {
+        if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 }
+    }
+
+    /// Decode iterations of an answer of `tokens`, at least 1.
+    pub(super) fn steps_of(&self, tokens: f64) -> f64 {
+        ((tokens - 1.0) / self.model.accepted_tokens()).max(1.0)
+    }
+
+    /// The wait for a place in the batch.
+    pub(super) fn place(&self, rate: f64, tpot: f64) -> queue::Cumulants {
+        let places = self.most.max(1.0);
+        let answer = self.steps * tpot;
+        let occupied = (rate * answer / places).min(0.99);
+        let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+        let mean = 0.5 * (1.0 + self.spread.1) * answer / (places * (1.0 - occupied));
+        queue::Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
+    }
+
+    /// Sequences that a sequence in decode sees in its batch, itself included, with `in_flight` requests in all.
+    fn seen(&self, batch: f64, in_flight: f64) -> f64 {
+        (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
+    }
+
+    /// An iteration that only decodes.
+    pub(super) fn step(&self, batch: f64, in_flight: f64) -> (IterationParts, Work) {
+        let work = Work {
+            sequences: self.seen(batch, in_flight),
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: self.token_length(),
+            busy: self.busy,
+            reading: 0.0,
+        };
+        (self.model.iteration(self.cut, &work), work)
+    }
+
+    /// Seconds of one with `batch` sequences of any number of requests.
+    pub(super) fn step_seconds(&self, batch: f64) -> f64 {
+        self.step(batch, f64::INFINITY).0.total_seconds
+    }
+
+    pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
+        let model = self.model;
+        let others =
+            if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
+        let left = self.chunk(batch);
+        let due = batch / self.steps * self.unread;
+        let one = if self.random {
+            // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
+            let prompts = batch / self.steps;
+            if prompts > 1e-9 { self.unread * prompts / (1.0 - libm::exp(-prompts)) } else { self.unread }
+        } else {
+            self.unread
+        };
+        let chunk = due.max(one.min(left)).max(1.0);
+        let mut share = (due / chunk).min(1.0) * others;
+        let mut reading = 1.0;
+        if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
+            // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
+            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
+            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            let any = chance + model.engine.rank_alignment * (share - chance);
+            reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
+            share = any;
+        }
+        let (parts, work) = self.step(batch, in_flight);
+        let decode = parts.total_seconds;
+        if self.unread <= 0.0 {
+            // Prompts come read: no iteration has a share of them.
+            return Pace {
+                parts,
+                work,
+                decode,
+                mixed: decode,
+                share: 0.0,
+                tpot: decode,
+                read: 0.0,
+                reading: 0.0,
+            };
+        }
+        let beside = batch * others;
+        let mixed = model
+            .iteration(self.cut, &Work { sequences: beside, prompt_tokens: chunk, reading, ..work })
+            .total_seconds
+            .max(decode);
+        Pace {
+            parts,
+            work,
+            decode,
+            mixed,
+            share,
+            tpot: (1.0 - share) * decode + share * mixed,
+            read: (self.unread / chunk).max(1.0) * mixed,
+            reading: due / left,
+        }
+    }
+
+    /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
+    pub(super) fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
+        let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
+        self.request() + 0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
+    }
+
+    /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
+    pub(super) fn closed(&self, in_flight: f64) -> Option<(f64, Pace)> {
+        let excess = |batch: f64| {
+            let pace = self.pace(batch, in_flight);
+            let requests = batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot));
+            (requests - in_flight, pace)
+        };
+        root(in_flight.min(self.most), -in_flight, excess)
+    }
+
+    /// Decode batch at which answers end as fast as requests come; none from the highest rate on.
+    pub(super) fn open(&self, rate: f64, most_rate: f64) -> Option<(f64, Pace)> {
+        if rate >= most_rate {
+            return None;
+        }
+        // The time per token is nearly linear in the batch, and so is what a batch exceeds the one that it needs by.
+        let needs = rate * self.steps;
+        let at_zero = -needs * self.step_seconds(0.0);
+        let at_most = self.most * (1.0 - rate / most_rate);
+        let (batch, pace) = between((0.0, at_zero), (self.most, at_most), 1e-3 * at_zero.abs(), |batch| {
+            let pace = self.pace(batch, f64::INFINITY);
+            (batch - needs * pace.tpot, pace)
+        });
+        Some((batch, pace.unwrap_or_else(|| self.pace(batch, f64::INFINITY))))
+    }
+
+    /// Highest rate that the stream sustains, requests per second: that of its largest batch, or of prompts packed into full
+    /// chunks where answers have one token.
+    pub(super) fn sustainable(&self) -> f64 {
+        if self.steps > 0.0 {
+            return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
+        }
+        let chunk = self.model.engine.chunk_tokens;
+        let work = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: chunk,
+            prompt_length: self.input,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        let seconds = self.model.iteration(self.cut, &work).total_seconds;
+        1.0 / (seconds * self.unread.max(1.0) / chunk)
+    }
+
+    /// Under random arrivals of lengths of no stated spread: mean seconds that first tokens wait, and the 95th percentiles of
+    /// the times to first token and per iteration; with the share of the places that are `occupied`, if the queue ends.
+    pub(super) fn fitted(&self, pace: &Pace, batch: f64, occupied: Option<f64>) -> (f64, f64, f64) {
+        let scv = self.model.engine.length_scv;
+        let used = pace.reading.min(1.0);
+        let queue = 0.5 * (1.0 + scv) * pace.read / (1.0 - used).max(1e-9);
+        // A place in the batch: c places, each held for an answer's time.
+        let places = self.most.max(1.0);
+        let (chance, mean) = occupied.map_or((0.0, 0.0), |occupied| {
+            let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+            let answer = self.steps * pace.tpot;
+            (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
+        });
+        // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
+        // lengths without spread and for exponential ones (ln 20 means).
+        let ttft_p95 = self.request()
+            + 0.95 * pace.tpot
+            + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
+            + exceeded(used, queue)
+            + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
+        // The batch varies as a Poisson number; a larger one slows every token of an answer.
+        let high = (batch + Z95 * libm::sqrt(batch)).min(self.most.max(batch));
+        let slow = self.pace(high, f64::INFINITY);
+        (used * queue + chance * mean, ttft_p95, slow.tpot + self.jitter(&slow, high))
+    }
+
+    /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.
+    pub(super) fn jitter(&self, pace: &Pace, batch: f64) -> f64 {
+        let meets = pace.share * self.steps;
+        if batch <= 1.0 || meets <= 0.0 {
+            return 0.0;
+        }
+        Z95 * libm::sqrt(meets) * (pace.mixed - pace.decode) / self.steps
+    }
+
+    /// Answers of one token: nothing decodes.
+    pub(super) fn prefill_only(&self, streams: f64, load: &ServingLoad) -> SteadyState {
+        let model = self.model;
+        let chunk = model.engine.chunk_tokens;
+        let time = |tokens: f64| {
+            let work = Work {
+                sequences: 0.0,
+                keys: 0.0,
+                prompt_tokens: tokens,
+                prompt_length: self.input,
+                busy: self.busy,
+                reading: 1.0,
+            };
+            model.iteration(self.cut, &work).total_seconds
+        };
+        let unread = self.unread.max(1.0);
+        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
+        let most = self.sustainable();
+        let packed = 1.0 / most;
+        let scv = model.random_spread().0;
+        let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
+            Arrivals::Full => (alone, alone, most, most * alone, false),
+            Arrivals::Closed(total) => {
+                let each = (total / streams).max(total.min(1.0));
+                let used = total / each / streams;
+                let ttft = alone + packed * (each - 1.0).max(0.0);
+                (ttft, ttft, each / ttft * used, total / streams, false)
+            }
+            Arrivals::Poisson(rate) => {
+                let each = rate / streams;
+                let load = each / most;
+                if load >= 1.0 {
+                    (alone, alone, most, most * alone, true)
+                } else {
+                    let queue = 0.5 * (1.0 + scv) * packed / (1.0 - load);
+                    let ttft = alone + load * queue;
+                    (ttft, alone + exceeded(load, queue), each, each * ttft, false)
+                }
+            }
+        };
+        let decode_work = Work {
+            sequences: 1.0,
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: 0.0,
+            busy: self.busy,
+            reading: 0.0,
+        };
+        let decode = model.iteration(self.cut, &decode_work);
+        self.state(StateParts {
+            ttft,
+            ttft_p95: p95,
+            tpot: decode.total_seconds / model.accepted_tokens(),
+            tpot_p95: decode.total_seconds / model.accepted_tokens(),
+            requests_per_second: rate * streams,
+            batch: 0.0,
+            concurrency: concurrency * streams,
+            saturated,
+            waiting: false,
+            sustainable: most * streams,
+            decode,
+            decode_work,
+            kv_batch: 0.0,
+            percentiles: None,
+        })
+    }
+
+    pub(super) fn state(&self, parts: StateParts) -> SteadyState {
+        SteadyState {
+            ttft_seconds: parts.ttft,
+            ttft_p95_seconds: parts.ttft_p95.max(parts.ttft),
+            tpot_seconds: parts.tpot,
+            tpot_p95_seconds: parts.tpot_p95,
+            requests_per_second: parts.requests_per_second,
+            concurrency: parts.concurrency,
+            decode_batch: parts.batch,
+            saturated: parts.saturated,
+            waiting: parts.waiting,
+            limit: self.limit,
+            sustainable_request_rate: parts.sustainable,
+            decode: parts.decode,
+            decode_work: parts.decode_work,
+            memory: self.memory(parts.kv_batch),
+            percentiles: parts.percentiles,
+        }
+    }
+
+    /// Memory of one GPU with `sequences` of one attention rank in decode.
+    fn memory(&self, sequences: f64) -> ServingMemory {
+        let (model, cut) = (self.model, self.cut);
+        // The stages share an attention rank's sequences: each holds its layers of all of them.
+        let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;
+        let one = of(self.input + self.output);
+        let shared = model.prefix.shared_bytes(model, cut, self.input);
+        let alone = |tokens: f64| of(tokens) * model.prefix.own_share(self.input, tokens);
+        let used = sequences * alone(self.keys()) + shared;
+        let workspace = self.workspace.min(model.memory_bytes);
+        let tokens = if one > 0.0 { self.capacity / one * (self.input + self.output) * cut.dp } else { 0.0 };
+        ServingMemory {
+            weights_gib: self.weights / GIB,
+            workspace_gib: workspace / GIB,
+            kv_capacity_gib: self.capacity / GIB,
+            kv_used_gib: used / GIB,
+            kv_used_share: if self.capacity > 0.0 { used / self.capacity } else { 0.0 },
+            kv_capacity_tokens: tokens,
+            total_gib: (self.weights + workspace + used) / GIB,
+            available_gib: model.memory_bytes / GIB,
+            fits: self.capacity >= alone(self.input + self.output) + shared,
+        }
+    }
+}
+
+/// Mean wait `mean` of those who wait, which a share `chance` does: how much 5 % exceed.
+fn exceeded(chance: f64, mean: f64) -> f64 {
+    if chance > 0.05 { mean * (libm::log(chance) + LN20) } else { 0.0 }
+}
