@@ -1,6 +1,8 @@
 //! rackrate for JavaScript: every call takes and returns plain data, typed in the generated `.d.ts`.
 //!
 //! A failed call throws an `Error` with `code`, `field` and `hint` beside its message. No call panics.
+//!
+//! Without the feature `whole` there are only the calls that our page makes, for it loads what is built.
 #![forbid(unsafe_code)]
 
 mod json;
@@ -67,6 +69,7 @@ pub fn search_serving(
 }
 
 /// Latencies and queues of requests, simulated iteration by iteration; the same seed gives the same bits.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "SimulationReport")]
 pub fn simulate(
     #[wasm_bindgen(unchecked_param_type = "SimulationRequest")] request: &JsValue,
@@ -77,6 +80,7 @@ pub fn simulate(
 }
 
 /// Time and bandwidth of one collective operation.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "CollectiveAnswer")]
 pub fn collective(
     #[wasm_bindgen(unchecked_param_type = "CollectiveRequest")] request: &JsValue,
@@ -87,6 +91,7 @@ pub fn collective(
 }
 
 /// One of the estimators over a grid; refused cells are `null` and listed with their errors.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "Sweep")]
 pub fn sweep(
     #[wasm_bindgen(unchecked_param_type = "SweepRequest")] request: &JsValue,
@@ -117,6 +122,7 @@ pub fn table(
 
 /// Our prediction beside every row of a table of measurements; `by` groups the statistics by a column, an overlay may
 /// hold the shapes that were measured.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "ValidationReport")]
 pub fn validate(
     #[wasm_bindgen(unchecked_param_type = "ValidationKind")] kind: &JsValue,

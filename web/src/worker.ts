@@ -1,6 +1,6 @@
 // The thread that computes: the wasm module lives here, and nowhere else.
-import init, * as rackrate from "../pkg/rackrate";
-import module from "../pkg/rackrate_bg.wasm?url";
+import init, * as rackrate from "../pkg/page/rackrate";
+import module from "../pkg/page/rackrate_bg.wasm?url";
 import type { Answered, Asked, Refusal } from "./protocol";
 
 /** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
@@ -32,11 +32,8 @@ const calls = {
   trainingStep: rackrate.trainingStep,
   searchLayouts: rackrate.searchLayouts,
   servingPoint: rackrate.servingPoint,
-  simulate: rackrate.simulate,
   searchServing: rackrate.searchServing,
-  collective: rackrate.collective,
   catalog: rackrate.catalog,
-  validate: rackrate.validate,
   scenarios: rackrate.scenarios,
   table: rackrate.table,
   tiers,
