@@ -82,12 +82,14 @@ proptest! {
 
     /// A part more takes time and frees memory; none costs more time than the whole layer.
     #[test]
-    fn parts_done_again_lie_between_none_and_all((layout, gpus) in layouts(), sparse_model: bool, chosen in 1u8..255) {
+    fn parts_done_again_lie_between_none_and_all((layout, gpus) in layouts(), sparse_model: bool, chosen in 1u16..1024) {
         let job = if sparse_model { sparse() } else { dense() };
-        let on = |bit: u8| chosen & (1 << bit) != 0;
+        let on = |bit: u16| chosen & (1 << bit) != 0;
         let parts = RecomputeParts {
             norms: on(0),
             core_attention: on(1),
+            attention_output: on(8),
+            feed_forward_up: on(9),
             latent_projections: on(2) && sparse_model,
             activations: on(3),
             expert_activations: on(4) && sparse_model,

@@ -61,6 +61,11 @@ class MixtureOfExperts(Answer):
         latent: Width that routed experts work in, projected to and from the residual stream around
             all of a token's experts (latent experts, Nemotron 3 Super); 0 where they work on the residual
             stream itself. Shared experts always do.
+        expert_groups: Groups of experts among which the router chooses before it chooses experts
+            (`n_group` of a Hugging Face config; device- or node-limited routing, arXiv 2405.04434,
+            section 2.2.2, and 2412.19437, section 2.1.2); 0 or 1 where it chooses among all.
+        groups_per_token: Of these groups, those that a token's experts may lie in (`topk_group`); 0
+            where there are none.
     """
 
     experts: int
@@ -69,6 +74,8 @@ class MixtureOfExperts(Answer):
     shared_ffn: int
     dense_layers: int
     latent: int
+    expert_groups: int
+    groups_per_token: int
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> MixtureOfExperts:
@@ -79,6 +86,8 @@ class MixtureOfExperts(Answer):
             shared_ffn=given["shared_ffn"],
             dense_layers=given["dense_layers"],
             latent=given["latent"],
+            expert_groups=given["expert_groups"],
+            groups_per_token=given["groups_per_token"],
         )
 
 
@@ -1999,8 +2008,10 @@ class RecomputeParts(Answer):
     Attributes:
         norms: Norms (`layernorm`).
         core_attention: Attention between its projections (`core_attn`; arXiv 2205.05198, section 5).
+        attention_output: Attention from its queries, keys and values on, output projection included.
         latent_projections: Latent attention's queries, keys and values from their latents, rotary
             embedding included (`mla_up_proj`).
+        feed_forward_up: First products of dense feed-forward layers.
         activations: Activation functions of dense feed-forward layers and shared experts.
         expert_activations: Activation functions of routed experts (`moe_act`).
         feed_forward: Dense feed-forward layers whole (`mlp`).
@@ -2010,7 +2021,9 @@ class RecomputeParts(Answer):
 
     norms: bool
     core_attention: bool
+    attention_output: bool
     latent_projections: bool
+    feed_forward_up: bool
     activations: bool
     expert_activations: bool
     feed_forward: bool
@@ -2022,7 +2035,9 @@ class RecomputeParts(Answer):
         return cls(
             norms=given["norms"],
             core_attention=given["core_attention"],
+            attention_output=given["attention_output"],
             latent_projections=given["latent_projections"],
+            feed_forward_up=given["feed_forward_up"],
             activations=given["activations"],
             expert_activations=given["expert_activations"],
             feed_forward=given["feed_forward"],
@@ -2418,10 +2433,23 @@ class Software(Answer):
         expert_overlap: Expert exchange runs under the computation of another micro-batch or its
             weight gradients (Megatron-Core's `overlap_moe_expert_parallel_comm`); DualPipe does so by
             itself.
+        expert_all_to_all: Tokens go to their experts in the library's all-to-all, one copy for each
+            expert that they visit (Megatron-Core's `moe_token_dispatcher_type: alltoall`). Without it one
+            copy goes to each domain and is spread there over the scale-up link (DeepEP, HybridEP).
         fused_experts: Experts' grouped products, activation and casts run in one kernel for all
             experts of a rank, instead of some for each expert.
         tensor_overlap: Tensor parallel exchange runs under the matrix products (Transformer Engine's
             user buffers, asynchronous tensor parallelism in PyTorch).
+        tensor_tiles: That exchange is cut into as many tiles as there are ranks, each under the
+            matrix product of another (NeMo's `ub_tp_comm_overlap`, Megatron-Core's `tp_comm_overlap`,
+            with sequence parallelism): what shows is the first or last tile and what the others take
+            longer than the products. Without it, `tensor_overlap` hides a share that published steps
+            show.
+        cast_after_gather: What products in 8 or 4 bits read is gathered in 16 bits and cast after
+            (torchtitan with row-wise scales), not cast before and gathered in their format (Transformer
+            Engine; torchtitan with one scale a tensor).
+        fp8_weight_gather: Weights are kept and gathered in 8 bits (NeMo's `fp8_params`, Megatron-
+            Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`).
         fused_elementwise: Norms, activations, rotary embedding and the loss are fused kernels, by a
             library's or a compiler's; eager PyTorch writes every operation's result to memory.
     """
@@ -2429,8 +2457,12 @@ class Software(Answer):
     attention: AttentionKernel | None
     captured: bool
     expert_overlap: bool
+    expert_all_to_all: bool
     fused_experts: bool
     tensor_overlap: bool
+    tensor_tiles: bool
+    cast_after_gather: bool
+    fp8_weight_gather: bool
     fused_elementwise: bool
 
     @classmethod
@@ -2439,8 +2471,12 @@ class Software(Answer):
             attention=given["attention"],
             captured=given["captured"],
             expert_overlap=given["expert_overlap"],
+            expert_all_to_all=given["expert_all_to_all"],
             fused_experts=given["fused_experts"],
             tensor_overlap=given["tensor_overlap"],
+            tensor_tiles=given["tensor_tiles"],
+            cast_after_gather=given["cast_after_gather"],
+            fp8_weight_gather=given["fp8_weight_gather"],
             fused_elementwise=given["fused_elementwise"],
         )
 

@@ -56,6 +56,8 @@ impl ModelPreset {
         "shared_ffn",
         "moe_dense_layers",
         "expert_latent",
+        "expert_groups",
+        "expert_groups_per_token",
         "ssm_layers",
         "attention_layers",
         "ssm_heads",
@@ -98,6 +100,8 @@ impl ModelPreset {
                 shared_ffn: or_zero("shared_ffn")?,
                 dense_layers: or_zero("moe_dense_layers")?,
                 latent: or_zero("expert_latent")?,
+                expert_groups: or_zero("expert_groups")?,
+                groups_per_token: or_zero("expert_groups_per_token")?,
             }),
         };
         let state_space = match row.optional::<u32>("ssm_layers")? {

@@ -1,7 +1,7 @@
 //! A model cut over the GPUs of one replica: what one GPU holds and computes.
 
 use crate::error::Error;
-use crate::model::{Architecture, Precision};
+use crate::model::{Architecture, MixtureOfExperts, Precision};
 use crate::network::{Group, Topology};
 
 use super::ServingLayout;
@@ -169,6 +169,8 @@ pub(crate) struct Mla {
 pub(crate) struct Moe {
     pub experts: f64,
     pub top_k: f64,
+    /// As the model states them.
+    pub model: MixtureOfExperts,
     pub ffn: f64,
     pub shared: f64,
     /// ln of the chance that a token does not visit a given expert.
@@ -204,6 +206,7 @@ impl Sizes {
             }),
             moe: arch.moe.map(|m| Moe {
                 experts: f64::from(m.experts),
+                model: m,
                 top_k: f64::from(m.top_k),
                 ffn: f64::from(m.expert_ffn),
                 shared: f64::from(m.shared_ffn),

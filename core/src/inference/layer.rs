@@ -5,7 +5,9 @@ use super::iteration::{ServingModel, Work};
 use super::operation::{Listener, ServingPart, Told};
 use crate::kernel::{AttentionShape, ExpertShape};
 use crate::model::Precision;
-use crate::network::{CollectiveOp, ExpertExchange, ExpertKernel, collective_time, expert_all_to_all_time};
+use crate::network::{
+    CollectiveOp, ExpertExchange, ExpertKernel, collective_time, domains_of, expert_all_to_all_time,
+};
 
 /// Names of the products of the experts that every token visits.
 const SHARED: [&str; 2] = ["shared experts up", "shared experts down"];
@@ -271,7 +273,7 @@ impl ServingModel<'_> {
                 tokens: rows / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
                 experts_per_token: moe.top_k as u32,
-                max_domains: None,
+                max_domains: moe.model.most_domains(domains_of(cut.ep_group, &self.topology)),
                 kernel,
             };
             let time = expert_all_to_all_time(&exchange, cut.ep_group, &self.topology);

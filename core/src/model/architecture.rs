@@ -171,6 +171,23 @@ pub struct MixtureOfExperts {
     /// experts, Nemotron 3 Super); 0 where they work on the residual stream itself. Shared experts always do.
     #[serde(default)]
     pub latent: u32,
+    /// Groups of experts among which the router chooses before it chooses experts (`n_group` of a Hugging Face config;
+    /// device- or node-limited routing, arXiv 2405.04434, section 2.2.2, and 2412.19437, section 2.1.2); 0 or 1 where it
+    /// chooses among all.
+    #[serde(default)]
+    pub expert_groups: u32,
+    /// Of these groups, those that a token's experts may lie in (`topk_group`); 0 where there are none.
+    #[serde(default)]
+    pub groups_per_token: u32,
+}
+
+impl MixtureOfExperts {
+    /// Scale-up domains that a token's experts lie in at most, of `domains` over which all experts are spread in order: each
+    /// group in as few as can hold it. None where the router does not limit them.
+    pub fn most_domains(&self, domains: u32) -> Option<u32> {
+        let each = domains.div_ceil(self.expert_groups.max(1));
+        (self.expert_groups > 1).then(|| self.groups_per_token.saturating_mul(each))
+    }
 }
 
 /// State-space layers of a hybrid model (Mamba-2, arXiv 2405.21060, section 7).

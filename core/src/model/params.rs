@@ -322,6 +322,9 @@ impl Architecture {
             // With every layer dense there would be no mixture of experts to speak of.
             range("moe.dense_layers", moe.dense_layers, 0, self.feed_forward_layers().saturating_sub(1))?;
             range("moe.latent", moe.latent, 0, 1_000_000)?;
+            range("moe.expert_groups", moe.expert_groups, 0, moe.experts)?;
+            let some = u32::from(moe.expert_groups > 0);
+            range("moe.groups_per_token", moe.groups_per_token, some, moe.expert_groups)?;
         }
         for (name, published) in [
             ("published_parameters", self.published_parameters),

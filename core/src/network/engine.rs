@@ -93,6 +93,11 @@ pub enum ExpertKernel {
     Normal,
 }
 
+/// Scale-up domains over which a group of ranks lies.
+pub fn domains_of(group: Group, topology: &Topology) -> u32 {
+    group.ranks.div_ceil(local_ranks(group, topology).max(1))
+}
+
 /// Time of one expert-parallel dispatch or combine over `group`, with uniform routing; `None` as
 /// [`super::collective_time`], and for tokens or bytes that are negative or not a number.
 ///
@@ -124,7 +129,7 @@ pub fn expert_all_to_all_time_with(
         return collective_time_with(constants, CollectiveOp::AllToAll, bytes, group, topology);
     }
     let library = &constants.library;
-    let domains = group.ranks.div_ceil(local_ranks(group, topology));
+    let domains = domains_of(group, topology);
     let largest = group.ranks.div_ceil(domains);
     let (ranks, domains_f) = (f64::from(group.ranks), f64::from(domains));
     let local = ranks / domains_f;

@@ -25,7 +25,7 @@ pub use conditions::{NetworkConditions, Placement};
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{Constants, LibraryConstants, ScaleOutConstants, ScaleUpConstants};
 pub use engine::{
-    ExpertExchange, ExpertKernel, engine_all_reduce_time, engine_all_reduce_time_with,
+    ExpertExchange, ExpertKernel, domains_of, engine_all_reduce_time, engine_all_reduce_time_with,
     expert_all_to_all_time, expert_all_to_all_time_with,
 };
 pub use request::{

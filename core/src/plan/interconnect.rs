@@ -8,7 +8,7 @@ use crate::inference::{ServingLayout, ServingPoint};
 use crate::model::{Architecture, Precision};
 use crate::network::{
     CollectiveOp, CollectiveTime, ExpertExchange, ExpertKernel, Group, busbw_curve, collective_time,
-    engine_all_reduce_time, expert_all_to_all_time,
+    domains_of, engine_all_reduce_time, expert_all_to_all_time,
 };
 use crate::training::{Dimension, TrainingStep};
 
@@ -172,7 +172,7 @@ impl Exchange<'_> {
             tokens: self.rows / f64::from(tp),
             bytes_per_token: bytes_per_value * hidden,
             experts_per_token: moe.top_k,
-            max_domains: None,
+            max_domains: moe.most_domains(domains_of(group, self.topology)),
             kernel: ExpertKernel::LowLatency,
         };
         let combine = exchange(2.0);

@@ -3,7 +3,7 @@
 
 use super::job::Job;
 use super::ledger::{Entry, Ledger};
-use super::memory::{GRADIENT, RankParameters};
+use super::memory::{GRADIENT, RankParameters, WEIGHT};
 use super::operation::StepPart;
 use super::schedule::StageTime;
 use super::step::Cut;
@@ -95,14 +95,11 @@ pub fn data_exchange<L: Ledger>(
     let backward_window = pass.backward * rounds;
     // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
     let shard_ranks = cut.shards;
-    // DualPipe's two stages of each rank are two stages' parameters, each with twice the ranks to exchange with.
+    // DualPipe's two stages of each rank lie on twice the ranks that there are to exchange with.
     let copies = cut.stage_copies();
     let dense = Group { ranks: dense.ranks.saturating_mul(copies), ..dense };
     let experts = Group { ranks: experts.ranks.saturating_mul(copies), ..experts };
-    let stages = f64::from(copies);
-    for (parameters, group) in
-        [(stages * (rank.dense + rank.embedding), dense), (stages * rank.experts, experts)]
-    {
+    for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
         }
@@ -122,7 +119,8 @@ pub fn data_exchange<L: Ledger>(
             }
             Some(Sent { time, times, seconds: time.seconds * times })
         };
-        let (gradient_bytes, weight_bytes) = (GRADIENT, 2.0);
+        let weight_bytes = if job.software.fp8_weight_gather { 1.0 } else { WEIGHT };
+        let gradient_bytes = GRADIENT;
         match cut.zero {
             0 => {
                 let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes, group, count)?;
@@ -142,7 +140,9 @@ pub fn data_exchange<L: Ledger>(
             }
             _ => {
                 let inner = Group { ranks: group.ranks.min(shard_ranks as u32).max(1), ..group };
-                let layers = cut.stage_layers.max(1.0);
+                // Each micro-batch passes through one of a rank's stages.
+                let micro_batches = micro_batches / f64::from(copies);
+                let layers = (cut.stage_layers * f64::from(copies)).max(1.0);
                 let shard = parameters / layers;
                 let gather =
                     once(CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * layers * micro_batches)?;

@@ -20,7 +20,7 @@ pub struct RankParameters {
 }
 
 impl RankParameters {
-    /// Of the stage that holds the most.
+    /// Of the rank that holds the most, both stages under DualPipe.
     pub fn of(job: &Job, cut: &Cut) -> Self {
         stages(job, cut)
             .iter()
@@ -47,10 +47,11 @@ impl RankParameters {
     }
 }
 
-/// A pipeline rank that may be the fullest.
+/// What a pipeline rank that may be the fullest holds: a stage, or under DualPipe two.
 #[derive(Debug, Clone, Copy)]
 struct Stage {
     layers: f64,
+    /// Micro-batches whose activations it holds, in units of these layers.
     in_flight: f64,
     /// Parameters of embedding and output projection.
     embedding: f64,
@@ -58,7 +59,21 @@ struct Stage {
     output: bool,
 }
 
-/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second.
+impl Stage {
+    /// Both stages of a rank under DualPipe, each with half of the micro-batches in flight (arXiv 2412.19437, section
+    /// 3.2.1).
+    fn with(self, other: Self) -> Self {
+        Self {
+            layers: self.layers + other.layers,
+            in_flight: 0.5 * self.in_flight,
+            embedding: self.embedding + other.embedding,
+            output: self.output || other.output,
+        }
+    }
+}
+
+/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second. Under
+/// DualPipe rank i holds stages i and p − 1 − i: the first and the last, the second and the one before the last.
 fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
     let sizes = &job.sizes;
     let held = |behind| cut.pipeline.in_flight(behind);
@@ -73,13 +88,17 @@ fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
     let second = Stage { layers: cut.stage_layers, in_flight: held(1.0), embedding: 0.0, output: false };
     let last =
         Stage { layers: cut.last_layers, in_flight: held(cut.pp - 1.0), embedding: output, output: true };
+    if cut.stage_copies() > 1 {
+        let (ends, middle) = (first.with(last), second.with(second));
+        return [ends, if cut.pp > 2.0 { middle } else { ends }, ends];
+    }
     [first, if cut.pp > 2.0 { second } else { first }, last]
 }
 
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
 /// 1910.02054, section 3.1): 16-bit weights and gradients (as the performance recipes of Megatron-Bridge, FSDP and
 /// MaxText keep them; a recipe that sums them in 32 bits needs twice that), 32-bit master weights and two moments.
-const WEIGHT: f64 = 2.0;
+pub const WEIGHT: f64 = 2.0;
 /// Bytes of a gradient, also on the wire.
 pub const GRADIENT: f64 = 2.0;
 /// Bytes of master weight and moments.
@@ -130,7 +149,7 @@ pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> T
 fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
     let rank = RankParameters::at(job, cut, stage);
     let parameters = rank.dense + rank.embedding;
-    let (shards, expert_shards) = (cut.shards, cut.expert_shards);
+    let (shards, expert_shards) = (cut.shards_of_rank(), cut.expert_shards_of_rank());
     let trained = job.task.trained_share();
     let split = |zero: u8, bytes: f64| -> f64 {
         let ways = |n: f64| if cut.zero >= zero { n } else { 1.0 };
@@ -142,18 +161,19 @@ fn of_stage(job: &Job, cut: &Cut, stage: &Stage, kept: &KeptPerLayer, logits_byt
     // Frozen weights need no 16-bit copy beside the one that products read.
     let weight = if job.task == Task::Lora { job.precision.weight_bytes().min(WEIGHT) } else { WEIGHT };
     let copies = f64::from(cut.stage_copies());
-    let weights = copies * split(3, weight) + gathered;
+    let weights = split(3, weight) + gathered;
     let gradients =
-        copies * trained * (split(2, GRADIENT) + if cut.zero >= 3 { layer * WEIGHT } else { 0.0 });
+        trained * (split(2, GRADIENT) + if cut.zero >= 3 { copies * layer * WEIGHT } else { 0.0 });
     let state = trained * split(1, OPTIMIZER);
     let optimizer = cut.offload.optimizer_on_gpu(state, stage.layers);
 
-    let made = kept.of_stage(cut, stage.layers) * stage.in_flight;
+    let of_one = stage.layers / copies;
+    let made = copies * kept.of_stage(cut, of_one) * stage.in_flight;
     let stands = cut.offload.share_on_gpu(stage.layers, stage.in_flight);
     // The first layer of the backward pass does its parts again while all others are still kept; with some layers kept
     // whole, those go first.
-    let again = cut.redone_layers(stage.layers);
-    let redone = if again > 0.0 && again >= stage.layers { kept.freed } else { 0.0 };
+    let again = cut.redone_layers(of_one);
+    let redone = if again > 0.0 && again >= of_one { kept.freed } else { 0.0 };
     let activations = made * stands + redone;
     let logits = if stage.output { logits_bytes } else { 0.0 };
     let workspace = job.constants.context_bytes + job.constants.fragmentation * activations;

@@ -18,8 +18,12 @@ pub struct RecomputeParts {
     pub norms: bool,
     /// Attention between its projections (`core_attn`; arXiv 2205.05198, section 5).
     pub core_attention: bool,
+    /// Attention from its queries, keys and values on, output projection included.
+    pub attention_output: bool,
     /// Latent attention's queries, keys and values from their latents, rotary embedding included (`mla_up_proj`).
     pub latent_projections: bool,
+    /// First products of dense feed-forward layers.
+    pub feed_forward_up: bool,
     /// Activation functions of dense feed-forward layers and shared experts.
     pub activations: bool,
     /// Activation functions of routed experts (`moe_act`).
@@ -57,7 +61,9 @@ impl RecomputeParts {
         let mut chosen = [false; PIECES];
         for (piece, on) in [
             (Piece::Norms, self.norms),
-            (Piece::CoreAttention, self.core_attention),
+            (Piece::CoreAttention, self.core_attention && !self.attention_output),
+            (Piece::AttentionOutput, self.attention_output),
+            (Piece::DenseUp, self.feed_forward_up && !self.feed_forward),
             (Piece::LatentProjections, self.latent_projections),
             (Piece::DenseActivation, self.activations && !self.feed_forward),
             (Piece::SharedActivation, self.activations && !shared_whole),
@@ -79,6 +85,10 @@ pub enum Piece {
     Norms,
     /// Scores, softmax and their product with the values.
     CoreAttention,
+    /// The same and the projection of what it leaves.
+    AttentionOutput,
+    /// First products of a dense feed-forward layer.
+    DenseUp,
     /// Up-projections of latent attention.
     LatentProjections,
     /// Activation function of a dense feed-forward layer.

@@ -28,12 +28,27 @@ pub struct Software {
     /// Expert exchange runs under the computation of another micro-batch or its weight gradients (Megatron-Core's
     /// `overlap_moe_expert_parallel_comm`); DualPipe does so by itself.
     pub expert_overlap: bool,
+    /// Tokens go to their experts in the library's all-to-all, one copy for each expert that they visit (Megatron-Core's
+    /// `moe_token_dispatcher_type: alltoall`). Without it one copy goes to each domain and is spread there over the scale-up
+    /// link (DeepEP, HybridEP).
+    pub expert_all_to_all: bool,
     /// Experts' grouped products, activation and casts run in one kernel for all experts of a rank, instead of some for
     /// each expert.
     pub fused_experts: bool,
     /// Tensor parallel exchange runs under the matrix products (Transformer Engine's user buffers, asynchronous tensor
     /// parallelism in PyTorch).
     pub tensor_overlap: bool,
+    /// That exchange is cut into as many tiles as there are ranks, each under the matrix product of another (NeMo's
+    /// `ub_tp_comm_overlap`, Megatron-Core's `tp_comm_overlap`, with sequence parallelism): what shows is the first or last
+    /// tile and what the others take longer than the products. Without it, `tensor_overlap` hides a share that published
+    /// steps show.
+    pub tensor_tiles: bool,
+    /// What products in 8 or 4 bits read is gathered in 16 bits and cast after (torchtitan with row-wise scales), not cast
+    /// before and gathered in their format (Transformer Engine; torchtitan with one scale a tensor).
+    pub cast_after_gather: bool,
+    /// Weights are kept and gathered in 8 bits (NeMo's `fp8_params`, Megatron-Core's `fp8_param_gather`, torchao's
+    /// `enable_fsdp_float8_all_gather`).
+    pub fp8_weight_gather: bool,
     /// Norms, activations, rotary embedding and the loss are fused kernels, by a library's or a compiler's; eager PyTorch
     /// writes every operation's result to memory.
     pub fused_elementwise: bool,
@@ -45,8 +60,12 @@ impl Default for Software {
             attention: None,
             captured: false,
             expert_overlap: false,
+            expert_all_to_all: false,
             fused_experts: false,
             tensor_overlap: true,
+            tensor_tiles: false,
+            cast_after_gather: false,
+            fp8_weight_gather: false,
             fused_elementwise: true,
         }
     }
@@ -83,11 +102,26 @@ const TRITON_SLOWER: f64 = 1.3;
 const SOFTMAX_BYTES: [f64; 2] = [4.0, 6.0];
 
 impl Software {
-    /// Refuses what the GPU has no kernel for.
+    /// Refuses what the GPU has no kernel for, and switches that contradict each other or the job.
     ///
     /// # Errors
-    /// `Unsupported`, with paths below `software`.
+    /// `Unsupported` and `Conflict`, with paths below `software`.
     pub fn check(&self, job: &Job) -> Result<(), Error> {
+        let conflict = |field: &str, message: &str| {
+            Err(Error::Conflict { field: field.to_owned(), message: message.to_owned() })
+        };
+        if self.tensor_tiles && !self.tensor_overlap {
+            return conflict(
+                "software.tensor_tiles",
+                "true with software.tensor_overlap false: tiles are a way to overlap; give one of them",
+            );
+        }
+        if self.fp8_weight_gather && !job.casts() {
+            return conflict(
+                "software.fp8_weight_gather",
+                "true with products in 16 bits: it needs precision fp8, fp8_blockwise, mxfp8 or nvfp4",
+            );
+        }
         let refused = |given: &str, reason: &str| {
             Err(Error::Unsupported {
                 field: "software.attention".to_owned(),

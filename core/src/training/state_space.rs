@@ -7,7 +7,7 @@
 //! mean of its layers: their order is not known here.
 
 use super::job::Job;
-use super::layer::{Block, LayerCut, LayerWork, Rank, Volume};
+use super::layer::{Block, Gathered, LayerCut, LayerWork, Rank, Volume};
 use super::layout::Layout;
 use super::ledger::{Ledger, Role};
 use super::recompute::Piece;
@@ -80,7 +80,12 @@ impl Rank<'_> {
         self.norm_and_residual(&mut block);
         let (inner, channels) = (s.inner_width() / self.tp, s.conv_channels() / self.tp);
         let projected = s.projected_width() / self.tp;
-        self.linear(&mut block, "state-space input projection", (self.rows, projected, self.hidden));
+        self.linear(
+            &mut block,
+            "state-space input projection",
+            Gathered::Input,
+            (self.rows, projected, self.hidden),
+        );
 
         // The convolution reads and writes; backward it runs again, reads a gradient beside and writes one.
         let convolution = self.elementwise(self.rows * channels * 2.0 * HALF);
@@ -108,7 +113,12 @@ impl Rank<'_> {
         block.forward.kernels += SCAN_KERNELS[0];
         block.backward.kernels += SCAN_KERNELS[1];
 
-        self.linear(&mut block, "state-space output projection", (self.rows, self.hidden, inner));
+        self.linear(
+            &mut block,
+            "state-space output projection",
+            Gathered::Output,
+            (self.rows, self.hidden, inner),
+        );
         // Kept: inputs of both projections, what the first one makes (convolution and states are made again), and the
         // scan's output.
         block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
@@ -121,7 +131,7 @@ impl Rank<'_> {
         let mut block = Block::default();
         // Rows are cut by sequence parallel ranks, the matrix is not.
         let sizes = (self.local_rows, self.hidden, 2.0 * self.hidden);
-        self.linear(&mut block, "projection of two hidden states", sizes);
+        self.linear(&mut block, "projection of two hidden states", Gathered::No, sizes);
         block
     }
 }

@@ -11,6 +11,7 @@ use super::operation::{StepPart, StepPhase, StepStack};
 use super::recompute::{Again, RecomputeParts};
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
+use super::software::Software;
 use super::state_space::prediction_layer;
 use crate::kernel::{Bound, Cost};
 
@@ -100,6 +101,17 @@ impl Cut {
     /// (arXiv 2412.19437, table 2).
     pub fn stage_copies(&self) -> u32 {
         if self.pipeline.schedule == PipelineSchedule::DualPipe && self.pp > 1.0 { 2 } else { 1 }
+    }
+
+    /// Ranks over which ZeRO shards what a rank holds, tensor parallel cut: under DualPipe both of the stages that it holds
+    /// lie on twice as many.
+    pub fn shards_of_rank(&self) -> f64 {
+        self.shards * f64::from(self.stage_copies())
+    }
+
+    /// The same of experts.
+    pub fn expert_shards_of_rank(&self) -> f64 {
+        self.expert_shards * f64::from(self.stage_copies())
     }
 
     /// Layers of a stage with so many that do something again.
@@ -296,7 +308,10 @@ impl<L: Ledger> LayerSeconds<L> {
             _ => (c.expert_exposed, 0.0),
         };
         let (f, b) = (&f.on(job.device.sm_count, aside), &b.on(job.device.sm_count, aside));
-        let tensor_exposed = if job.software.tensor_overlap { c.tensor_exposed } else { 1.0 };
+        // Of tiles, layers say themselves what shows.
+        let Software { tensor_overlap, tensor_tiles, .. } = job.software;
+        let shares = tensor_overlap && !(tensor_tiles && cut.layer.sequence_parallel);
+        let tensor_exposed = if shares { c.tensor_exposed } else { 1.0 };
         let captured = job.software.captured;
         let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
         let Again { pass: redo, .. } = work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);
@@ -475,7 +490,8 @@ fn recomputed_share<L: Ledger>(cut: &Cut, layers: &Layers<L>, (dense, expert): (
 fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
     let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
     job.task.trained_share()
-        * ((rank.dense + rank.embedding) / ways(cut.shards) + rank.experts / ways(cut.expert_shards))
+        * ((rank.dense + rank.embedding) / ways(cut.shards_of_rank())
+            + rank.experts / ways(cut.expert_shards_of_rank()))
 }
 
 /// Adam on the rank's shard: 32-bit gradient, master weight and two moments read, the last three and the 16-bit weight

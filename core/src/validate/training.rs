@@ -185,10 +185,6 @@ fn recompute(line: &Line<'_>) -> Result<Option<Recompute>, Error> {
     Ok(match line.text("recompute") {
         None => None,
         Some("none") => Some(Recompute::None),
-        // JAX: everything but the query, key and value projections is done again.
-        Some("selective") if line.text("recompute_detail") == Some("remat policy save_qkv_proj") => {
-            Some(Recompute::Full)
-        }
         Some("selective") => Some(Recompute::Selective),
         Some("full") => Some(Recompute::Full),
         Some(other) => {
@@ -201,8 +197,15 @@ fn recompute(line: &Line<'_>) -> Result<Option<Recompute>, Error> {
 
 /// The parts done again, by Megatron-Core's names of `recompute_modules`, joined by `+`.
 fn recompute_parts(line: &Line<'_>) -> Result<Option<RecomputeParts>, Error> {
-    let Some(names) = line.text("recompute_parts") else { return Ok(None) };
     let mut parts = RecomputeParts::default();
+    // JAX: everything but the projections of queries, keys and values; the last product of a layer feeds nothing in its
+    // backward pass, so that the compiler drops it.
+    if line.text("recompute_detail") == Some("remat policy save_qkv_proj") {
+        (parts.norms, parts.attention_output) = (true, true);
+        (parts.feed_forward_up, parts.activations) = (true, true);
+        return Ok(Some(parts));
+    }
+    let Some(names) = line.text("recompute_parts") else { return Ok(None) };
     for name in names.split('+') {
         *match name.trim() {
             "layernorm" => &mut parts.norms,
@@ -245,8 +248,13 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         // `partial` leaves the experts out.
         captured: line.text("capture") == Some("step"),
         expert_overlap: yes("expert_overlap"),
+        expert_all_to_all: yes("expert_all_to_all"),
         fused_experts: yes("fused_experts"),
         tensor_overlap: line.text("tensor_overlap") != Some("0"),
+        tensor_tiles: yes("tensor_tiles"),
+        // torchtitan casts with row-wise scales after it has gathered.
+        cast_after_gather: line.text("precision") == Some("fp8-rowwise"),
+        fp8_weight_gather: yes("fp8_weight_gather"),
         fused_elementwise: line.text("fused_elementwise") != Some("0"),
     })
 }

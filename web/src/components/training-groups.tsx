@@ -108,7 +108,17 @@ export const Software = () => (
         open={choice.usual}
         wide
       />
-      {["fused_elementwise", "tensor_overlap", "expert_overlap", "fused_experts", "captured"].map((name) => (
+      {[
+        "fused_elementwise",
+        "tensor_overlap",
+        "tensor_tiles",
+        "cast_after_gather",
+        "fp8_weight_gather",
+        "expert_overlap",
+        "expert_all_to_all",
+        "fused_experts",
+        "captured",
+      ].map((name) => (
         <SwitchField key={name} path={`${SOFTWARE}.${name}`} />
       ))}
     </div>

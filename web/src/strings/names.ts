@@ -86,7 +86,9 @@ export const names = {
   recomputeParts: {
     norms: "Norms",
     core_attention: "Core of attention",
+    attention_output: "Attention with its output projection",
     latent_projections: "Latent projections",
+    feed_forward_up: "First products of dense layers",
     activations: "Activation functions",
     expert_activations: "Those of experts",
     feed_forward: "Dense layers whole",

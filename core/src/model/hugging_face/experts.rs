@@ -27,6 +27,8 @@ fn uniform_experts(c: &Config<'_>, width: u32) -> Result<MixtureOfExperts, Error
         shared_ffn: 0,
         dense_layers: 0,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     })
 }
 
@@ -123,6 +125,8 @@ fn qwen_experts(c: &Config<'_>, layers: u32) -> Result<MixtureOfExperts, Error> 
         shared_ffn: 0,
         dense_layers: (0..layers.min(MOST_LAYERS)).filter(is_dense).fold(0, |n, _| n + 1),
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     })
 }
 
@@ -213,6 +217,7 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
     }
     let expert_ffn = c.count("moe_intermediate_size")?;
     let shared = c.optional("n_shared_experts")?.unwrap_or(0);
+    let (expert_groups, groups_per_token) = expert_groups(c)?;
     Ok(Some(MixtureOfExperts {
         experts,
         top_k: c.count("num_experts_per_tok")?,
@@ -220,7 +225,20 @@ fn deepseek_experts(c: &Config<'_>) -> Result<Option<MixtureOfExperts>, Error> {
         shared_ffn: shared.saturating_mul(expert_ffn),
         dense_layers: dense_layers(c)?,
         latent: 0,
+        expert_groups,
+        groups_per_token,
     }))
+}
+
+/// Groups of experts, and how many of them a token's experts may lie in; none where the router chooses among all.
+pub(super) fn expert_groups(c: &Config<'_>) -> Result<(u32, u32), Error> {
+    let groups = c.optional("n_group")?.filter(|&groups| groups > 1);
+    match groups {
+        Some(groups) if c.text("topk_method").as_deref() != Some("greedy") => {
+            Ok((groups, c.count("topk_group")?))
+        }
+        _ => Ok((0, 0)),
+    }
 }
 
 /// Dense layers: so many first ones, or those that a list names.
@@ -260,6 +278,8 @@ pub(super) fn llama4(c: &Config<'_>, name: &str) -> Result<Architecture, Error> 
         shared_ffn: expert_ffn,
         dense_layers: a.layers.saturating_sub(moe_layers),
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     a.ffn = c.count("intermediate_size_mlp")?;
     if let Some(window) = c.optional("attention_chunk_size")? {
@@ -295,6 +315,8 @@ pub(super) fn ernie_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Erro
         shared_ffn: width(c.count("moe_num_shared_experts")?, expert_ffn),
         dense_layers: a.layers - moe_layers,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     c.add(&mut a, "moe_use_aux_free", true, &[Small::RouterBiases])?;
     a.mtp_layers = c.optional("num_nextn_predict_layers")?.unwrap_or(0);
@@ -325,6 +347,8 @@ pub(super) fn hunyuan_moe(c: &Config<'_>, name: &str) -> Result<Architecture, Er
         shared_ffn: shared.saturating_mul(a.ffn),
         dense_layers: 0,
         latent: 0,
+        expert_groups: 0,
+        groups_per_token: 0,
     });
     Ok(a)
 }
@@ -341,6 +365,8 @@ pub(super) fn dbrx(c: &Config<'_>, name: &str) -> Result<Architecture, Error> {
             shared_ffn: 0,
             dense_layers: 0,
             latent: 0,
+            expert_groups: 0,
+            groups_per_token: 0,
         })
     })?;
     Ok(Architecture {

@@ -58,6 +58,7 @@ pub(super) fn nemotron_h(c: &Config<'_>, name: &str) -> Result<Architecture, Err
     if kinds.experts > 0 {
         a.small_parameters.push(Small::RouterBiases);
         let shared = c.optional("n_shared_experts")?.unwrap_or(0);
+        let (expert_groups, groups_per_token) = super::experts::expert_groups(c)?;
         a.moe = Some(MixtureOfExperts {
             experts: c.count("n_routed_experts")?,
             top_k: c.count("num_experts_per_tok")?,
@@ -69,6 +70,8 @@ pub(super) fn nemotron_h(c: &Config<'_>, name: &str) -> Result<Architecture, Err
             },
             dense_layers: kinds.dense,
             latent: c.optional("moe_latent_size")?.unwrap_or(0),
+            expert_groups,
+            groups_per_token,
         });
     }
     a.mtp_layers = prediction_layers(c)?;

@@ -1,6 +1,6 @@
 //! Self-attention: projections, rotary embedding, the attention itself, exchange of keys and values.
 
-use super::{Block, HALF, Pass, Rank, Volume};
+use super::{Block, Gathered, HALF, Pass, Rank, Volume};
 use crate::kernel::{AttentionShape, Cost};
 use crate::model::SmallParameter;
 use crate::network::{CollectiveOp, Group, collective_time};
@@ -31,17 +31,38 @@ impl Rank<'_> {
             // The down-projections are not cut by tensor parallel ranks, but their rows are.
             let mut up = Block::default();
             if q_rank > 0.0 {
-                self.linear(&mut block, "query down-projection", (self.local_rows, q_rank, self.hidden));
-                self.linear(&mut up, "query up-projection", (self.rows, heads * qk_dim, q_rank));
+                self.linear(
+                    &mut block,
+                    "query down-projection",
+                    Gathered::No,
+                    (self.local_rows, q_rank, self.hidden),
+                );
+                self.linear(
+                    &mut up,
+                    "query up-projection",
+                    Gathered::Input,
+                    (self.rows, heads * qk_dim, q_rank),
+                );
             } else {
-                self.linear(&mut up, "query projection", (self.rows, heads * qk_dim, self.hidden));
+                self.linear(
+                    &mut up,
+                    "query projection",
+                    Gathered::Input,
+                    (self.rows, heads * qk_dim, self.hidden),
+                );
             }
             self.linear(
                 &mut block,
                 "key and value down-projection",
+                Gathered::No,
                 (self.local_rows, kv_rank + rope, self.hidden),
             );
-            self.linear(&mut up, "key and value up-projection", (self.rows, heads * (nope + v_dim), kv_rank));
+            self.linear(
+                &mut up,
+                "key and value up-projection",
+                Gathered::Input,
+                (self.rows, heads * (nope + v_dim), kv_rank),
+            );
             block.add(&up);
             block.piece(Piece::LatentProjections, up.forward.clone(), 0.0);
             block.kept += self.kept_input(self.local_rows * (q_rank + kv_rank + rope));
@@ -51,7 +72,7 @@ impl Rank<'_> {
             kv_heads = f64::from(model.kv_heads) / self.tp;
             rotated = (heads + kv_heads) * qk_dim;
             let outputs = (heads + 2.0 * kv_heads) * qk_dim;
-            self.linear(&mut block, "qkv projection", (self.rows, outputs, self.hidden));
+            self.linear(&mut block, "qkv projection", Gathered::Input, (self.rows, outputs, self.hidden));
         }
         self.norm_output(&mut block);
         let rotary = self.elementwise(self.rows * rotated * 2.0 * HALF);
@@ -83,8 +104,15 @@ impl Rank<'_> {
         let own = if self.job.casts() { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
-        block.piece(Piece::CoreAttention, core.forward, own + scores);
-        self.linear(&mut block, "attention output projection", (self.rows, self.hidden, heads * v_dim));
+        block.piece(Piece::CoreAttention, core.forward.clone(), own + scores);
+        let mut projected = Block::default();
+        let sizes = (self.rows, self.hidden, heads * v_dim);
+        self.linear(&mut projected, "attention output projection", Gathered::Output, sizes);
+        // Done again from the queries, keys and values on, neither the projection's input is kept nor the residual stream
+        // behind it.
+        let freed = own + scores + self.kept_input(output) + self.local_rows * self.hidden * HALF;
+        block.piece(Piece::AttentionOutput, core.forward.plus(&projected.forward), freed);
+        block.add(&projected);
         Some(block)
     }
 

@@ -1,10 +1,10 @@
 //! Experts: router, dispatch, the experts' feed-forward layers, combine.
 
 use super::feed_forward::FeedForward;
-use super::{Block, HALF, Rank, Volume};
-use crate::model::Precision;
+use super::{Block, Gathered, HALF, Rank, Volume};
+use crate::model::{MixtureOfExperts, Precision};
 use crate::network::{
-    CollectiveOp, ExpertExchange, ExpertKernel, Group, collective_time, expert_all_to_all_time,
+    CollectiveOp, ExpertExchange, ExpertKernel, Group, collective_time, domains_of, expert_all_to_all_time,
 };
 use crate::training::job::Job;
 use crate::training::layout::Task;
@@ -45,8 +45,18 @@ impl Rank<'_> {
         // Experts work on the residual stream, or on the latent vectors that it is projected to and from.
         let experts_on = Rank { hidden: architecture.expert_width(), ..*self };
         if moe.latent > 0 {
-            self.linear(&mut routed, "latent down-projection", (tokens, experts_on.hidden, self.hidden));
-            self.linear(&mut routed, "latent up-projection", (tokens, self.hidden, experts_on.hidden));
+            self.linear(
+                &mut routed,
+                "latent down-projection",
+                Gathered::No,
+                (tokens, experts_on.hidden, self.hidden),
+            );
+            self.linear(
+                &mut routed,
+                "latent up-projection",
+                Gathered::No,
+                (tokens, self.hidden, experts_on.hidden),
+            );
             routed.kept += self.kept_input(tokens * experts_on.hidden);
         }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
@@ -58,7 +68,7 @@ impl Rank<'_> {
         (routed.forward.routings, routed.backward.routings) = (1.0, 1.0);
         experts_on.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
         routed.kept += self.kept_input(copies * cuts * experts_on.hidden);
-        let exchange = experts_on.expert_exchange(&mut routed, tokens, moe.top_k)?;
+        let exchange = experts_on.expert_exchange(&mut routed, tokens, &moe)?;
         block.add(&routed);
         block.whole(Piece::ExpertsWhole, &routed);
         if moe.shared_ffn > 0 {
@@ -106,19 +116,28 @@ impl Rank<'_> {
 
     /// Dispatch and combine in each pass; where ranks cut each expert, each of them gathers what all of them were sent and
     /// their partial results are summed (Megatron-Core's token dispatcher).
-    fn expert_exchange<L: Ledger>(&self, block: &mut Block<L>, tokens: f64, top_k: u32) -> Option<Volume> {
-        let topology = &self.job.topology;
+    fn expert_exchange<L: Ledger>(
+        &self,
+        block: &mut Block<L>,
+        tokens: f64,
+        moe: &MixtureOfExperts,
+    ) -> Option<Volume> {
+        let top_k = moe.top_k;
+        let Job { topology, software, .. } = self.job;
         let copies = tokens * f64::from(top_k) * self.hidden;
         let bytes = copies * HALF;
         let mut volume = Volume::default();
         if self.cut.ep > 1 {
             let group = Group { ranks: self.cut.ep, stride: self.cut.expert_tp };
             let sent = |element: f64| {
+                if software.expert_all_to_all {
+                    return collective_time(CollectiveOp::AllToAll, copies * element, group, topology);
+                }
                 let exchange = ExpertExchange {
                     tokens,
                     bytes_per_token: self.hidden * element,
                     experts_per_token: top_k,
-                    max_domains: None,
+                    max_domains: moe.most_domains(domains_of(group, topology)),
                     kernel: ExpertKernel::Normal,
                 };
                 expert_all_to_all_time(&exchange, group, topology)

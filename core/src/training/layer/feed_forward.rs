@@ -1,6 +1,6 @@
 //! Feed-forward layers: two linear layers with an activation function between them.
 
-use super::{Block, HALF, Pass, Rank};
+use super::{Block, Gathered, HALF, Pass, Rank};
 use crate::model::Precision;
 use crate::training::ledger::{Ledger, Role};
 use crate::training::recompute::Piece;
@@ -13,6 +13,8 @@ pub struct FeedForward {
     down: &'static str,
     /// What doing its activation function again is.
     piece: Piece,
+    /// What of its two linear layers is gathered along the sequence.
+    gathered: [Gathered; 2],
 }
 
 impl FeedForward {
@@ -21,18 +23,21 @@ impl FeedForward {
         activation: "activation",
         down: "feed-forward down projection",
         piece: Piece::DenseActivation,
+        gathered: [Gathered::Input, Gathered::Output],
     };
     pub const SHARED: Self = Self {
         up: "shared expert up projection",
         activation: "shared expert activation",
         down: "shared expert down projection",
         piece: Piece::SharedActivation,
+        gathered: [Gathered::Input, Gathered::Output],
     };
     pub const ROUTED: Self = Self {
         up: "expert up projection",
         activation: "expert activation",
         down: "expert down projection",
         piece: Piece::ExpertActivation,
+        gathered: [Gathered::No, Gathered::No],
     };
 }
 
@@ -59,8 +64,11 @@ impl Rank<'_> {
         width: f64,
     ) {
         let (up, factor) = if self.job.architecture.gated { (2.0, 3.0) } else { (1.0, 2.0) };
-        self.grouped_linear(block, names.up, groups, (rows, up * width, self.hidden));
-        self.grouped_linear(block, names.down, groups, (rows, self.hidden, width));
+        let [before, behind] = names.gathered;
+        let mut first = Block::default();
+        self.grouped_linear(&mut first, names.up, before, groups, (rows, up * width, self.hidden));
+        block.add(&first);
+        self.grouped_linear(block, names.down, behind, groups, (rows, self.hidden, width));
         let elements = groups * rows * width;
         let activation = self.elementwise(elements * factor * HALF);
         block.forward.stream(names.activation, Role::Itself, activation);
@@ -73,6 +81,9 @@ impl Rank<'_> {
         let kept = if self.job.precision == Precision::Fp8Blockwise { 1.0 } else { HALF };
         let output = self.kept_input(elements);
         block.kept += elements * up * kept + output;
+        if names.piece == Piece::DenseActivation {
+            block.piece(Piece::DenseUp, first.forward, elements * up * kept);
+        }
         block.piece(names.piece, Pass::one_stream(names.activation, 1.0, activation), output);
     }
 
@@ -89,7 +100,7 @@ impl Rank<'_> {
         let up = if self.job.architecture.gated { 2.0 } else { 1.0 };
         self.products(block, names.up, groups, (rows, up * width, self.hidden));
         self.products(block, names.down, groups, (rows, self.hidden, width));
-        self.casts(block, names.up, (groups * rows * self.hidden, groups * rows * self.hidden));
+        self.casts(block, names.up, Gathered::No, (groups * rows * self.hidden, groups * rows * self.hidden));
         let elements = groups * rows * width;
         let output = self.kept_input(elements);
         block.kept += elements * up * HALF + output;

@@ -6,6 +6,7 @@ mod experts;
 mod feed_forward;
 mod pass;
 mod rank;
+mod tensor;
 
 use super::job::Job;
 use super::layout::Recompute;
@@ -13,10 +14,9 @@ use super::ledger::{Ledger, Role};
 use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
 use super::state_space;
 use crate::model::Precision;
-use crate::network::{CollectiveOp, Group, collective_time};
 
 pub use pass::{Block, Pass, Volume};
-pub use rank::Rank;
+pub use rank::{Gathered, Rank};
 
 /// The part of a layout that decides what one rank does in one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,25 +136,18 @@ impl Rank<'_> {
         }
         let mut tensor = Volume::default();
         if self.cut.tp > 1 {
-            let bytes = self.rows * self.hidden * HALF;
-            let group = Group { ranks: self.cut.tp, stride: 1 };
-            // An all-gather before and a reduce-scatter after each half; or one all-reduce after it.
-            let (op, each, name) = if self.cut.sequence_parallel {
-                (CollectiveOp::AllGather, 2.0, "all-gather and reduce-scatter of activations")
-            } else {
-                (CollectiveOp::AllReduce, 1.0, "all-reduce of activations")
+            // Products under which the exchange may hide: routed experts have none of its kind.
+            let products = |attention: &Pass<L>, ffn: &Pass<L>| {
+                attention.matmul + if gathers > 1.0 { ffn.matmul } else { 0.0 }
             };
-            let count = each * gathers;
-            let time = collective_time(op, bytes, group, &self.job.topology)?;
-            forward.tensor_exchange(name, count, &time);
-            backward.tensor_exchange(name, count, &time);
-            forward.kernels += count;
-            backward.kernels += count;
-            tensor = Volume::of(&time, bytes, 2.0 * count);
+            let exchange = self.tensor_exchange()?;
+            exchange.run(&mut forward, gathers, products(&attention.forward, &ffn.forward));
+            exchange.run(&mut backward, gathers, products(&attention.backward, &ffn.backward));
+            tensor = exchange.volume(2.0 * gathers);
             // A feed-forward layer that gathers the sequence gathers it again.
             let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
-            let again = each * (gathers - 1.0).max(0.0);
-            pieces[whole as usize].pass.tensor_exchange(name, again, &time);
+            let again = (gathers - 1.0).max(0.0);
+            exchange.tell(&mut pieces[whole as usize].pass, again, ffn.forward.matmul);
         }
         Some(LayerWork {
             forward,

@@ -16,7 +16,7 @@ pub struct Pass<L = ()> {
     pub attention: f64,
     /// Work bound by memory bandwidth, casts included.
     pub memory: f64,
-    /// Tensor parallel communication.
+    /// Tensor parallel communication; where it is cut into tiles, what the products do not hide.
     pub tensor: f64,
     /// Context parallel communication that attention does not hide.
     pub context: f64,
@@ -108,10 +108,10 @@ impl<L: Ledger> Pass<L> {
         self.told.note(|| Entry::kernel(StepPart::MemoryBound, name, role, cost));
     }
 
-    /// So many tensor parallel exchanges.
+    /// So many tensor parallel exchanges, of which this share shows.
     #[inline]
-    pub fn tensor_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime) {
-        let seconds = count * time.seconds;
+    pub fn tensor_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime, shown: f64) {
+        let seconds = count * time.seconds * shown;
         self.tensor += seconds;
         self.told.note(|| Entry::sent(StepPart::TensorParallel, name, count, time, seconds));
     }

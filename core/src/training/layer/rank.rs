@@ -1,6 +1,7 @@
 //! One rank of a layer: its share of the job, and the operations that all kinds of layers are made of.
 
 use super::{Block, HALF, LayerCut, Pass};
+use crate::catalog::GpuArchitecture;
 use crate::kernel::Cost;
 use crate::training::job::Job;
 use crate::training::layout::Task;
@@ -9,6 +10,23 @@ use crate::training::recompute::Piece;
 
 const NORM: &str = "norm";
 const RESIDUAL: &str = "residual sum";
+
+/// Which side of a linear layer meets tokens of all sequence parallel ranks: what is gathered is cast before, on each rank's
+/// own tokens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// Neither.
+    No,
+    /// Its input: a layer cut along its outputs.
+    Input,
+    /// The gradient of its output: a layer cut along its inputs.
+    Output,
+}
+
+/// Bytes of an element that is transposed in 8 bits: Hopper's 8-bit matrix units read both operands along the depth only
+/// (CUDA's PTX ISA, wgmma: transposed operands are of 16 bits), and a weight gradient's depth are the tokens, so that what
+/// was gathered is transposed after.
+const TRANSPOSE: f64 = 2.0;
 
 /// What one rank sees of the job.
 #[derive(Clone, Copy)]
@@ -47,8 +65,14 @@ impl<'a> Rank<'a> {
 
     /// The linear layer `name` with `m` rows, `n` outputs and `k` inputs: forward product, input and weight gradients,
     /// casts.
-    pub fn linear<L: Ledger>(&self, block: &mut Block<L>, name: &'static str, (m, n, k): (f64, f64, f64)) {
-        self.grouped_linear(block, name, 1.0, (m, n, k));
+    pub fn linear<L: Ledger>(
+        &self,
+        block: &mut Block<L>,
+        name: &'static str,
+        gathered: Gathered,
+        (m, n, k): (f64, f64, f64),
+    ) {
+        self.grouped_linear(block, name, gathered, 1.0, (m, n, k));
     }
 
     /// [`Rank::linear`] in each of `groups` experts.
@@ -56,11 +80,12 @@ impl<'a> Rank<'a> {
         &self,
         block: &mut Block<L>,
         name: &'static str,
+        gathered: Gathered,
         groups: f64,
         (m, n, k): (f64, f64, f64),
     ) {
         self.products(block, name, groups, (m, n, k));
-        self.casts(block, name, (groups * m * k, groups * m * n));
+        self.casts(block, name, gathered, (groups * m * k, groups * m * n));
     }
 
     /// Forward product, input and weight gradients of [`Rank::linear`].
@@ -85,19 +110,42 @@ impl<'a> Rank<'a> {
         block.backward.kernels += kernels;
     }
 
-    /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits.
+    /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits. What is
+    /// gathered is cast before, where the software does not say otherwise.
     #[inline]
-    pub fn casts<L: Ledger>(&self, block: &mut Block<L>, name: &'static str, (inputs, outputs): (f64, f64)) {
-        let Job { device, constants, .. } = self.job;
+    pub fn casts<L: Ledger>(
+        &self,
+        block: &mut Block<L>,
+        name: &'static str,
+        gathered: Gathered,
+        (inputs, outputs): (f64, f64),
+    ) {
+        let Job { device, constants, generation, .. } = self.job;
         if !self.job.casts() {
             return;
         }
-        for (pass, elements) in [(&mut block.forward, inputs), (&mut block.backward, outputs)] {
-            if elements > 0.0 {
-                pass.stream(name, Role::Cast, device.memory_bound_cost(elements * constants.cast_bytes));
+        let own = if self.job.software.cast_after_gather { 1.0 } else { self.local_rows / self.rows };
+        let transposed = if *generation == GpuArchitecture::Hopper && own < 1.0 { TRANSPOSE } else { 0.0 };
+        let of = |side, elements: f64| {
+            if gathered == side {
+                elements * (own * constants.cast_bytes + transposed)
+            } else {
+                elements * constants.cast_bytes
+            }
+        };
+        let bytes = [of(Gathered::Input, inputs), of(Gathered::Output, outputs)];
+        for (pass, bytes) in [&mut block.forward, &mut block.backward].into_iter().zip(bytes) {
+            if bytes > 0.0 {
+                pass.stream(name, Role::Cast, device.memory_bound_cost(bytes));
                 pass.kernels += 1.0;
             }
         }
+    }
+
+    /// Bytes of an element of activations on the wire where they are gathered for a product: that product's format.
+    pub fn gathered_bytes(&self) -> f64 {
+        let cast = self.job.casts() && !self.job.software.cast_after_gather;
+        if cast { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
     /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.

@@ -1,0 +1,146 @@
+//! What the switches of the training software and the router's groups change in a step, and what they cannot.
+#![allow(clippy::unwrap_used)]
+
+use rackrate::catalog::Catalog;
+use rackrate::model::Precision;
+use rackrate::training::{
+    Dimension, Job, Layout, PipelineSchedule, Recompute, Software, Task, TrainingStep, step,
+};
+
+fn job(gpu: &str, model: &str, precision: Precision) -> Job {
+    let catalog = Catalog::embedded().unwrap();
+    let gpu = catalog.gpu("gpu", gpu).unwrap();
+    let topology = catalog.topology_of_gpu(gpu, 8, None).unwrap().topology;
+    let model = catalog.model("model", model).unwrap().architecture.clone();
+    Job::new(model, gpu, topology, 4096, precision, Task::Pretrain).unwrap()
+}
+
+fn under(job: &Job, software: Software, layout: Layout, gpus: u32) -> TrainingStep {
+    step(&job.clone().with_software(software).unwrap(), &layout, gpus).unwrap()
+}
+
+fn fabric_bytes(step: &TrainingStep, dimension: Dimension) -> f64 {
+    step.traffic.iter().find(|one| one.dimension == dimension).unwrap().fabric_bytes
+}
+
+/// Llama 3.1 405B in 8 bits on 64 H100.
+fn tensor_parallel() -> (Job, Layout) {
+    let layout = Layout { tp: 8, pp: 8, recompute: Recompute::None, ..Layout::data_parallel(32) };
+    (job("H100-SXM", "llama-3.1-405b", Precision::Fp8), layout)
+}
+
+/// The exchange is shorter than the products beside it: of each collective the first or last of eight tiles shows.
+#[test]
+fn of_an_exchange_in_tiles_one_shows() {
+    let (job, layout) = tensor_parallel();
+    let shown = |tensor_overlap, tensor_tiles| {
+        let software = Software { tensor_overlap, tensor_tiles, ..Software::default() };
+        under(&job, software, layout, 64).parts.tensor_parallel_seconds
+    };
+    let (whole, tiled) = (shown(false, false), shown(true, true));
+    assert!((tiled / (whole / 8.0) - 1.0).abs() < 1e-9, "{tiled} of {whole} s");
+}
+
+/// Over the fabric it is longer than the products: what is too long shows too, and never more than all of it.
+#[test]
+fn tiles_hide_no_more_than_the_products_last() {
+    let (mut job, layout) = tensor_parallel();
+    job.topology.scale_up_bytes_per_s /= 100.0;
+    let at = |tensor_overlap, tensor_tiles| {
+        let software = Software { tensor_overlap, tensor_tiles, ..Software::default() };
+        under(&job, software, layout, 64).parts
+    };
+    let (whole, tiled) = (at(false, false), at(true, true));
+    let hidden = whole.tensor_parallel_seconds - tiled.tensor_parallel_seconds;
+    assert!(tiled.tensor_parallel_seconds > 0.5 * whole.tensor_parallel_seconds);
+    assert!(hidden > 0.0 && hidden <= whole.compute_seconds, "{hidden} s under the products");
+}
+
+/// What products in 8 bits read is gathered in 8 bits, what they sum is scattered in 16: three quarters of the bytes.
+#[test]
+fn eight_bit_products_gather_eight_bits() {
+    let layout = tensor_parallel().1;
+    let at = |precision, cast_after_gather| {
+        let job = job("H100-SXM", "llama-3.1-405b", precision);
+        let step = under(&job, Software { cast_after_gather, ..Software::default() }, layout, 64);
+        let tensor = step.traffic.iter().find(|one| one.dimension == Dimension::Tensor).unwrap();
+        (tensor.scale_up_bytes, step.parts.memory_bound_seconds)
+    };
+    let (half, before, after) =
+        (at(Precision::Bf16, false), at(Precision::Fp8, false), at(Precision::Fp8, true));
+    assert!((before.0 / half.0 - 0.75).abs() < 1e-9 && after.0 == half.0);
+    // Each rank casts its own tokens, or all ranks all of them.
+    assert!(half.1 < before.1 && before.1 < after.1);
+}
+
+/// Of 2 bytes a gradient and 2 a weight, 3 remain.
+#[test]
+fn weights_gathered_in_8_bits_are_half_the_bytes() {
+    let job = job("H100-SXM", "llama-3.1-8b", Precision::Fp8);
+    let bytes = |fp8_weight_gather| {
+        let software = Software { fp8_weight_gather, ..Software::default() };
+        fabric_bytes(&under(&job, software, Layout::data_parallel(64), 64), Dimension::Data)
+    };
+    assert!((bytes(true) / bytes(false) - 0.75).abs() < 0.01, "{} of {}", bytes(true), bytes(false));
+}
+
+#[test]
+fn switches_that_contradict_are_refused_by_name() {
+    let job = job("H100-SXM", "llama-3.1-8b", Precision::Bf16);
+    let refused = |software| job.clone().with_software(software).unwrap_err().to_string();
+    let tiles = Software { tensor_tiles: true, tensor_overlap: false, ..Software::default() };
+    assert!(refused(tiles).contains("software.tensor_tiles"));
+    let gather = Software { fp8_weight_gather: true, ..Software::default() };
+    assert!(refused(gather).contains("software.fp8_weight_gather"));
+}
+
+/// DeepSeek-V3's experts over eight nodes.
+fn expert_parallel() -> Layout {
+    Layout { ep: 64, ..Layout::data_parallel(64) }
+}
+
+/// A token's eight experts lie on 8(1 − (7/8)⁸) = 5.25 of eight nodes if chosen among all, on four if its groups are
+/// (arXiv 2412.19437, section 2.1.2); an all-to-all sends one copy to each of the eight.
+#[test]
+fn a_router_with_groups_sends_to_fewer_nodes() {
+    let limited = job("H800-SXM", "deepseek-v3", Precision::Fp8Blockwise);
+    let mut free = limited.clone();
+    let moe = free.architecture.moe.as_mut().unwrap();
+    assert_eq!((moe.expert_groups, moe.groups_per_token), (8, 4));
+    (moe.expert_groups, moe.groups_per_token) = (0, 0);
+    let bytes = |job: &Job, expert_all_to_all| {
+        let software = Software { expert_all_to_all, ..Software::default() };
+        fabric_bytes(&under(job, software, expert_parallel(), 64), Dimension::Expert)
+    };
+    let nodes = 8.0 * (1.0 - (7.0_f64 / 8.0).powi(8));
+    let expected = 4.0 / nodes;
+    assert!((bytes(&limited, false) / bytes(&free, false) / expected - 1.0).abs() < 1e-9);
+    assert!((bytes(&limited, true) / bytes(&limited, false) - 2.0).abs() < 0.01);
+}
+
+/// Each group of experts lies in as few domains as can hold it.
+#[test]
+fn groups_spread_over_more_domains_than_there_are_of_them() {
+    let moe = job("H800-SXM", "deepseek-v3", Precision::Bf16).architecture.moe.unwrap();
+    assert_eq!([4, 8, 16, 32].map(|domains| moe.most_domains(domains)), [4, 4, 8, 16].map(Some));
+    let all = job("H800-SXM", "mixtral-8x7b", Precision::Bf16).architecture.moe.unwrap();
+    assert_eq!(all.most_domains(8), None);
+}
+
+/// Under DualPipe a rank holds stages i and p − 1 − i: of four stages of a model with eight layers' worth of embeddings the ends
+/// hold both embeddings, and no rank more than that.
+#[test]
+fn a_rank_under_dual_pipe_holds_two_stages_of_its_own() {
+    let job = job("H100-SXM", "llama-3.1-8b", Precision::Bf16);
+    let at = |schedule| {
+        let layout = Layout { pp: 4, schedule, zero: 0, ..Layout::data_parallel(32) };
+        step(&job, &layout, 8).unwrap().memory
+    };
+    let (one, two) = (at(PipelineSchedule::OneForwardOneBackward), at(PipelineSchedule::DualPipe));
+    let sizes = &job.sizes;
+    let gib = |parameters: f64| 2.0 * parameters / 1024.0_f64.powi(3);
+    let stage = sizes.dense_parameters() / 4.0;
+    assert!((one.weights_gib - gib(stage + sizes.embedding.max(sizes.output))).abs() < 1e-6);
+    assert!((two.weights_gib - gib(2.0 * stage + sizes.embedding + sizes.output)).abs() < 1e-6);
+    assert!((two.optimizer_gib / two.weights_gib - 6.0).abs() < 1e-9);
+}
