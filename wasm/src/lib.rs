@@ -5,18 +5,21 @@
 //! Without the feature `whole` there are only the calls that our page makes, for it loads what is built.
 #![forbid(unsafe_code)]
 
-mod json;
 mod value;
 
-use js_sys::{JSON, Reflect};
+use js_sys::Reflect;
 use rackrate::input::{Value, read};
 use rackrate::{Error, api};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use value::from_js;
+
+/// What JSON would carry: plain objects, `null` for what is absent, numbers for all numbers.
+const PLAIN: Serializer = Serializer::json_compatible();
 
 /// The whole decision: training, serving or both, over all clouds and shapes, ranked.
 #[wasm_bindgen(unchecked_return_type = "Plan")]
@@ -155,9 +158,8 @@ fn laid_over(given: &JsValue) -> Result<Value, JsValue> {
     from_js(given).map_err(|error| thrown(error.within("overlay")))
 }
 
-/// What JSON would carry: plain objects, `null` for what is absent, numbers for all numbers.
 fn plain<T: Serialize>(answer: &T) -> Result<JsValue, JsValue> {
-    JSON::parse(&json::text(answer).unwrap_or_default())
+    answer.serialize(&PLAIN).map_err(JsValue::from)
 }
 
 /// A JavaScript `Error` with core's `code`, `field` and `hint` on it.
