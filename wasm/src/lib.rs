@@ -32,6 +32,7 @@ pub fn plan(
 }
 
 /// Time, memory and traffic of one explicit training layout.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = trainingStep, unchecked_return_type = "TrainingStep")]
 pub fn training_step(
     #[wasm_bindgen(unchecked_param_type = "TrainingStepRequest")] request: &JsValue,
@@ -52,6 +53,7 @@ pub fn search_layouts(
 }
 
 /// Latency, throughput and memory of one explicit operating point.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = servingPoint, unchecked_return_type = "ServingPoint")]
 pub fn serving_point(
     #[wasm_bindgen(unchecked_param_type = "ServingPointRequest")] request: &JsValue,
@@ -62,6 +64,7 @@ pub fn serving_point(
 }
 
 /// The best way to serve under latency targets.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = searchServing, unchecked_return_type = "ServingSearch")]
 pub fn search_serving(
     #[wasm_bindgen(unchecked_param_type = "ServingSearchRequest")] request: &JsValue,

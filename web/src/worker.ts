@@ -29,10 +29,7 @@ const tiers = (overlay: rackrate.Overlay | null): string[] => {
 
 const calls = {
   plan: rackrate.plan,
-  trainingStep: rackrate.trainingStep,
   searchLayouts: rackrate.searchLayouts,
-  servingPoint: rackrate.servingPoint,
-  searchServing: rackrate.searchServing,
   catalog: rackrate.catalog,
   scenarios: rackrate.scenarios,
   table: rackrate.table,
