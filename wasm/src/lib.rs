@@ -2,7 +2,8 @@
 //!
 //! A failed call throws an `Error` with `code`, `field` and `hint` beside its message. No call panics.
 //!
-//! Without the feature `whole` there are only the calls that our page makes, for it loads what is built.
+//! Without the feature `whole` there are only the calls that our page makes, and no Hugging Face config is read: the page
+//! loads what is built, and this whole package only when it is refused something for that.
 #![forbid(unsafe_code)]
 
 mod value;

@@ -1,6 +1,7 @@
 // The thread that computes: the wasm module lives here, and nowhere else.
 import init, * as rackrate from "../pkg/page/rackrate";
 import module from "../pkg/page/rackrate_bg.wasm?url";
+import wholeModule from "../pkg/rackrate_bg.wasm?url";
 import type { Answered, Asked, Refusal } from "./protocol";
 
 /** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
@@ -37,6 +38,7 @@ const calls = {
 } satisfies Record<string, (...given: never[]) => unknown>;
 
 export type Calls = typeof calls;
+type Run = (...given: unknown[]) => unknown;
 
 const ready = init({ module_or_path: module });
 
@@ -48,7 +50,21 @@ const answer = async ({ id, call, given }: Asked): Promise<Answered> => {
   try {
     await ready;
     if (!Object.hasOwn(calls, call)) throw new Error(`no call is named ${call}`);
-    const run = calls[call] as (...given: unknown[]) => unknown;
+    const run = calls[call] as Run;
+    return { id, answer: run(...given) };
+  } catch (thrown) {
+    // Perhaps only by this module, which reads no Hugging Face config.
+    if (refusal(thrown).code === "unsupported") return answerOfWhole({ id, call, given });
+    return { id, refusal: refusal(thrown) };
+  }
+};
+
+/** The answer of the whole package, which is loaded when it is first needed. */
+const answerOfWhole = async ({ id, call, given }: Asked): Promise<Answered> => {
+  try {
+    const whole = await import("../pkg/rackrate");
+    await whole.default({ module_or_path: wholeModule });
+    const run = { ...calls, ...whole }[call] as Run;
     return { id, answer: run(...given) };
   } catch (thrown) {
     return { id, refusal: refusal(thrown) };
