@@ -61,3 +61,32 @@ fn the_front_is_that_of_every_layout() {
         assert_eq!(one.best.first(), one.front.first());
     }
 }
+
+/// A limit of time cuts a front off, and leaves the rest of it and the best as they are.
+#[test]
+fn a_limit_of_time_takes_nothing_from_below_it() {
+    let catalog = Catalog::embedded().unwrap();
+    let gpu = catalog.gpu("gpu", "H100-SXM").unwrap();
+    let topology = catalog.topology_of_gpu(gpu, 8, None).unwrap().topology;
+    let model = catalog.model("model", "deepseek-v3").unwrap().architecture.clone();
+    let job = Job::new(model, gpu, topology, 4096, Precision::Fp8, Task::Pretrain).unwrap();
+    let schedules = &[PipelineSchedule::OneForwardOneBackward, PipelineSchedule::DualPipe];
+    // The searcher is the same: what it kept of the first question is right for the others.
+    let mut searcher = Searcher::new(&job);
+    for (gpus, batch) in [(512, 2048), (192, 1536), (2048, 2048)] {
+        let mut found = |seconds| {
+            let wanted = Wanted { best: 10, seconds, front: true, schedules };
+            searcher.find(gpus, batch, &wanted).unwrap()
+        };
+        let seconds = |layout: &Layout| step(&job, layout, gpus).unwrap().step_seconds;
+        let all = found(f64::INFINITY);
+        assert!(all.front.len() > 2, "a short front shows little");
+        for point in [0, all.front.len() / 2] {
+            let limit = seconds(&all.front[point]);
+            let some = found(limit);
+            assert_eq!(some.front, all.front[..=point]);
+            let within = all.best.iter().filter(|layout| seconds(layout) <= limit);
+            assert!(within.eq(&some.best));
+        }
+    }
+}

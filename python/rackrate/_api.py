@@ -24,6 +24,7 @@ from rackrate._types import (
     Layout,
     LayoutSearch,
     LoadKind,
+    NetworkConditions,
     PipelineSchedule,
     Plan,
     Precision,
@@ -140,6 +141,7 @@ def training_step(
     precision: Precision = "bf16",
     task: Task = "pretrain",
     software: Software | Mapping[str, Any] | None = None,
+    network: NetworkConditions | Mapping[str, Any] | None = None,
     explain: bool | None = None,
     overlay: OverlayLike | None = None,
 ) -> TrainingStep:
@@ -156,6 +158,8 @@ def training_step(
         precision: Number format of the matrix products.
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
+        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``; what
+            the fabric's row says if not given.
         explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
@@ -172,6 +176,7 @@ def training_step(
         precision=precision,
         task=task,
         software=software,
+        network=network,
         explain=explain,
         overlay=overlay,
     )
@@ -191,6 +196,7 @@ def search_layouts(
     task: Task = "pretrain",
     software: Software | Mapping[str, Any] | None = None,
     best: int | None = None,
+    network: NetworkConditions | Mapping[str, Any] | None = None,
     schedules: Sequence[PipelineSchedule] | None = None,
     overlay: OverlayLike | None = None,
 ) -> LayoutSearch:
@@ -207,6 +213,8 @@ def search_layouts(
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         best: How many of the best layouts to return.
+        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``; what
+            the fabric's row says if not given.
         schedules: Pipeline schedules to look at; ``one_forward_one_backward`` if not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
@@ -224,6 +232,7 @@ def search_layouts(
         task=task,
         software=software,
         best=best,
+        network=network,
         schedules=schedules,
         overlay=overlay,
     )

@@ -4283,7 +4283,7 @@ class ValidationReport(Answer):
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "schedules", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "network", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
     "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),

@@ -46,7 +46,7 @@ impl<'a> Whole<'a> {
         };
         let allowed = Allowed { days, purse };
         let Some(gpus) = gpus else { return self.most_on_any(work, &allowed) };
-        let step = self.step(work, gpus)?;
+        let step = self.step(&mut Searcher::new(work), work, gpus)?;
         let goodput = self.goodput(gpus).map_err(|stuck| Failure::Shape(words(gpus, stuck)))?;
         match self.longest(&step, goodput, &allowed)? {
             Some(run) => Ok(run),
@@ -67,8 +67,7 @@ impl<'a> Whole<'a> {
     /// Every number that a layout can divide is tried, from the one that spends the budget by the deadline outwards: on
     /// fewer GPUs time runs out, on more the money, so that the best lies near it and the rest falls to the bounds.
     fn most_on_any(&self, work: &Job, allowed: &Allowed) -> Result<Run<'a>, Failure> {
-        let counts = self.counts();
-        let mut outwards = counts.clone();
+        let mut outwards = self.counts();
         sort_by(&mut outwards, |&a, &b| {
             let off = |gpus| libm::fabs(libm::log(allowed.days_on(self.paid(gpus)).1));
             off(a).total_cmp(&off(b)).then(a.cmp(&b))
@@ -93,7 +92,7 @@ impl<'a> Whole<'a> {
         }
         match best {
             Some(run) => Ok(run),
-            None => Err(Failure::Shape(self.why_none(work, &counts, allowed)?)),
+            None => Err(Failure::Shape(self.why_none(&mut searcher, work, allowed)?)),
         }
     }
 
@@ -146,10 +145,16 @@ impl<'a> Whole<'a> {
         Ok(best)
     }
 
-    fn why_none(&self, work: &Job, counts: &[u32], allowed: &Allowed) -> Result<String, Failure> {
+    fn why_none(
+        &self,
+        searcher: &mut Searcher<'_>,
+        work: &Job,
+        allowed: &Allowed,
+    ) -> Result<String, Failure> {
+        let counts = self.counts();
         let mut reason = None;
         for &gpus in counts.iter().filter(|gpus| gpus.is_power_of_two()) {
-            match self.step(work, gpus) {
+            match self.step(searcher, work, gpus) {
                 Ok(_) => return Ok(allowed.too_little()),
                 Err(Failure::Shape(why)) => {
                     reason = reason.filter(|_| why.starts_with("no layout")).or(Some(why));

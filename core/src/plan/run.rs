@@ -12,7 +12,7 @@ use crate::order::sort_by;
 use crate::quantity::{DAY, Warning};
 use crate::training::{
     CheckpointLink, GoodputLosses, InterruptionRate, Job, MOST_GPUS, Searcher, Stuck, TrainingStep,
-    WallClock, Wanted, search, step,
+    WallClock, Wanted, step,
 };
 
 /// A cloud's place to train, or a bare GPU.
@@ -116,7 +116,7 @@ impl<'a> Whole<'a> {
         )?
         .with_software(job.software)?;
         match (&self.goal, job.gpus, job.deadline_days) {
-            (Goal::Tokens(tokens), Some(gpus), _) => self.on(&work, gpus, *tokens),
+            (Goal::Tokens(tokens), Some(gpus), _) => self.on(&mut Searcher::new(&work), &work, gpus, *tokens),
             (Goal::Tokens(tokens), None, Some(days)) => self.within(&work, days, *tokens),
             (Goal::Most { budget_usd }, gpus, days) => self.most(&work, gpus, days, *budget_usd),
             (Goal::Tokens(_), None, None) => {
@@ -134,18 +134,24 @@ impl<'a> Whole<'a> {
     }
 
     /// The run over so many tokens on a given number of GPUs.
-    fn on(&self, work: &Job, gpus: u32, tokens: f64) -> Result<Run<'a>, Failure> {
-        let step = self.step(work, gpus)?;
+    fn on(
+        &self,
+        searcher: &mut Searcher<'_>,
+        work: &Job,
+        gpus: u32,
+        tokens: f64,
+    ) -> Result<Run<'a>, Failure> {
+        let step = self.step(searcher, work, gpus)?;
         let goodput = self.goodput(gpus).map_err(|stuck| Failure::Shape(words(gpus, stuck)))?;
         Ok(self.lasting(step, goodput, tokens))
     }
 
     /// The step on a given number of GPUs: in the layout that is given, or in the best one.
-    pub fn step(&self, work: &Job, gpus: u32) -> Result<TrainingStep, Failure> {
+    pub fn step(&self, searcher: &mut Searcher<'_>, work: &Job, gpus: u32) -> Result<TrainingStep, Failure> {
         if let Some(layout) = &self.job.layout {
             return Ok(step(work, layout, gpus)?);
         }
-        let found = search(work, gpus, self.batch, 1)?;
+        let found = searcher.find(gpus, self.batch, &Wanted::fastest(1))?;
         match (found.best.first(), found.nearest) {
             (Some(layout), _) => Ok(step(work, layout, gpus)?),
             (None, Some(nearest)) => {
@@ -283,16 +289,22 @@ impl<'a> Whole<'a> {
         }
         match best {
             Some((_, run)) => Ok(run),
-            None => Err(Failure::Shape(self.nearest(work, &counts, deadline, tokens)?)),
+            None => Err(Failure::Shape(self.nearest(&mut searcher, work, (deadline, tokens))?)),
         }
     }
 
     /// Why nothing keeps the deadline: the fastest run there is, or what stands in the way of any.
-    fn nearest(&self, work: &Job, counts: &[u32], deadline: f64, tokens: f64) -> Result<String, Failure> {
+    fn nearest(
+        &self,
+        searcher: &mut Searcher<'_>,
+        work: &Job,
+        (deadline, tokens): (f64, f64),
+    ) -> Result<String, Failure> {
+        let counts = self.counts();
         let mut fastest: Option<Run<'a>> = None;
         let mut reason = None;
         for &gpus in counts.iter().filter(|gpus| gpus.is_power_of_two()) {
-            match self.on(work, gpus, tokens) {
+            match self.on(searcher, work, gpus, tokens) {
                 Ok(run) if fastest.as_ref().is_none_or(|best| run.clock.days < best.clock.days) => {
                     fastest = Some(run);
                 }

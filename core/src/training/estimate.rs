@@ -1,7 +1,6 @@
 //! The calls: one explicit layout, or the best ones.
 
 use super::check::data_parallel;
-use super::exchange::pipeline_message;
 use super::job::Job;
 use super::layer::{LayerWork, Volume};
 use super::layout::Layout;
@@ -22,20 +21,15 @@ use crate::quantity::{Interval, Warning};
 ///
 /// # Errors
 /// An unknown model, shape or GPU; a layout that does not divide; a precision the GPU has no units for; a group that
-/// needs a network which the shape does not have.
+/// needs a network which the shape does not have; conditions that the network does not know.
 pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result<TrainingStep, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
-    let job = Job::new(
-        model,
-        target.gpu,
-        target.topology,
-        request.sequence_length,
-        request.precision,
-        request.task,
-    )?
-    .with_software(request.software)?;
+    let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
+    let job =
+        Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
+            .with_software(request.software)?;
     let price = if request.explain { explained_step } else { step };
     let mut answer = price(&job, &request.layout, request.gpus)?;
     answer.warnings.extend(assumed(&target));
@@ -45,20 +39,15 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// The best layouts of a job on so many GPUs, over all dimensions.
 ///
 /// # Errors
-/// As [`training_step`]; "nothing fits" is an answer.
+/// As [`training_step`]. "Nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
     let model = catalog.resolve_model("model", &request.model)?;
-    let job = Job::new(
-        model,
-        target.gpu,
-        target.topology,
-        request.sequence_length,
-        request.precision,
-        request.task,
-    )?
-    .with_software(request.software)?;
+    let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
+    let job =
+        Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
+            .with_software(request.software)?;
     if request.schedules.is_empty() {
         return Err(Error::MissingField {
             field: "schedules".to_owned(),
@@ -116,22 +105,18 @@ pub fn explained_step(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingS
 }
 
 fn priced<L: Ledger>(job: &Job, layout: &Layout, gpus: u32) -> Result<TrainingStep, Error> {
-    let dp = data_parallel(job, layout, gpus)?;
+    let dp = data_parallel::<Error>(job, layout, gpus)?;
     let cut = Cut::new(job, layout, dp);
-    let found = Layers::<L>::new(job, &cut.layer).and_then(|layers| {
-        let estimate = estimate(job, &cut, &layers)?;
-        Some((layers, estimate))
-    });
-    let Some((layers, estimate)) = found else {
-        return Err(Error::Conflict {
-            field: "layout".to_owned(),
-            message: format!(
-                "a parallel group of this layout leaves its scale-up domain of {} GPUs, and no network between nodes \
-                 is known here",
-                job.topology.scale_up_domain
-            ),
-        });
+    let no_network = || Error::Conflict {
+        field: "layout".to_owned(),
+        message: format!(
+            "a parallel group of this layout leaves its scale-up domain of {} GPUs, and no network between nodes is known \
+             here",
+            job.topology.scale_up_domain
+        ),
     };
+    let layers = Layers::<L>::new(job, &cut.layer).ok_or_else(no_network)?;
+    let estimate = estimate(job, &cut, &layers).ok_or_else(no_network)?;
     Ok(report(job, layout, gpus, &cut, &layers, estimate))
 }
 
@@ -144,7 +129,7 @@ fn report<L: Ledger>(
     estimate: Estimate<L>,
 ) -> TrainingStep {
     let tokens = f64::from(layout.global_batch) * job.sequence;
-    let seconds = estimate.seconds;
+    let seconds = estimate.step.seconds;
     let per_gpu = tokens / seconds / f64::from(gpus);
     let model_flop = per_gpu * job.sizes.model_flop_per_token;
     let traffic = traffic(job, cut, layers, &estimate);
@@ -169,9 +154,9 @@ fn report<L: Ledger>(
         hfu: model_flop * recomputed / job.peak,
         scale_up_bytes: sum(|t| t.scale_up_bytes),
         fabric_bytes: sum(|t| t.fabric_bytes),
-        exposed_share: estimate.parts.communication() / seconds,
-        bound_by: bound_by(&estimate.parts).to_owned(),
-        parts: estimate.parts,
+        exposed_share: estimate.step.parts.communication() / seconds,
+        bound_by: bound_by(&estimate.step.parts).to_owned(),
+        parts: estimate.step.parts,
         memory: estimate.memory,
         warnings: job
             .unmeasured
@@ -181,7 +166,7 @@ fn report<L: Ledger>(
             .chain(state_space::mean_stages(job, layout))
             .collect(),
         traffic,
-        operations: estimate.told.operations(job),
+        operations: estimate.step.told.operations(job),
     }
 }
 
@@ -242,8 +227,9 @@ fn traffic<L: Ledger>(
     };
     let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
-    let parts = &estimate.parts;
-    let mut out: Vec<DimensionTraffic> = [
+    let parts = &estimate.step.parts;
+    let mut out = Vec::with_capacity(5);
+    let in_layers = [
         per_layer(Dimension::Tensor, tensor_op, layer.tp, |w| w.tensor, parts.tensor_parallel_seconds),
         per_layer(
             Dimension::Context,
@@ -259,11 +245,9 @@ fn traffic<L: Ledger>(
             |w| w.expert,
             parts.expert_parallel_seconds,
         ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if let Some(Some((time, bytes))) = pipeline_message(job, cut) {
+    ];
+    out.extend(in_layers.into_iter().flatten());
+    if let Some((time, bytes)) = estimate.step.message {
         let messages = 2.0 * cut.pipeline.virtual_stages * m;
         out.push(DimensionTraffic {
             dimension: Dimension::Pipeline,
@@ -275,11 +259,11 @@ fn traffic<L: Ledger>(
             scale_up_bytes: time.scale_up_bytes * messages,
             fabric_bytes: time.scale_out_bytes * messages,
             busbw_gb_per_s: busbw(CollectiveOp::SendRecv, bytes, 2, time.seconds),
-            seconds: estimate.pipeline_send_seconds,
+            seconds: estimate.step.pipeline_send_seconds,
             exposed_seconds: parts.pipeline_seconds,
         });
     }
-    let data = &estimate.data;
+    let data = &estimate.step.data;
     if data.messages > 0.0 {
         let op = match cut.zero {
             0 => CollectiveOp::AllReduce,

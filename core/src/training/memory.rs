@@ -23,8 +23,7 @@ impl RankParameters {
     /// Of the rank that holds the most, both stages under DualPipe.
     pub fn of(job: &Job, cut: &Cut) -> Self {
         stages(job, cut)
-            .iter()
-            .map(|stage| Self::at(job, cut, stage))
+            .map(|stage| Self::at(job, cut, &stage))
             .fold(Self::NONE, |most, rank| if rank.total() > most.total() { rank } else { most })
     }
 
@@ -72,27 +71,31 @@ impl Stage {
     }
 }
 
-/// The first rank, the one after it and the last: where layers do not divide, the first has fewer than the second. Under
-/// DualPipe rank i holds stages i and p − 1 − i: the first and the last, the second and the one before the last.
-fn stages(job: &Job, cut: &Cut) -> [Stage; 3] {
+/// The first rank, the one after it and the last, as far as they differ: where layers do not divide, the first has fewer
+/// than the second. Under DualPipe rank i holds stages i and p − 1 − i: the first and the last, the second and the one
+/// before the last.
+fn stages(job: &Job, cut: &Cut) -> impl Iterator<Item = Stage> {
     let sizes = &job.sizes;
     let held = |behind| cut.pipeline.in_flight(behind);
-    if cut.pp <= 1.0 {
-        let embedding = sizes.embedding + sizes.output;
-        return [Stage { layers: cut.stage_layers, in_flight: held(0.0), embedding, output: true }; 3];
-    }
     // A tied output projection is held by the last rank too.
     let output = if sizes.output > 0.0 { sizes.output } else { sizes.embedding };
-    let first =
-        Stage { layers: cut.first_layers, in_flight: held(0.0), embedding: sizes.embedding, output: false };
+    let alone = cut.pp <= 1.0;
+    let first = Stage {
+        layers: if alone { cut.stage_layers } else { cut.first_layers },
+        in_flight: held(0.0),
+        embedding: if alone { sizes.embedding + sizes.output } else { sizes.embedding },
+        output: alone,
+    };
     let second = Stage { layers: cut.stage_layers, in_flight: held(1.0), embedding: 0.0, output: false };
     let last =
         Stage { layers: cut.last_layers, in_flight: held(cut.pp - 1.0), embedding: output, output: true };
-    if cut.stage_copies() > 1 {
-        let (ends, middle) = (first.with(last), second.with(second));
-        return [ends, if cut.pp > 2.0 { middle } else { ends }, ends];
-    }
-    [first, if cut.pp > 2.0 { second } else { first }, last]
+    let inner = cut.pp > 2.0;
+    let ranks = if cut.stage_copies() > 1 {
+        [Some(first.with(last)), inner.then(|| second.with(second)), None]
+    } else {
+        [Some(first), inner.then_some(second), (!alone).then_some(last)]
+    };
+    ranks.into_iter().flatten()
 }
 
 /// Bytes per parameter of a mixed-precision recipe with Adam (Micikevicius 2017, arXiv 1710.03740; ZeRO, arXiv
@@ -140,7 +143,7 @@ pub fn kept_per_layer<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Ke
 ///
 /// A stage holds as many micro-batches as its place in the schedule says.
 pub fn memory(job: &Job, cut: &Cut, kept: &KeptPerLayer, logits_bytes: f64) -> TrainingMemory {
-    stages(job, cut).iter().map(|stage| of_stage(job, cut, stage, kept, logits_bytes)).fold(
+    stages(job, cut).map(|stage| of_stage(job, cut, &stage, kept, logits_bytes)).fold(
         TrainingMemory::default(),
         |most, stage| if stage.total_gib > most.total_gib { stage } else { most },
     )

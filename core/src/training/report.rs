@@ -7,7 +7,7 @@ use super::operation::StepOperation;
 use super::software::Software;
 use crate::catalog::Overlay;
 use crate::model::{ModelRef, Precision};
-use crate::network::{Algorithm, CollectiveOp};
+use crate::network::{Algorithm, CollectiveOp, NetworkConditions};
 use crate::quantity::{Interval, Warning};
 
 /// One explicit training layout to price.
@@ -39,6 +39,9 @@ pub struct TrainingStepRequest {
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
+    /// Placement, routing and oversubscription that the job meets; what the fabric's row says if not given.
+    #[serde(default)]
+    pub network: NetworkConditions,
     /// Whether the answer lists the operations behind its parts.
     #[serde(default)]
     pub explain: bool,
@@ -79,6 +82,9 @@ pub struct LayoutSearchRequest {
     /// How many of the best layouts to return.
     #[serde(default = "ten")]
     pub best: u32,
+    /// Placement, routing and oversubscription that the job meets; what the fabric's row says if not given.
+    #[serde(default)]
+    pub network: NetworkConditions,
     /// Pipeline schedules to look at: one forward, one backward (interleaved too) unless others are named.
     #[serde(default = "usual_schedules")]
     pub schedules: Vec<PipelineSchedule>,
@@ -201,6 +207,29 @@ pub struct StepParts {
     pub offload_seconds: f64,
     /// Launches, host work and waiting for the slowest rank.
     pub overhead_seconds: f64,
+}
+
+impl StepParts {
+    /// Their sum: the step's seconds.
+    pub fn sum(&self) -> f64 {
+        self.compute_seconds
+            + self.memory_bound_seconds
+            + self.recompute_seconds
+            + self.communication()
+            + self.bubble_seconds
+            + self.optimizer_seconds
+            + self.offload_seconds
+            + self.overhead_seconds
+    }
+
+    /// Seconds of communication that is waited for.
+    pub fn communication(&self) -> f64 {
+        self.tensor_parallel_seconds
+            + self.context_parallel_seconds
+            + self.expert_parallel_seconds
+            + self.pipeline_seconds
+            + self.data_parallel_seconds
+    }
 }
 
 /// Memory of the fullest GPU, GiB.

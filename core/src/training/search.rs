@@ -1,14 +1,15 @@
 //! The best layouts: every legal one is looked at, layer work is shared, hopeless ones are skipped by proved bounds.
 
-use std::collections::BTreeMap;
-
-use super::check::{MOST_GPUS, data_parallel};
+use super::check::{Illegal, MOST_GPUS, data_parallel};
 use super::job::Job;
 use super::layer::LayerCut;
-use super::layout::{Layout, PipelineSchedule, Recompute};
-use super::memory::{kept_per_layer, memory};
-use super::step::{Cut, Layers, estimate};
+use super::layer_cuts::{LayerCuts, RECOMPUTES, Timed, layout_of};
+use super::layout::{Layout, PipelineSchedule};
+use super::memory::memory;
+use super::ranked::Ranked;
+use super::step::{Cut, StageWork, stragglers};
 use crate::error::{Error, check_range};
+use crate::order::sort_by;
 
 /// What a search found, as layouts.
 #[derive(Debug, Clone, Default)]
@@ -61,19 +62,26 @@ impl Wanted<'_> {
 /// Searches for one job, on any number of GPUs: a layer's work does not depend on that number and is kept.
 pub struct Searcher<'a> {
     job: &'a Job,
-    /// By tp, cp, ep and micro-batch; none where a group needs a fabric that is not there.
-    layers: BTreeMap<(u32, u32, u32, u32), Option<Layers>>,
+    /// Ways to cut the layers: pipeline stages and virtual stages.
+    stages: Vec<(u32, u32)>,
+    cuts: LayerCuts<'a>,
 }
 
 impl<'a> Searcher<'a> {
     /// A searcher that knows nothing yet.
     pub fn new(job: &'a Job) -> Self {
-        Self { job, layers: BTreeMap::new() }
+        let layers = job.architecture.layers;
+        let stages = pipeline_ways(layers).flat_map(|pp| virtual_ways(layers, pp).map(move |vp| (pp, vp)));
+        Self { job, stages: stages.collect(), cuts: LayerCuts::new(job) }
     }
 
     /// Looks at every layout of powers of two (and of what divides the model where that is not a power of two): tp within
     /// a scale-up domain, pp with interleaving, cp, ep, micro-batch, recompute and ZeRO stage. With a finite limit of time
     /// only what may lie under it is looked at and counted.
+    ///
+    /// Layer cuts come in the order of their floors, so that the best layouts are soon known and prove most others not to be
+    /// among them. A floor lies strictly below what it bounds: what it rules out is worse, never as good, and the answer is
+    /// that of looking at everything in any order.
     ///
     /// # Errors
     /// `OutOfRange` for absurd counts of GPUs or sequences.
@@ -86,209 +94,167 @@ impl<'a> Searcher<'a> {
         if gpus > job.topology.scale_up_domain && job.topology.scale_out_bytes_per_s <= 0.0 {
             return Ok(Found::default());
         }
-        let mut ranked = Ranked {
-            keep: wanted.best,
-            limit: wanted.seconds,
-            front: wanted.front.then(Vec::new),
-            ..Ranked::default()
+        let question = Question {
+            job,
+            gpus,
+            global_batch,
+            schedules: wanted.schedules,
+            slower: (1.0 + stragglers(job, 1.0, f64::from(gpus))) * ROUNDING,
         };
-        for tp in candidates(gpus.min(job.topology.scale_up_domain.min(64)), job.architecture.heads) {
-            for cp in candidates((gpus / tp).min(max_context_ranks(job)), gpus) {
-                for ep in expert_ways(job, gpus) {
-                    for micro_batch in MICRO_BATCHES {
-                        let expert_tp = if ep > 1 { 1 } else { tp };
-                        let cut = LayerCut { tp, cp, ep, expert_tp, micro_batch, sequence_parallel: tp > 1 };
-                        self.layer_cut(gpus, global_batch, cut, wanted.schedules, &mut ranked);
-                    }
-                }
+        let mut ranked = Ranked::new(wanted.best, wanted.seconds, wanted.front);
+        for (floor, place) in self.by_floor(&question, &ranked) {
+            if ranked.too_slow(floor) {
+                break;
+            }
+            self.layer_cut(&question, (floor, place), &mut ranked);
+        }
+        Ok(ranked.into_found())
+    }
+
+    /// The places of the layer cuts that may have layouts within the limit of time, each after its floor, lowest first.
+    fn by_floor(&mut self, question: &Question<'_>, ranked: &Ranked) -> Vec<(f64, usize)> {
+        let dual_pipe = question.schedules.contains(&PipelineSchedule::DualPipe);
+        let mut out = Vec::new();
+        for place in 0..self.cuts.len() {
+            let Some(layer) = self.cuts.layer(place) else { continue };
+            if !question.may_have(layer) {
+                continue;
+            }
+            let Some(seconds) = self.cuts.least_seconds_per_sequence(place, dual_pipe) else { continue };
+            let floor =
+                question.at_least(f64::from(question.global_batch) * seconds / f64::from(question.gpus));
+            if !ranked.too_slow(floor) {
+                out.push((floor, place));
             }
         }
-        Ok(Found {
-            best: ranked.best.into_iter().map(|(_, layout)| layout).collect(),
-            considered: ranked.considered,
-            fitting: ranked.fitting,
-            nearest: if ranked.fitting == 0 { ranked.leanest.map(|(_, layout)| layout) } else { None },
-            front: ranked.front.unwrap_or_default().into_iter().map(|point| point.layout).collect(),
-        })
+        sort_by(&mut out, |a, b| a.0.total_cmp(&b.0));
+        out
     }
 
     /// All layouts that share one layer cut.
-    fn layer_cut(
-        &mut self,
-        gpus: u32,
-        global_batch: u32,
-        layer: LayerCut,
-        schedules: &[PipelineSchedule],
-        ranked: &mut Ranked,
-    ) {
-        let job = self.job;
-        let base = Layout {
-            tp: layer.tp,
-            cp: layer.cp,
-            ep: layer.ep,
-            micro_batch: layer.micro_batch,
-            ..Layout::data_parallel(global_batch)
-        };
-        let key = (layer.tp, layer.cp, layer.ep, layer.micro_batch);
-        let ranks = gpus / (layer.tp * layer.cp);
-        for pp in pipeline_ways(job, ranks) {
-            // What most layouts fail, before an error is put into words for each.
-            let samples = u64::from(ranks / pp) * u64::from(layer.micro_batch);
-            if !ranks.is_multiple_of(pp) || !u64::from(global_batch).is_multiple_of(samples) {
-                continue;
+    fn layer_cut(&self, question: &Question<'_>, (floor, place): (f64, usize), ranked: &mut Ranked) {
+        let Some(layer) = self.cuts.layer(place) else { return };
+        let mut place_of_layout = (place as u64) << 32;
+        for (layout, dp) in question.stage_cuts(layer, &self.stages) {
+            // Without a pipeline no exchange runs beside another micro-batch.
+            let dual_pipe = layout.schedule == PipelineSchedule::DualPipe && layout.pp > 1;
+            if let Some(timed) = self.cuts.timed(place, dual_pipe) {
+                stage_cut(question, (&layout, dp), timed, (floor, place_of_layout), ranked);
             }
-            let rounds = (u64::from(global_batch) / samples).is_multiple_of(u64::from(pp));
-            for vp in virtual_ways(job, pp).filter(|&vp| vp == 1 || rounds) {
-                for &schedule in schedules {
-                    // Without a pipeline every schedule is the same.
-                    if pp == 1 && schedules.first() != Some(&schedule) {
-                        continue;
-                    }
-                    let layout = Layout { pp, vp, schedule, ..base };
-                    let Ok(dp) = data_parallel(job, &layout, gpus) else { continue };
-                    let layers = self.layers.entry(key).or_insert_with(|| Layers::new(job, &layer));
-                    let Some(layers) = layers else { return };
-                    stage_cut(job, &layout, dp, layers, ranked);
-                }
-            }
+            place_of_layout += LAYOUTS_OF_A_STAGE_CUT;
         }
     }
 }
 
-/// All layouts that share their stages: recompute and ZeRO stage.
-fn stage_cut(job: &Job, layout: &Layout, dp: u32, layers: &Layers, ranked: &mut Ranked) {
-    let floor = seconds_at_least(&Cut::new(job, layout, dp), layers);
-    if ranked.limit.is_finite() && ranked.beaten(floor) {
+/// What is asked of one search.
+struct Question<'a> {
+    job: &'a Job,
+    gpus: u32,
+    global_batch: u32,
+    schedules: &'a [PipelineSchedule],
+    /// Times as long as its work a step takes at least: it waits for its slowest rank.
+    slower: f64,
+}
+
+impl Question<'_> {
+    /// What every layout of a layer cut asks of the numbers of GPUs and sequences.
+    fn may_have(&self, layer: &LayerCut) -> bool {
+        self.gpus.is_multiple_of(layer.tp * layer.cp)
+            && layer.ep <= self.gpus
+            && self.global_batch.is_multiple_of(layer.micro_batch)
+    }
+
+    /// The cuts of a layer cut's layers into stages, each as a layout with its data parallel ranks. Not all are legal.
+    fn stage_cuts(&self, layer: &LayerCut, stages: &[(u32, u32)]) -> impl Iterator<Item = (Layout, u32)> {
+        let base = layout_of(layer, self.global_batch);
+        let ranks = self.gpus / (layer.tp * layer.cp);
+        let batch = u64::from(self.global_batch);
+        // What most fail.
+        let divides = move |pp: u32, vp: u32| {
+            let samples = u64::from(ranks / pp) * u64::from(base.micro_batch);
+            batch.is_multiple_of(samples) && (vp == 1 || (batch / samples).is_multiple_of(u64::from(pp)))
+        };
+        let stages = stages.iter().filter(move |&&(pp, vp)| ranks.is_multiple_of(pp) && divides(pp, vp));
+        stages.flat_map(move |&(pp, vp)| {
+            // Without a pipeline every schedule is the same.
+            let schedules =
+                if pp == 1 { self.schedules.get(..1).unwrap_or_default() } else { self.schedules };
+            schedules.iter().map(move |&schedule| (Layout { pp, vp, schedule, ..base }, ranks / pp))
+        })
+    }
+
+    /// Seconds below which no step lies that works for so many.
+    fn at_least(&self, work: f64) -> f64 {
+        (work + self.job.constants.step_overhead_seconds) * self.slower
+    }
+}
+
+/// All layouts that share their stages: recompute and ZeRO stage. `floor` holds for all of them, `place` is that of the
+/// first.
+fn stage_cut(
+    question: &Question<'_>,
+    (layout, dp): (&Layout, u32),
+    timed: &Timed,
+    (floor, mut place): (f64, u64),
+    ranked: &mut Ranked,
+) {
+    let job = question.job;
+    let base = Cut::new(job, layout, dp);
+    let work = |cut: &Cut, times| StageWork::of(job, cut, times, (times, times));
+    let floor_of = |cut: &Cut, work: &StageWork| question.at_least(work.seconds(cut));
+    // Nothing is done again in `base`: the others take longer.
+    if ranked.is_limited() && ranked.too_slow(floor_of(&base, &work(&base, &timed.modes[0].1))) {
         return;
     }
-    for recompute in [Recompute::None, Recompute::Selective, Recompute::Full] {
+    if data_parallel::<Illegal>(job, layout, question.gpus).is_err() {
+        return;
+    }
+    for (recompute, (kept, times)) in RECOMPUTES.into_iter().zip(&timed.modes) {
+        let mut known = None;
         let mut fitted = false;
         for zero in zero_stages(layout.pp) {
-            let layout = Layout { recompute, zero, ..*layout };
-            let cut = Cut::new(job, &layout, dp);
-            let memory = memory(job, &cut, &kept_per_layer(job, &cut, layers), layers.logits_bytes);
+            let cut = Cut { recompute, zero, ..base };
+            let memory = memory(job, &cut, kept, timed.logits_bytes);
+            let found = Layout { recompute, zero, ..*layout };
+            place += 1;
             ranked.considered += 1;
             if !memory.fits {
-                ranked.lean(&layout, memory.total_gib);
+                ranked.lean(found, place, memory.total_gib);
                 continue;
             }
             ranked.fitting += 1;
             fitted |= zero == 1;
-            if ranked.beaten(floor) && ranked.dominated(floor, memory.total_gib) {
+            if ranked.hopeless(floor, memory.total_gib) {
                 continue;
             }
-            if let Some(found) = estimate(job, &cut, layers) {
-                ranked.offer(&layout, found.seconds, memory.total_gib);
+            let work = known.get_or_insert_with(|| work(&cut, times));
+            if ranked.hopeless(floor_of(&cut, work), memory.total_gib) {
+                continue;
+            }
+            if let Some(step) = work.step(job, &cut, kept) {
+                ranked.offer(found, place, step.seconds, memory.total_gib);
             }
         }
         // More recompute only adds time to a layout that fits with less; but it saves memory.
-        if fitted && ranked.front.is_none() {
+        if fitted && !ranked.seeks_front() {
             break;
         }
     }
 }
 
-/// Seconds below which no layout with these layers lies: every part of a step is at least 0, and its busiest stage
-/// computes at least its layers for each micro-batch.
-fn seconds_at_least(cut: &Cut, layers: &Layers) -> f64 {
-    let least = [&layers.dense, &layers.expert]
-        .into_iter()
-        .map(|work| work.forward.compute() + work.backward.compute())
-        .filter(|seconds| *seconds > 0.0)
-        .fold(f64::INFINITY, f64::min);
-    cut.pipeline.micro_batches * cut.stage_layers * least
-}
+/// More than the recompute modes and ZeRO stages of one cut into stages.
+const LAYOUTS_OF_A_STAGE_CUT: u64 = 16;
 
-/// A layout of the front.
-struct FrontPoint {
-    seconds: f64,
-    gib: f64,
-    layout: Layout,
-}
-
-#[derive(Default)]
-struct Ranked {
-    keep: usize,
-    /// Steps longer than this do not count.
-    limit: f64,
-    best: Vec<(f64, Layout)>,
-    /// Undominated layouts, fastest first, so that each needs less memory than the one before; none if not sought.
-    front: Option<Vec<FrontPoint>>,
-    leanest: Option<(f64, Layout)>,
-    considered: u64,
-    fitting: u64,
-}
-
-impl Ranked {
-    /// A layout that does not fit.
-    fn lean(&mut self, layout: &Layout, gib: f64) {
-        if self.leanest.as_ref().is_none_or(|(least, _)| gib < *least) {
-            self.leanest = Some((gib, *layout));
-        }
-    }
-
-    /// Whether a layout that takes at least so many seconds cannot be among the best.
-    fn beaten(&self, seconds: f64) -> bool {
-        seconds > self.limit
-            || self.best.len() == self.keep
-                && self.best.last().is_some_and(|(slowest, _)| *slowest <= seconds)
-    }
-
-    /// Whether a layout that takes at least so many seconds and so much memory cannot be on the front.
-    fn dominated(&self, seconds: f64, gib: f64) -> bool {
-        let Some(front) = &self.front else { return true };
-        let faster = front.partition_point(|point| point.seconds <= seconds);
-        // The last of those as fast needs least memory of them.
-        seconds > self.limit || faster.checked_sub(1).and_then(|i| front.get(i)).is_some_and(|p| p.gib <= gib)
-    }
-
-    fn offer(&mut self, layout: &Layout, seconds: f64, gib: f64) {
-        if !self.dominated(seconds, gib)
-            && let Some(front) = &mut self.front
-        {
-            front.retain(|point| point.seconds < seconds || point.gib < gib);
-            let at = front.partition_point(|point| point.seconds < seconds);
-            front.insert(at, FrontPoint { seconds, gib, layout: *layout });
-        }
-        if self.beaten(seconds) {
-            return;
-        }
-        let at = self.best.partition_point(|(s, _)| *s <= seconds);
-        self.best.insert(at, (seconds, *layout));
-        self.best.truncate(self.keep);
-    }
-}
-
-/// Divisors of `whole` up to `most` that are 1, 2, 4… times a part that is not a power of two only if `whole` needs it.
-fn candidates(most: u32, whole: u32) -> impl Iterator<Item = u32> {
-    (0..16)
-        .map(|power| 1u32 << power)
-        .take_while(move |&n| n <= most)
-        .filter(move |&n| whole.is_multiple_of(n))
-}
-
-/// Sequences of a micro-batch; those that the batch does not divide fall away.
-const MICRO_BATCHES: [u32; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
-
-/// Sequences are cut so that every rank keeps at least 1,024 tokens, as in the shortest published parts (MLPerf's LoRA on
-/// GB200): shorter ones only add exchange.
-fn max_context_ranks(job: &Job) -> u32 {
-    (job.sequence / 1024.0).max(1.0) as u32
-}
-
-fn expert_ways(job: &Job, gpus: u32) -> Vec<u32> {
-    let Some(moe) = job.architecture.moe else { return vec![1] };
-    candidates(gpus.min(moe.experts), moe.experts).collect()
-}
+/// Floors are sums in another order than the steps that they bound: rounding may lift them by far less than this.
+const ROUNDING: f64 = 1.0 - 1e-12;
 
 /// Pipelines of every divisor of the layers, and of powers of two.
-fn pipeline_ways(job: &Job, most: u32) -> impl Iterator<Item = u32> {
-    let layers = job.architecture.layers;
-    (1..=most.min(layers).min(64)).filter(move |&pp| pp.is_power_of_two() || layers.is_multiple_of(pp))
+fn pipeline_ways(layers: u32) -> impl Iterator<Item = u32> {
+    (1..=layers.min(64)).filter(move |&pp| pp.is_power_of_two() || layers.is_multiple_of(pp))
 }
 
-fn virtual_ways(job: &Job, pp: u32) -> impl Iterator<Item = u32> {
-    let per_stage = job.architecture.layers.div_ceil(pp);
+fn virtual_ways(layers: u32, pp: u32) -> impl Iterator<Item = u32> {
+    let per_stage = layers.div_ceil(pp);
     let most = if pp > 1 { per_stage } else { 1 };
     (1..=most).filter(move |&vp| per_stage.is_multiple_of(vp))
 }

@@ -22,17 +22,22 @@ const HALF: f64 = 2.0;
 const GATHERS: f64 = 1.0;
 
 /// The mean of a hybrid's layers without experts; none where a group needs a fabric that is not there.
-pub fn mean_layer<L: Ledger>(job: &Job, cut: &LayerCut, hybrid: &StateSpace) -> Option<LayerWork<L>> {
+pub fn mean_layer<L: Ledger>(
+    job: &Job,
+    cut: &LayerCut,
+    hybrid: &StateSpace,
+    attention: &Block<L>,
+) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let sizes = &job.sizes;
     let mut mean = Block::default();
-    let mut add = |block: Block<L>, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
-    add(rank.state_space_block(hybrid), f64::from(hybrid.layers));
+    let mut add = |block: &Block<L>, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
+    add(&rank.state_space_block(hybrid), f64::from(hybrid.layers));
     if hybrid.attention_layers > 0 {
-        add(rank.attention_block()?, f64::from(hybrid.attention_layers));
+        add(attention, f64::from(hybrid.attention_layers));
     }
     if sizes.dense_ffn_layers > 0.0 {
-        add(rank.dense_block(), sizes.dense_ffn_layers);
+        add(&rank.dense_block(), sizes.dense_ffn_layers);
     }
     let mut work = rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)?;
     let whole = &mut work.pieces[Piece::DenseWhole as usize].pass;

@@ -2,18 +2,19 @@
 
 use super::exchange::{DataExchange, data_exchange, pipeline_message};
 use super::job::Job;
-use super::layer::{LayerCut, LayerWork, Pass, dense_layer, expert_layer, logits};
-use super::layout::{Layout, PipelineSchedule, Recompute, Task};
+use super::layer::{Block, LayerCut, LayerWork, Pass, attention, dense_layer, expert_layer, logits};
+use super::layer_seconds::LayerSeconds;
+use super::layout::{Layout, PipelineSchedule, Recompute};
 use super::ledger::{Entry, Ledger, Role};
-use super::memory::{OPTIMIZER, RankParameters, kept_per_layer, memory};
+use super::memory::{KeptPerLayer, OPTIMIZER, RankParameters, kept_per_layer, memory};
 use super::offload::{Offload, beyond};
-use super::operation::{StepPart, StepPhase, StepStack};
-use super::recompute::{Again, RecomputeParts};
+use super::operation::{StepPart, StepStack};
+use super::recompute::RecomputeParts;
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
-use super::software::Software;
 use super::state_space::prediction_layer;
 use crate::kernel::{Bound, Cost};
+use crate::network::CollectiveTime;
 
 /// A layout with everything derived from it that the formulas use.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,28 +148,57 @@ pub struct Layers<L = ()> {
 impl<L: Ledger> Layers<L> {
     /// The layers; none where a group needs a fabric that is not there.
     pub fn new(job: &Job, cut: &LayerCut) -> Option<Self> {
-        let dense = if job.sizes.dense_layers > 0.0 { dense_layer(job, cut)? } else { LayerWork::default() };
-        let expert = if job.sizes.moe_layers > 0.0 { expert_layer(job, cut)? } else { LayerWork::default() };
+        let attention = attention(job, cut)?;
+        let mut layers = Self::without_experts(job, cut, &attention)?;
+        layers.set_experts(job, cut, &attention)?;
+        Some(layers)
+    }
+
+    /// All but the layers with experts: what does not depend on where experts lie.
+    pub fn without_experts(job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<Self> {
+        let dense = if job.sizes.dense_layers > 0.0 {
+            dense_layer(job, cut, attention)?
+        } else {
+            LayerWork::default()
+        };
         let prediction =
             if job.architecture.mtp_layers > 0 { prediction_layer(job, cut)? } else { LayerWork::default() };
         let (forward, backward, logits_bytes) = logits(job, cut);
+        let expert = LayerWork::default();
         Some(Self { dense, expert, prediction, logits: (forward, backward), logits_bytes })
+    }
+
+    /// Puts the layers with experts into their place, if the model has any.
+    pub fn set_experts(&mut self, job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<()> {
+        if job.sizes.moe_layers > 0.0 {
+            self.expert = expert_layer(job, cut, attention)?;
+        }
+        Some(())
     }
 }
 
 /// Time and memory of one step, without the words of a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate<L = ()> {
-    /// Seconds of the step.
-    pub seconds: f64,
-    /// Its parts.
-    pub parts: StepParts,
+    /// Its time.
+    pub step: StepEstimate<L>,
     /// Memory of the fullest rank.
     pub memory: TrainingMemory,
     /// FLOP of recompute, as a share of the forward pass.
     pub recomputed_share: f64,
+}
+
+/// Time of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepEstimate<L = ()> {
+    /// Seconds of the step.
+    pub seconds: f64,
+    /// Its parts.
+    pub parts: StepParts,
     /// Exchange along the data parallel dimension.
     pub data: DataExchange<L>,
+    /// One send to the next stage with its size; none without a pipeline.
+    pub message: Option<(CollectiveTime, f64)>,
     /// Seconds of pipeline sends.
     pub pipeline_send_seconds: f64,
     /// The operations behind all of it.
@@ -177,267 +207,193 @@ pub struct Estimate<L = ()> {
 
 /// The step; none where a group needs a fabric that is not there.
 pub fn estimate<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>) -> Option<Estimate<L>> {
-    let memory = memory(job, cut, &kept_per_layer(job, cut, layers), layers.logits_bytes);
-    let sizes = &job.sizes;
-    let constants = &job.constants;
-    // A stage's layers: with a pipeline, the fullest stage has no dense layers where the model has expert layers, unless
-    // layers of all kinds alternate.
-    let alternate = job.architecture.state_space.is_some();
-    let dense_share = if cut.pp > 1.0 && sizes.moe_layers > 0.0 && !alternate {
-        0.0
-    } else {
-        sizes.dense_layers / sizes.layers().max(1.0)
-    };
-    let at = |stage_layers: f64| {
-        let share = cut.redone_share(stage_layers);
-        (
-            LayerSeconds::of(job, cut, StepStack::Dense, &layers.dense, share),
-            LayerSeconds::of(job, cut, StepStack::Expert, &layers.expert, share),
-        )
-    };
-    let full = at(cut.stage_layers);
-    let stage = |layers: f64, (dense, expert): &(LayerSeconds<L>, LayerSeconds<L>)| {
-        dense.scaled(layers * dense_share).plus(&expert.scaled(layers * (1.0 - dense_share)))
-    };
-    let middle = stage(cut.stage_layers, &full);
-    let (dense, expert) = &full;
+    let kept = kept_per_layer(job, cut, layers);
     let redone_share = cut.redone_share(cut.stage_layers);
-    let prediction = LayerSeconds::of(job, cut, StepStack::Prediction, &layers.prediction, redone_share)
-        .plus(if sizes.moe_layers > 0.0 { expert } else { dense })
-        .plus(&LayerSeconds::output(job, &layers.logits))
-        .in_stack(StepStack::Prediction);
-    let extra =
-        LayerSeconds::output(job, &layers.logits).plus(&prediction.scaled(job.architecture.mtp_runs()));
-    let last = stage(cut.last_layers, &at(cut.last_layers)).plus(&extra);
-    // Under DualPipe the rank of the last stage has the first one too, and takes half of the micro-batches through each
-    // (arXiv 2412.19437, sections 3.2.1 and 3.2.3): it works for as long as the mean of both.
-    let end = if cut.stage_copies() > 1 {
-        stage(cut.first_layers, &at(cut.first_layers)).plus(&last).scaled(0.5)
-    } else {
-        last
+    let full = LayerTimes::of(job, cut, layers, redone_share);
+    // Where only some layers are done again, they are another share of a stage with fewer layers.
+    let other = |stage_layers: f64| {
+        let share = cut.redone_share(stage_layers);
+        (share != redone_share).then(|| LayerTimes::of(job, cut, layers, share))
     };
-    let busiest = if cut.pp > 1.0 && middle.total() > end.total() { middle } else { end };
-
-    let m = cut.pipeline.micro_batches;
-    let work = busiest.scaled(m);
-    let whole = dense.scaled(sizes.dense_layers).plus(&expert.scaled(sizes.moe_layers)).plus(&extra);
-    let mean = whole.scaled(1.0 / cut.pp).stage_time();
-    let bubble = cut.pipeline.bubble_seconds(&mean);
-
-    let message = pipeline_message(job, cut)?;
-    let sends = 2.0 * cut.pipeline.virtual_stages * m;
-    let send_seconds = message.map_or(0.0, |(time, _)| time.seconds) * 2.0 * cut.pipeline.virtual_stages * m;
-    let rank = RankParameters::of(job, cut);
-    let data = data_exchange(job, cut, &rank, &busiest.stage_time(), m)?;
-    let mut told = work.told.plus(&data.told);
-    let optimizer = optimizer_cost(job, cut, &rank);
-    told.note(|| Entry::kernel(StepPart::Optimizer, "optimiser (Adam)", Role::Itself, optimizer));
-    let optimizer = optimizer.seconds;
-    let offload = offload_seconds(job, cut, layers, &busiest.stage_time(), &mut told)
-        + offloaded_optimizer_seconds(job, cut, &rank, optimizer, &mut told);
-
-    let nodes = (cut.gpus / f64::from(job.topology.gpus_per_node.max(1))).max(1.0);
-    let mut parts = StepParts {
-        compute_seconds: work.compute,
-        memory_bound_seconds: work.memory,
-        recompute_seconds: work.recompute,
-        tensor_parallel_seconds: work.tensor,
-        context_parallel_seconds: work.context,
-        expert_parallel_seconds: work.expert,
-        pipeline_seconds: send_seconds * constants.pipeline_exposed,
-        bubble_seconds: bubble,
-        data_parallel_seconds: data.exposed_seconds,
-        optimizer_seconds: optimizer,
-        offload_seconds: offload,
-        overhead_seconds: work.gaps + constants.step_overhead_seconds,
-    };
-    let busy = parts.sum();
-    let stragglers = busy * constants.straggler_per_doubling * libm::log2(nodes);
-    parts.overhead_seconds += stragglers;
-    if let Some((time, _)) = message {
-        let waited = parts.pipeline_seconds;
-        told.note(|| {
-            Entry::sent(StepPart::Pipeline, "sends to the next stage and back", sends, &time, waited)
-        });
-    }
-    let mut wait = |part, name, seconds, bound| told.note(|| Entry::idle(part, name, 1.0, seconds, bound));
-    wait(StepPart::Bubble, "pipeline bubble", bubble, Bound::Waiting);
-    wait(StepPart::Overhead, "host work of a step", constants.step_overhead_seconds, Bound::Host);
-    wait(StepPart::Overhead, "slowest rank", stragglers, Bound::Waiting);
+    let (first, last) = (other(cut.first_layers), other(cut.last_layers));
+    let ends = (first.as_ref().unwrap_or(&full), last.as_ref().unwrap_or(&full));
+    let work = StageWork::of(job, cut, &full, ends);
     Some(Estimate {
-        seconds: parts.sum(),
-        parts,
-        memory,
-        recomputed_share: recomputed_share(cut, layers, (sizes.dense_layers, sizes.moe_layers)),
-        data,
-        pipeline_send_seconds: send_seconds,
-        told,
+        memory: memory(job, cut, &kept, layers.logits_bytes),
+        recomputed_share: recomputed_share(cut, layers, (job.sizes.dense_layers, job.sizes.moe_layers)),
+        step: work.step(job, cut, &kept)?,
     })
 }
 
-/// Multiprocessors that DeepSeek-V3's exchange of experts keeps for itself (arXiv 2412.19437, section 3.2.2).
-const DUAL_PIPE_MULTIPROCESSORS: f64 = 20.0;
-
-/// Seconds of one micro-batch in one layer (or several), as they are waited for.
-#[derive(Debug, Clone, Copy, Default)]
-struct LayerSeconds<L> {
-    compute: f64,
-    memory: f64,
-    recompute: f64,
-    tensor: f64,
-    context: f64,
-    expert: f64,
-    gaps: f64,
-    /// Of all: forward.
-    forward: f64,
-    /// Of all: weight gradients.
-    weight_gradient: f64,
-    told: L,
+/// Seconds of one micro-batch in each kind of layer, what it does again included, and in what the last stage has beside
+/// its layers: all of a step's time that a search works out once for many layouts.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerTimes<L = ()> {
+    dense: LayerSeconds<L>,
+    expert: LayerSeconds<L>,
+    /// Output projection, loss and multi-token prediction.
+    extra: LayerSeconds<L>,
 }
 
-impl<L: Ledger> LayerSeconds<L> {
-    /// One layer, of which `redone_share` does again what the recompute mode says.
-    fn of(job: &Job, cut: &Cut, stack: StepStack, work: &LayerWork<L>, redone_share: f64) -> Self {
-        let c = &job.constants;
-        let (f, b) = (&work.forward, &work.backward);
-        // One micro-batch's exchange runs under another's computation. DualPipe hides it whole and sets multiprocessors
-        // aside for it; elsewhere overlap is what published steps show of it.
-        let (expert_exposed, aside) = match cut.pipeline.schedule {
-            PipelineSchedule::DualPipe if cut.pp > 1.0 && work.routed => (0.0, DUAL_PIPE_MULTIPROCESSORS),
-            _ if job.software.expert_overlap => (c.expert_overlapped, 0.0),
-            _ => (c.expert_exposed, 0.0),
+impl<L: Ledger> LayerTimes<L> {
+    /// Where `redone_share` of the layers do again what the recompute mode says.
+    pub fn of(job: &Job, cut: &Cut, layers: &Layers<L>, redone_share: f64) -> Self {
+        let sizes = &job.sizes;
+        let of = |stack, work, some: f64| {
+            // A kind of layer that the model lacks takes no time.
+            if some > 0.0 {
+                LayerSeconds::of(job, cut, stack, work, redone_share)
+            } else {
+                LayerSeconds::default()
+            }
         };
-        let (f, b) = (&f.on(job.device.sm_count, aside), &b.on(job.device.sm_count, aside));
-        // Of tiles, layers say themselves what shows.
-        let Software { tensor_overlap, tensor_tiles, .. } = job.software;
-        let shares = tensor_overlap && !(tensor_tiles && cut.layer.sequence_parallel);
-        let tensor_exposed = if shares { c.tensor_exposed } else { 1.0 };
-        let captured = job.software.captured;
-        let forward_waits = f.tensor * tensor_exposed + f.context + f.expert * expert_exposed;
-        let Again { pass: redo, .. } = work.again(cut.recompute, cut.recompute_parts).scaled(redone_share);
-        let redo = redo.on(job.device.sm_count, aside);
-        let gap = if captured { c.captured_gap_seconds } else { c.kernel_gap_seconds };
-        let routed = if captured { 0.0 } else { c.routing_seconds };
-        let weight_gradient = if job.task == Task::Lora { 0.0 } else { b.matmul / 2.0 };
-        let mut told = L::default();
-        let passes = [(StepPhase::Forward, f), (StepPhase::Backward, b), (StepPhase::Recompute, &redo)];
-        for (when, pass) in passes {
-            told.take(&pass.told, |entry| {
-                entry.of(stack, when);
-                entry.waits(StepPart::TensorParallel, tensor_exposed);
-                entry.waits(StepPart::ExpertParallel, expert_exposed);
-            });
-            told_gaps(&mut told, (stack, when), pass, gap, routed);
+        let dense = of(StepStack::Dense, &layers.dense, sizes.dense_layers);
+        let expert = of(StepStack::Expert, &layers.expert, sizes.moe_layers);
+        let mut extra = LayerSeconds::output(job, &layers.logits);
+        let runs = job.architecture.mtp_runs();
+        if runs > 0.0 {
+            let prediction = of(StepStack::Prediction, &layers.prediction, runs)
+                .plus(if sizes.moe_layers > 0.0 { &expert } else { &dense })
+                .plus(&extra)
+                .in_stack(StepStack::Prediction);
+            extra = extra.plus(&prediction.scaled(runs));
         }
-        Self {
-            compute: f.matmul + f.attention + b.matmul + b.attention,
-            memory: f.memory + b.memory,
-            recompute: redo.compute(),
-            tensor: (f.tensor + b.tensor + redo.tensor) * tensor_exposed,
-            context: f.context + b.context + redo.context,
-            expert: (f.expert + b.expert + redo.expert) * expert_exposed,
-            gaps: gap * (f.kernels + b.kernels + redo.kernels)
-                + routed * (f.routings + b.routings + redo.routings)
-                + f.idle
-                + b.idle
-                + redo.idle,
-            forward: f.compute() + forward_waits + gap * f.kernels + routed * f.routings + f.idle,
-            weight_gradient,
-            told,
-        }
+        Self { dense, expert, extra }
     }
 
-    fn output(job: &Job, (forward, backward): &(Pass<L>, Pass<L>)) -> Self {
-        let gap = job.constants.kernel_gap_seconds;
-        let mut told = L::default();
-        for (when, pass) in [(StepPhase::Forward, forward), (StepPhase::Backward, backward)] {
-            told.take(&pass.told, |entry| entry.of(StepStack::Output, when));
-            told_gaps(&mut told, (StepStack::Output, when), pass, gap, 0.0);
-        }
-        Self {
-            compute: forward.matmul + backward.matmul,
-            memory: forward.memory + backward.memory,
-            gaps: gap * (forward.kernels + backward.kernels),
-            forward: forward.compute() + gap * forward.kernels,
-            weight_gradient: backward.matmul / 2.0,
-            told,
-            ..Self::default()
-        }
+    /// So many layers of a stage, of which `dense_share` are dense.
+    fn stage(&self, layers: f64, dense_share: f64) -> LayerSeconds<L> {
+        self.dense.scaled(layers * dense_share).plus(&self.expert.scaled(layers * (1.0 - dense_share)))
     }
 
-    /// The same, told as part of another stack.
-    fn in_stack(self, stack: StepStack) -> Self {
-        Self { told: self.told.each(|entry| entry.in_stack(stack)), ..self }
-    }
-
-    fn scaled(&self, by: f64) -> Self {
-        Self {
-            compute: self.compute * by,
-            memory: self.memory * by,
-            recompute: self.recompute * by,
-            tensor: self.tensor * by,
-            context: self.context * by,
-            expert: self.expert * by,
-            gaps: self.gaps * by,
-            forward: self.forward * by,
-            weight_gradient: self.weight_gradient * by,
-            told: self.told.scaled(by),
-        }
-    }
-
-    fn plus(&self, other: &Self) -> Self {
-        Self {
-            compute: self.compute + other.compute,
-            memory: self.memory + other.memory,
-            recompute: self.recompute + other.recompute,
-            tensor: self.tensor + other.tensor,
-            context: self.context + other.context,
-            expert: self.expert + other.expert,
-            gaps: self.gaps + other.gaps,
-            forward: self.forward + other.forward,
-            weight_gradient: self.weight_gradient + other.weight_gradient,
-            told: self.told.plus(&other.told),
-        }
-    }
-
-    fn total(&self) -> f64 {
-        self.compute + self.memory + self.recompute + self.tensor + self.context + self.expert + self.gaps
-    }
-
-    fn stage_time(&self) -> StageTime {
-        StageTime {
-            forward: self.forward,
-            backward: self.total() - self.forward,
-            weight_gradient: self.weight_gradient,
-        }
+    /// Seconds of a layer of a stage that has those which take least.
+    pub fn least_layer_seconds(&self, job: &Job) -> f64 {
+        let whole = self.stage(1.0, dense_share(job, 1.0)).total();
+        whole.min(self.stage(1.0, dense_share(job, 2.0)).total())
     }
 }
 
-/// What a pass waits for between its kernels.
-fn told_gaps<L: Ledger>(
-    told: &mut L,
-    (stack, when): (StepStack, StepPhase),
-    pass: &Pass<L>,
-    gap: f64,
-    routing: f64,
-) {
-    let mut wait = |name, count, seconds, bound| {
-        told.note(|| {
-            let mut entry = Entry::idle(StepPart::Overhead, name, count, seconds, bound);
-            entry.of(stack, when);
-            entry
-        });
-    };
-    wait("gaps between kernels", pass.kernels, gap * pass.kernels, Bound::Launch);
-    wait("routing counts to the host", pass.routings, routing * pass.routings, Bound::Host);
-    wait("launches of experts' kernels", pass.routings, pass.idle, Bound::Host);
+/// Of a stage's layers, those that are dense: with a pipeline, the fullest stage has none where the model has layers with
+/// experts, unless layers of all kinds alternate.
+fn dense_share(job: &Job, pp: f64) -> f64 {
+    let sizes = &job.sizes;
+    let alternate = job.architecture.state_space.is_some();
+    if pp > 1.0 && sizes.moe_layers > 0.0 && !alternate {
+        0.0
+    } else {
+        sizes.dense_layers / sizes.layers().max(1.0)
+    }
+}
+
+/// What the stages of a pipeline work on one micro-batch, and how they wait for each other: a step without what is sent
+/// between stages and between data parallel ranks, and without the optimiser.
+#[derive(Debug, Clone, Copy)]
+pub struct StageWork<L = ()> {
+    /// One micro-batch on the busiest stage.
+    busiest: LayerSeconds<L>,
+    /// Seconds of a step that it waits while the pipeline fills and drains.
+    bubble: f64,
+}
+
+impl<L: Ledger> StageWork<L> {
+    /// The work of stages with these layers; `first` and `last` are those of the ends.
+    pub fn of(
+        job: &Job,
+        cut: &Cut,
+        full: &LayerTimes<L>,
+        (first, last): (&LayerTimes<L>, &LayerTimes<L>),
+    ) -> Self {
+        let sizes = &job.sizes;
+        let dense_share = dense_share(job, cut.pp);
+        let end = last.stage(cut.last_layers, dense_share).plus(&full.extra);
+        // Under DualPipe the rank of the last stage has the first one too, and takes half of the micro-batches through each
+        // (arXiv 2412.19437, sections 3.2.1 and 3.2.3): it works for as long as the mean of both.
+        let end = if cut.stage_copies() > 1 {
+            first.stage(cut.first_layers, dense_share).plus(&end).scaled(0.5)
+        } else {
+            end
+        };
+        let middle =
+            if cut.pp > 1.0 { full.stage(cut.stage_layers, dense_share) } else { LayerSeconds::default() };
+        let busiest = if middle.total() > end.total() { middle } else { end };
+        let layers = full.dense.scaled(sizes.dense_layers).plus(&full.expert.scaled(sizes.moe_layers));
+        let mean = layers.plus(&full.extra).scaled(1.0 / cut.pp).stage_time();
+        Self { busiest, bubble: cut.pipeline.bubble_seconds(&mean) }
+    }
+
+    /// The whole step; none where a group needs a fabric that is not there.
+    pub fn step(&self, job: &Job, cut: &Cut, kept: &KeptPerLayer) -> Option<StepEstimate<L>> {
+        let constants = &job.constants;
+        let (busiest, bubble) = (&self.busiest, self.bubble);
+        let m = cut.pipeline.micro_batches;
+        let work = busiest.scaled(m);
+        let message = pipeline_message(job, cut)?;
+        let sends = 2.0 * cut.pipeline.virtual_stages * m;
+        let send_seconds =
+            message.map_or(0.0, |(time, _)| time.seconds) * 2.0 * cut.pipeline.virtual_stages * m;
+        let rank = RankParameters::of(job, cut);
+        let data = data_exchange(job, cut, &rank, &busiest.stage_time(), m)?;
+        let mut told = work.told.plus(&data.told);
+        let optimizer = optimizer_cost(job, cut, &rank);
+        told.note(|| Entry::kernel(StepPart::Optimizer, "optimiser (Adam)", Role::Itself, optimizer));
+        let optimizer = optimizer.seconds;
+        let offload = offload_seconds(job, cut, kept, &busiest.stage_time(), &mut told)
+            + offloaded_optimizer_seconds(job, cut, &rank, optimizer, &mut told);
+
+        let mut parts = StepParts {
+            compute_seconds: work.compute,
+            memory_bound_seconds: work.memory,
+            recompute_seconds: work.recompute,
+            tensor_parallel_seconds: work.tensor,
+            context_parallel_seconds: work.context,
+            expert_parallel_seconds: work.expert,
+            pipeline_seconds: send_seconds * constants.pipeline_exposed,
+            bubble_seconds: bubble,
+            data_parallel_seconds: data.exposed_seconds,
+            optimizer_seconds: optimizer,
+            offload_seconds: offload,
+            overhead_seconds: work.gaps + constants.step_overhead_seconds,
+        };
+        let stragglers = stragglers(job, parts.sum(), cut.gpus);
+        parts.overhead_seconds += stragglers;
+        if let Some((time, _)) = message {
+            let waited = parts.pipeline_seconds;
+            told.note(|| {
+                Entry::sent(StepPart::Pipeline, "sends to the next stage and back", sends, &time, waited)
+            });
+        }
+        let mut wait =
+            |part, name, seconds, bound| told.note(|| Entry::idle(part, name, 1.0, seconds, bound));
+        wait(StepPart::Bubble, "pipeline bubble", bubble, Bound::Waiting);
+        wait(StepPart::Overhead, "host work of a step", constants.step_overhead_seconds, Bound::Host);
+        wait(StepPart::Overhead, "slowest rank", stragglers, Bound::Waiting);
+        Some(StepEstimate {
+            seconds: parts.sum(),
+            parts,
+            data,
+            message,
+            pipeline_send_seconds: send_seconds,
+            told,
+        })
+    }
+
+    /// Seconds of this work in a step: no less than these, for they are parts of it and none of the others is negative.
+    pub fn seconds(&self, cut: &Cut) -> f64 {
+        self.busiest.total() * cut.pipeline.micro_batches + self.bubble
+    }
+}
+
+/// Seconds that a step of so many `busy` seconds waits for its slowest rank.
+pub fn stragglers(job: &Job, busy: f64, gpus: f64) -> f64 {
+    let nodes = (gpus / f64::from(job.topology.gpus_per_node.max(1))).max(1.0);
+    busy * job.constants.straggler_per_doubling * libm::log2(nodes)
 }
 
 /// Seconds by which copies of activations to the host outlast the forward passes, and copies back the backward passes.
 fn offload_seconds<L: Ledger>(
     job: &Job,
     cut: &Cut,
-    layers: &Layers<L>,
+    kept: &KeptPerLayer,
     pass: &StageTime,
     told: &mut L,
 ) -> f64 {
@@ -445,7 +401,7 @@ fn offload_seconds<L: Ledger>(
     if away <= 0.0 {
         return 0.0;
     }
-    let bytes = away * kept_per_layer(job, cut, layers).on_average(cut);
+    let bytes = away * kept.on_average(cut);
     let one = |seconds| beyond(bytes, job.host_bytes_per_s, seconds);
     let (forward, backward) = (one(pass.forward), one(pass.backward));
     let m = cut.pipeline.micro_batches;
@@ -500,27 +456,4 @@ fn optimizer_cost(job: &Job, cut: &Cut, rank: &RankParameters) -> Cost {
     let shard = trained_shard(job, cut, rank);
     let gradients = if cut.zero >= 2 { shard } else { job.task.trained_share() * rank.total() };
     job.device.memory_bound_cost(30.0 * shard + 4.0 * gradients)
-}
-
-impl StepParts {
-    /// Their sum: the step's seconds.
-    pub fn sum(&self) -> f64 {
-        self.compute_seconds
-            + self.memory_bound_seconds
-            + self.recompute_seconds
-            + self.communication()
-            + self.bubble_seconds
-            + self.optimizer_seconds
-            + self.offload_seconds
-            + self.overhead_seconds
-    }
-
-    /// Seconds of communication that is waited for.
-    pub fn communication(&self) -> f64 {
-        self.tensor_parallel_seconds
-            + self.context_parallel_seconds
-            + self.expert_parallel_seconds
-            + self.pipeline_seconds
-            + self.data_parallel_seconds
-    }
 }

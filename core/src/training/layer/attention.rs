@@ -88,9 +88,10 @@ impl Rank<'_> {
             block.forward.kernels += 2.0;
             block.backward.kernels += 2.0;
         }
-        let core = self.core_attention(heads, kv_heads, qk_dim, v_dim)?;
-        block.add(&core);
-        block.context = core.context;
+        let (forward, backward) =
+            self.core_attention(&mut block.context, heads, kv_heads, (qk_dim, v_dim))?;
+        block.forward = block.forward.plus(&forward);
+        block.backward = block.backward.plus(&backward);
         let queries_keys_values = self.rows * (heads * qk_dim + kv_heads * (qk_dim + v_dim));
         let output = self.rows * heads * v_dim;
         // Fused attention keeps its inputs and output, in its own number format.
@@ -104,14 +105,14 @@ impl Rank<'_> {
         let own = if self.job.casts() { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
-        block.piece(Piece::CoreAttention, core.forward.clone(), own + scores);
+        block.piece(Piece::CoreAttention, forward.clone(), own + scores);
         let mut projected = Block::default();
         let sizes = (self.rows, self.hidden, heads * v_dim);
         self.linear(&mut projected, "attention output projection", Gathered::Output, sizes);
         // Done again from the queries, keys and values on, neither the projection's input is kept nor the residual stream
         // behind it.
         let freed = own + scores + self.kept_input(output) + self.local_rows * self.hidden * HALF;
-        block.piece(Piece::AttentionOutput, core.forward.plus(&projected.forward), freed);
+        block.piece(Piece::AttentionOutput, forward.plus(&projected.forward), freed);
         block.add(&projected);
         Some(block)
     }
@@ -121,15 +122,15 @@ impl Rank<'_> {
         if self.job.keeps_scores() { self.rows * self.job.sequence * heads * HALF } else { 0.0 }
     }
 
-    /// Attention between its projections.
+    /// Attention between its projections, forward and backward.
     fn core_attention<L: Ledger>(
         &self,
+        context: &mut Volume,
         heads: f64,
         kv_heads: f64,
-        qk_dim: f64,
-        v_dim: f64,
-    ) -> Option<Block<L>> {
-        let mut block = Block::default();
+        (qk_dim, v_dim): (f64, f64),
+    ) -> Option<(Pass<L>, Pass<L>)> {
+        let (mut forward, mut backward) = (Pass::default(), Pass::default());
         let Job { architecture, sequence, topology, .. } = self.job;
         let cp = f64::from(self.cut.cp);
         // Cut over context parallel ranks in zigzag, every rank has the same share of the causal triangle: half of all keys for
@@ -158,10 +159,10 @@ impl Rank<'_> {
             let local = attention_costs(self.job, &band);
             costs = (mixed(full, &costs.0, &local.0), mixed(full, &costs.1, &local.1));
         }
-        block.forward.attend("attention", self.sustained(costs.0));
-        block.backward.attend("attention", self.sustained(costs.1));
-        block.forward.kernels += 1.0;
-        block.backward.kernels += 2.0;
+        forward.attend("attention", self.sustained(costs.0));
+        backward.attend("attention", self.sustained(costs.1));
+        forward.kernels += 1.0;
+        backward.kernels += 2.0;
         if self.cut.cp > 1 {
             // Keys and values of the other ranks pass by, their gradients return in the backward pass.
             let bytes = f64::from(self.cut.micro_batch) * *sequence * kv_heads * (qk_dim + v_dim) * HALF;
@@ -169,13 +170,13 @@ impl Rank<'_> {
             let time = collective_time(CollectiveOp::AllGather, bytes, group, topology)?;
             // The first of cp parts is local; the last hop cannot hide.
             let first = time.seconds / cp;
-            let waited = (time.seconds - block.forward.attention).max(first);
-            block.forward.context_exchange(KEYS_VALUES, 1.0, &time, waited);
-            let waited = (2.0 * time.seconds - block.backward.attention).max(first);
-            block.backward.context_exchange(KEYS_VALUES, 2.0, &time, waited);
-            block.context = Volume::of(&time, bytes, 3.0);
+            let waited = (time.seconds - forward.attention).max(first);
+            forward.context_exchange(KEYS_VALUES, 1.0, &time, waited);
+            let waited = (2.0 * time.seconds - backward.attention).max(first);
+            backward.context_exchange(KEYS_VALUES, 2.0, &time, waited);
+            *context = Volume::of(&time, bytes, 3.0);
         }
-        Some(block)
+        Some((forward, backward))
     }
 }
 

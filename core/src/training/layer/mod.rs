@@ -75,29 +75,38 @@ const HALF: f64 = 2.0;
 const LOGITS: &str = "output projection";
 const LOSS: &str = "loss";
 
-/// The work of a dense layer (of a hybrid: the mean of its layers without experts); none where a group needs a fabric that
-/// is not there.
-pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
-    if let Some(hybrid) = &job.architecture.state_space {
-        return state_space::mean_layer(job, cut, hybrid);
+/// The attention of those layers that have one, the same in layers with and without experts; none where a group needs a
+/// fabric that is not there.
+pub fn attention<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<Block<L>> {
+    if job.sizes.attention_layers > 0.0 {
+        Rank::new(job, cut).attention_block()
+    } else {
+        Some(Block::default())
     }
-    let rank = Rank::new(job, cut);
-    let attention = rank.attention_block()?;
-    let ffn = rank.dense_block();
-    rank.joined(&attention, &ffn, Volume::default(), 2.0)
 }
 
-/// The work of a layer with experts; none where the model has none or a group needs a fabric that is not there.
-pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
+/// The work of a dense layer with this attention (of a hybrid: the mean of its layers without experts); none where a group
+/// needs a fabric that is not there.
+pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<LayerWork<L>> {
+    if let Some(hybrid) = &job.architecture.state_space {
+        return state_space::mean_layer(job, cut, hybrid, attention);
+    }
+    let rank = Rank::new(job, cut);
+    let ffn = rank.dense_block();
+    rank.joined(attention, &ffn, Volume::default(), 2.0)
+}
+
+/// The work of a layer with experts and this attention; none where the model has none or a group needs a fabric that is not
+/// there.
+pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) -> Option<LayerWork<L>> {
     if job.architecture.state_space.is_some() {
         return state_space::expert_layer(job, cut);
     }
     let rank = Rank::new(job, cut);
-    let attention = rank.attention_block()?;
     let (ffn, exchange) = rank.expert_block()?;
     // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
     let gathers = if rank.whole_sequence_experts() { 2.0 } else { 1.0 };
-    Some(LayerWork { routed: true, ..rank.joined(&attention, &ffn, exchange, gathers)? })
+    Some(LayerWork { routed: true, ..rank.joined(attention, &ffn, exchange, gathers)? })
 }
 
 /// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
