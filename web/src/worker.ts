@@ -2,7 +2,7 @@
 import init, * as rackrate from "../pkg/page/rackrate";
 import module from "../pkg/page/rackrate_bg.wasm?url";
 import wholeModule from "../pkg/rackrate_bg.wasm?url";
-import type { Answered, Asked, Refusal } from "./protocol";
+import type { Answered, Asked, Call, Refusal } from "./protocol";
 
 /** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
 const tiers = (overlay: rackrate.Overlay | null): string[] => {
@@ -38,7 +38,6 @@ const calls = {
 } satisfies Record<string, (...given: never[]) => unknown>;
 
 export type Calls = typeof calls;
-type Run = (...given: unknown[]) => unknown;
 
 const ready = init({ module_or_path: module });
 
@@ -49,26 +48,28 @@ self.addEventListener("message", async ({ data }: MessageEvent<Asked>) => {
 const answer = async ({ id, call, given }: Asked): Promise<Answered> => {
   try {
     await ready;
-    if (!Object.hasOwn(calls, call)) throw new Error(`no call is named ${call}`);
-    const run = calls[call] as Run;
-    return { id, answer: run(...given) };
+    return { id, answer: await answered(call, given) };
   } catch (thrown) {
-    // Perhaps only by this module, which reads no Hugging Face config.
-    if (refusal(thrown).code === "unsupported") return answerOfWhole({ id, call, given });
     return { id, refusal: refusal(thrown) };
   }
 };
 
-/** The answer of the whole package, which is loaded when it is first needed. */
-const answerOfWhole = async ({ id, call, given }: Asked): Promise<Answered> => {
+const answered = async (call: Call, given: unknown[]): Promise<unknown> => {
   try {
-    const whole = await import("../pkg/rackrate");
-    await whole.default({ module_or_path: wholeModule });
-    const run = { ...calls, ...whole }[call] as Run;
-    return { id, answer: run(...given) };
+    if (Object.hasOwn(calls, call)) return run(calls, call, given);
   } catch (thrown) {
-    return { id, refusal: refusal(thrown) };
+    // Perhaps only by this module, which reads no Hugging Face config.
+    if (refusal(thrown).code !== "unsupported") throw thrown;
   }
+  // Loaded when something is first asked that the page's module is built without.
+  const whole = await import("../pkg/rackrate");
+  await whole.default({ module_or_path: wholeModule });
+  return run({ ...calls, ...whole }, call, given);
+};
+
+const run = (from: Partial<Record<Call, unknown>>, call: Call, given: unknown[]): unknown => {
+  if (!Object.hasOwn(from, call)) throw new Error(`no call is named ${call}`);
+  return (from[call] as (...given: unknown[]) => unknown)(...given);
 };
 
 /** An Error loses its own members on the way between threads; plain data does not. */
