@@ -22,7 +22,9 @@ fn inference(c: &mut Criterion) {
         let Ok(model) = ServingModel::new(arch, &target.gpu, &target.topology, Precision::Fp8, None) else {
             return;
         };
-        let Ok(layout) = model.layout(ServingLayout { tp, pp: 1, ep: 1, dp: 1 }) else { return };
+        let Ok(layout) = model.layout(ServingLayout { tp, pp: 1, ep: 1, dp: 1, redundant_experts: 0 }) else {
+            return;
+        };
         for (load, arrivals) in [("closed loop", Arrivals::Closed(64.0)), ("random", Arrivals::Poisson(2.0))]
         {
             let load_of = ServingLoad { input_tokens: 1000.0, output_tokens: 500.0, arrivals };

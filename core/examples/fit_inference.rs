@@ -23,10 +23,10 @@ use std::path::Path;
 use rackrate::catalog::Catalog;
 use rackrate::inference::Engines;
 use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
-use rackrate::validate::{Table, weighted_quantile};
+use rackrate::validate::{Table, equal_weights, weighted_quantile};
 
 /// Constants that are fitted: where the search starts, and the range they may take.
-const FITTED: [(&str, f64, f64, f64); 32] = [
+const FITTED: [(&str, f64, f64, f64); 31] = [
     ("iteration_s", 5e-4, 2e-4, 1e-2),
     ("fixed_share", 1.2, 0.0, 1.5),
     ("sequence_s", 4e-6, 1e-7, 1e-4),
@@ -38,7 +38,6 @@ const FITTED: [(&str, f64, f64, f64); 32] = [
     ("launch_experts_s", 1e-4, 1e-5, 2e-3),
     ("unpack", 1.3, 1.0, 3.0),
     ("exchange_overlap", 0.8, 0.0, 1.0),
-    ("lockstep", 0.3, 0.05, 0.4431),
     ("year", 1.1, 1.0, 1.5),
     ("tensorrt_llm.iteration", 1.0, 0.3, 3.0),
     ("tensorrt_llm.launch", 1.0, 0.3, 3.0),
@@ -88,6 +87,8 @@ struct Residual<'a> {
     weight: f64,
     fit: f64,
     ln: f64,
+    /// Requests come at random at more than 95 % of what we take as sustainable.
+    near_saturation: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -134,13 +135,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_residuals(&Path::new(folder).join("inference_residuals.csv"), &left_out)
 }
 
-/// The rows of grades A and B that can be predicted.
+/// The rows of grades A and B that can be predicted; with weight 0 in the fit, doubtful ones.
 fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
     let catalog = Catalog::embedded()?;
     let mut out = Vec::new();
     for line in Table::read(text, &COLUMNS)?.lines() {
         let row = Row::read(&line)?;
-        if !matches!(row.grade.as_str(), "A" | "B") {
+        let doubtful = !row.doubt.is_empty();
+        if !doubtful && !matches!(row.grade.as_str(), "A" | "B") {
             continue;
         }
         let load = line.text("load").unwrap_or("").to_owned();
@@ -153,7 +155,12 @@ fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
             .filter(|q| !(load == "poisson" && *q == Quantity::Output))
             .filter_map(|quantity| {
                 let value = row.measured(quantity)?;
-                Some(Measure { quantity, value, weight: 0.0, fit: share_in_fit(quantity, &load) })
+                Some(Measure {
+                    quantity,
+                    value,
+                    weight: 0.0,
+                    fit: if doubtful { 0.0 } else { share_in_fit(quantity, &load) },
+                })
             })
             .collect();
         out.push(Sample { row, prepared, load, measures });
@@ -189,7 +196,14 @@ fn residuals<'a>(samples: &[&'a Sample], engine: &Engines) -> Vec<Residual<'a>> 
             let Some(predicted) = prediction.of(m.quantity) else { continue };
             let ln = (predicted / m.value).ln();
             if ln.is_finite() {
-                out.push(Residual { sample, quantity: m.quantity, weight: m.weight, fit: m.fit, ln });
+                out.push(Residual {
+                    sample,
+                    quantity: m.quantity,
+                    weight: m.weight,
+                    fit: m.fit,
+                    ln,
+                    near_saturation: prediction.near_saturation(),
+                });
             }
         }
     }
@@ -252,32 +266,44 @@ fn left_out<'a>(samples: &'a [Sample], engine: &Engines) -> Vec<Residual<'a>> {
 
 fn report(title: &str, residuals: &[Residual<'_>]) {
     type Key = (String, &'static str);
-    let mut errors: BTreeMap<Key, Vec<(f64, f64)>> = BTreeMap::new();
-    let mut groups: BTreeMap<Key, BTreeSet<&str>> = BTreeMap::new();
+    let mut errors: BTreeMap<Key, Vec<(f64, &str)>> = BTreeMap::new();
     for r in residuals {
         // A source without a date ships with a tool of 2026.
         let recent = r.sample.row.date.is_empty() || r.sample.row.date.as_str() >= "2025";
-        let mut kinds =
-            vec![(if recent { "2025 on" } else { "older" }).to_owned(), format!("load {}", r.sample.load)];
-        kinds.push(format!("kind {}", kind(&r.sample.row.group)));
-        if r.quantity == Quantity::Ttft && r.sample.row.concurrency().is_some_and(|c| c <= 8.0) {
+        let latency = matches!(r.quantity, Quantity::Tpot | Quantity::Ttft);
+        let mut kinds = vec![if recent { "2025 on, every row" } else { "older, every row" }.to_owned()];
+        if r.near_saturation && latency {
+            kinds.push("near saturation".to_owned());
+        } else if r.sample.row.doubt.is_empty() {
+            kinds.push((if recent { "2025 on" } else { "older" }).to_owned());
+            kinds.push(format!("load {}", r.sample.load));
+            kinds.push(format!("kind {}", kind(&r.sample.row.group)));
+        } else {
+            kinds.push("doubtful".to_owned());
+        }
+        if r.sample.row.doubt.is_empty()
+            && r.quantity == Quantity::Ttft
+            && r.sample.row.concurrency().is_some_and(|c| c <= 8.0)
+        {
             kinds.push("at most 8 in flight".to_owned());
         }
         for k in kinds {
             let key = (k, r.quantity.name());
-            errors.entry(key.clone()).or_default().push(((r.ln.exp() - 1.0).abs(), r.weight));
-            groups.entry(key).or_default().insert(&r.sample.row.group);
+            errors.entry(key).or_default().push(((r.ln.exp() - 1.0).abs(), &r.sample.row.group));
         }
     }
     for (key, list) in &errors {
-        let at = |share| weighted_quantile(list, share).unwrap_or(f64::NAN);
+        // Every group counts once among the rows that are told here.
+        let groups: Vec<&str> = list.iter().map(|(_, group)| *group).collect();
+        let weighted: Vec<(f64, f64)> = list.iter().map(|(e, _)| *e).zip(equal_weights(&groups)).collect();
+        let at = |share| weighted_quantile(&weighted, share).unwrap_or(f64::NAN);
         let plain: Vec<(f64, f64)> = list.iter().map(|(e, _)| (*e, 1.0)).collect();
         println!(
             "{title} | {} | {} | {} rows | {} groups | median {:.3} p90 {:.3} | by row {:.3}",
             key.0,
             key.1,
             list.len(),
-            groups.get(key).map_or(0, BTreeSet::len),
+            groups.iter().collect::<BTreeSet<_>>().len(),
             at(0.5),
             at(0.9),
             weighted_quantile(&plain, 0.5).unwrap_or(f64::NAN)
@@ -296,7 +322,14 @@ fn each(samples: &[Sample], engine: &Engines) {
         if let Ok(prediction) = sample.prepared.predict(engine) {
             for m in &sample.measures {
                 if let Some(ours) = prediction.of(m.quantity) {
-                    println!("DUMP,{},{},{},{ours},{}", sample.row.id, m.quantity.name(), m.value, m.weight);
+                    println!(
+                        "DUMP,{},{},{},{ours},{},{}",
+                        sample.row.id,
+                        m.quantity.name(),
+                        m.value,
+                        m.weight,
+                        prediction.near_saturation()
+                    );
                 }
             }
         }
@@ -326,7 +359,7 @@ fn write_constants(path: &Path, engine: &Engines) -> Result<(), Box<dyn Error>> 
 fn write_residuals(path: &Path, residuals: &[Residual<'_>]) -> Result<(), Box<dyn Error>> {
     let ratios: Vec<(&str, f64, f64)> = residuals
         .iter()
-        .filter(|r| r.quantity == Quantity::Tpot)
+        .filter(|r| r.quantity == Quantity::Tpot && r.sample.row.doubt.is_empty() && !r.near_saturation)
         .map(|r| (r.sample.row.group.as_str(), (-r.ln).exp(), r.weight))
         .collect();
     let ends = |without: Option<&str>| {

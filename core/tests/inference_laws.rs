@@ -60,7 +60,7 @@ prop_compose! {
         let arch = arch(model);
         let dp = if arch.moe.is_some() { dp } else { 1 };
         let ep = if arch.moe.is_some() && spread { tp * dp } else { 1 };
-        (arch, target(gpu), ServingLayout { tp, pp, ep, dp }, input, output, requests)
+        (arch, target(gpu), ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }, input, output, requests)
     }
 }
 

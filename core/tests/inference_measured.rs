@@ -57,11 +57,57 @@ fn every_published_row_is_shown() {
 fn errors_stay_where_they_are() {
     let report = report();
     let (median, high) = errors(&report, "output_tokens_per_second");
-    assert!(median < 0.13 && high < 0.65, "throughput {median} {high}");
+    assert!(median < 0.13 && high < 0.62, "throughput {median} {high}");
     let (median, high) = errors(&report, "tpot_seconds");
-    assert!(median < 0.20 && high < 0.80, "time per output token {median} {high}");
+    assert!(median < 0.18 && high < 0.57, "time per output token {median} {high}");
     let (median, high) = errors(&report, "ttft_seconds");
-    assert!(median < 0.42 && high < 1.0, "time to first token {median} {high}");
+    assert!(median < 0.39 && high < 0.91, "time to first token {median} {high}");
+}
+
+/// What is told apart is told: random arrivals past 95 % of what we take as sustainable.
+#[test]
+fn latencies_near_saturation_are_shown_apart() {
+    let report = report();
+    let of = |quantity: &str| {
+        report.rows.iter().filter(|r| r.quantity == quantity && r.predicted.is_some()).count()
+    };
+    assert!(of("tpot_seconds_near_saturation") > 50 && of("ttft_seconds_near_saturation") > 10);
+    let shown = report.rows.iter().find(|r| r.quantity == "tpot_seconds_near_saturation").unwrap();
+    assert!(!report.rows.iter().any(|r| r.id == shown.id && r.quantity == "tpot_seconds"));
+}
+
+/// Where no spread is stated, that of Azure's trace of a conversation service is taken.
+#[test]
+fn the_usual_spreads_are_those_of_a_trace() {
+    let trace = include_str!("../../tests/measured/azure_llm_2023_conv.csv");
+    let engine = rackrate::inference::EngineConstants::shipped();
+    for (column, ours) in [(1, engine.input_scv), (2, engine.output_scv)] {
+        let list: Vec<f64> =
+            trace.lines().skip(1).map(|l| l.split(',').nth(column).unwrap().parse().unwrap()).collect();
+        let n = list.len() as f64;
+        let mean = list.iter().fold(0.0, |a, b| a + b) / n;
+        let variance = list.iter().fold(0.0, |a, b| a + (b - mean) * (b - mean)) / n;
+        // The file holds every 8th request.
+        assert!(
+            (variance / (mean * mean) / ours - 1.0).abs() < 0.05,
+            "{column}: {}",
+            variance / (mean * mean)
+        );
+    }
+    let asked = |spread: serde_json::Value| {
+        let mut json = serde_json::json!({
+            "model": "llama-3.1-8b", "gpu": "H100-SXM", "gpus": 1, "layout": {}, "precision": "fp8",
+            "input_tokens": 1000.0, "output_tokens": 200.0, "request_rate": 8.0
+        });
+        for (key, value) in spread.as_object().unwrap() {
+            json[key] = value.clone();
+        }
+        point(json)
+    };
+    let usual = asked(serde_json::json!({}));
+    let told = usual.percentiles.unwrap();
+    assert_eq!((told.input_spread, told.output_spread), (engine.input_scv, engine.output_scv));
+    assert_eq!(usual, asked(serde_json::json!({"input_spread": 0.922, "output_spread": 0.595})));
 }
 
 /// NVIDIA's own tables of a 70B on H100: 0.20, 1.0 and the page after 1.0.
@@ -93,6 +139,12 @@ fn named_systems_lie_within_a_fifth() {
         ("sglang-ep-h100-prefill-1000", "input_tokens_per_second"),
         ("sglang-ep-h100-prefill-2000", "input_tokens_per_second"),
         ("sglang-ep-h100-prefill-4000", "input_tokens_per_second"),
+        // The same, 72 ranks that decode, experts held twice among them.
+        ("sglang-ep-h100-decode-2000", "output_tokens_per_second"),
+        // SGLang and vLLM on GB200; the weights that do not fit come from the host's memory in time.
+        ("sglang-gb200-prefill-nvfp4", "input_tokens_per_second"),
+        ("sglang-gb200-prefill-fp8", "input_tokens_per_second"),
+        ("vllm-gb200-dsr1-prefill", "input_tokens_per_second"),
     ] {
         let ratio = ratio(&report, id, quantity);
         assert!((0.8..1.2).contains(&ratio), "{id}: {ratio}");

@@ -37,7 +37,7 @@ fn everything(model: &str, shape: &str, precision: Precision) -> (Vec<(f64, f64)
                 for ep in if tp * dp == 1 { vec![1] } else { vec![1, tp * dp] } {
                     let gpus = tp * pp * dp;
                     let Some(layout) = (gpus <= most)
-                        .then(|| served.layout(ServingLayout { tp, pp, ep, dp }).ok())
+                        .then(|| served.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }).ok())
                         .flatten()
                     else {
                         continue;

@@ -271,7 +271,8 @@ def serving_point(
         shape: Shape to run on; either this or `gpu`.
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's; with `disaggregated` those of both pools.
-        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``; with `disaggregated` one that decodes.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``; with `disaggregated` one that
+            decodes.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         load: How requests come: ``closed_loop``, ``poisson``, ``offline``, ``burst``, ``static_batch``,
@@ -356,7 +357,7 @@ def simulate(
         shape: Shape to run on; either this or `gpu`.
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's.
-        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=)``.
+        layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``.
         input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``.
         output: Lengths of the answers, the same.
         trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
@@ -420,6 +421,9 @@ def search_serving(
     kv_precision: Precision | None = None,
     prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
     speculation: Speculation | Mapping[str, Any] | None = None,
+    engine: Engine | Mapping[str, Any] | None = None,
+    input_spread: float | None = None,
+    output_spread: float | None = None,
     mode: ServingMode | None = None,
     max_replica_gpus: int | None = None,
     overlay: OverlayLike | None = None,
@@ -438,6 +442,10 @@ def search_serving(
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
         speculation: Speculative decoding, as `serving_point` takes it.
+        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
+        input_spread: Squared coefficient of variation of the prompts' lengths: with it or `output_spread` the targets
+            are kept by the distribution of the latencies.
+        output_spread: The same of the answers' lengths.
         mode: ``"aggregated"`` or ``"disaggregated"``; both are looked at if not given.
         max_replica_gpus: Largest replica to look at, or pools that work together, GPUs.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
@@ -456,6 +464,9 @@ def search_serving(
         kv_precision=kv_precision,
         prefix_cache=prefix_cache,
         speculation=speculation,
+        engine=engine,
+        input_spread=input_spread,
+        output_spread=output_spread,
         mode=mode,
         max_replica_gpus=max_replica_gpus,
         overlay=overlay,

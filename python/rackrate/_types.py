@@ -1531,12 +1531,16 @@ class ServingLayout(Answer):
         pp: Pipeline stages.
         ep: Expert parallel ranks.
         dp: Attention data parallel ranks.
+        redundant_experts: Experts held twice, at most as many as the model has: with them the expert
+            ranks need not divide the experts, but experts and copies together (DeepSeek-V3's 256 and 32
+            over 72 ranks), and the tokens of a busy expert are shared. None if not given.
     """
 
     tp: int
     pp: int
     ep: int
     dp: int
+    redundant_experts: int
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> ServingLayout:
@@ -1545,6 +1549,7 @@ class ServingLayout(Answer):
             pp=given["pp"],
             ep=given["ep"],
             dp=given["dp"],
+            redundant_experts=given["redundant_experts"],
         )
 
 
@@ -1938,16 +1943,23 @@ class LatencyPercentiles(Answer):
     Attributes:
         ttft: Time to first token.
         tpot: Time per output token after the first, a mean over each answer.
+        input_spread: Squared coefficient of variation of the prompts' lengths for which they are:
+            stated, or that of Azure's trace of a conversation service.
+        output_spread: The same of the answers' lengths.
     """
 
     ttft: Percentiles
     tpot: Percentiles
+    input_spread: float
+    output_spread: float
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> LatencyPercentiles:
         return cls(
             ttft=Percentiles._read(given["ttft"]),
             tpot=Percentiles._read(given["tpot"]),
+            input_spread=given["input_spread"],
+            output_spread=given["output_spread"],
         )
 
 
@@ -2664,6 +2676,32 @@ class Pricing(Answer):
             currency=Currency._read(given["currency"]),
         )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class PrefixCache(Answer):
+    """What of the prompts a replica's cache already holds when they come.
+
+    A token found saves its products and its attention, not the reading of its keys and values by the
+    tokens after it: a prompt's other tokens, and the answer's, attend to all of it.
+
+    Attributes:
+        hit_rate: Share of a prompt's tokens that are found, 0 to 1; at least one token of a prompt is
+            read. DeepSeek's service found 56.3 % (its inference overview of 2025-03-01).
+        shared_tokens: Distinct tokens behind the hits, held once in the KV cache of each attention
+            rank and shared by the requests in flight (system prompts); if not given, each request holds
+            all of its own prompt (conversations).
+    """
+
+    hit_rate: float
+    shared_tokens: float | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> PrefixCache:
+        return cls(
+            hit_rate=given["hit_rate"],
+            shared_tokens=given["shared_tokens"],
+        )
+
 TrafficShape: TypeAlias = Literal["azure_conversation_2024", "azure_code_2024"]
 """A measured week of requests, hour by hour in UTC. Both are of Microsoft's LLM services on Azure in May
 2024 (Azure LLM inference trace 2024, arXiv 2408.00741, CC-BY), read off the published figures. Traffic of
@@ -2710,6 +2748,36 @@ class ServiceTraffic(Answer):
             weekday_factors=given["weekday_factors"],
         )
 
+ServingMode: TypeAlias = Literal["aggregated", "disaggregated"]
+"""Where prompts are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Speculation(Answer):
+    """Speculative decoding or multi-token prediction.
+
+    Attributes:
+        draft_tokens: Tokens drafted for each iteration, 1 to 32.
+        acceptance: Chance that a drafted token is accepted where the one before it was, 0 to 1. It
+            depends on draft and text: 0.85 to 0.9 for DeepSeek-V3's first predicted token (arXiv
+            2412.19437, section 5.4.3), less for further ones.
+        draft: What drafts: `mtp` for the model's own layers for multi-token prediction, run again for
+            every further token, or another model with the same vocabulary, as `model` names one. It runs
+            on the same GPUs in the same precision.
+    """
+
+    draft_tokens: int
+    acceptance: float
+    draft: ModelRef
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Speculation:
+        return cls(
+            draft_tokens=given["draft_tokens"],
+            acceptance=given["acceptance"],
+            draft=given["draft"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ServingJob(Answer):
@@ -2722,7 +2790,16 @@ class ServingJob(Answer):
         traffic: How much is asked.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
+        input_spread: Squared coefficient of variation of the prompts' lengths, as an operating point
+            takes it: with it or `output_spread` the targets are kept by the distribution of the
+            latencies, the other then being 1.
+        output_spread: The same of the answers' lengths.
         slo: Latency targets.
+        engine: The inference engine; a current one of no class if not given.
+        prefix_cache: Prompt tokens found in the cache; none if not given.
+        speculation: Speculative decoding or multi-token prediction; none if not given.
+        mode: Prompts read where answers are written, or on GPUs of their own; both are looked at if
+            not given.
         spare_share: Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
         fleet: Regions, headroom and spares of the fleet, and how it is paid for.
         cloud: The cloud that is meant to serve; every cloud is priced either way. The cheapest if not
@@ -2739,7 +2816,13 @@ class ServingJob(Answer):
     traffic: ServiceTraffic
     input_tokens: float
     output_tokens: float
+    input_spread: float | None
+    output_spread: float | None
     slo: LatencyTargets
+    engine: Engine | None
+    prefix_cache: PrefixCache | None
+    speculation: Speculation | None
+    mode: ServingMode | None
     spare_share: float
     fleet: FleetPolicy
     cloud: Provider | None
@@ -2757,7 +2840,13 @@ class ServingJob(Answer):
             traffic=ServiceTraffic._read(given["traffic"]),
             input_tokens=given["input_tokens"],
             output_tokens=given["output_tokens"],
+            input_spread=given["input_spread"],
+            output_spread=given["output_spread"],
             slo=LatencyTargets._read(given["slo"]),
+            engine=None if given["engine"] is None else Engine._read(given["engine"]),
+            prefix_cache=None if given["prefix_cache"] is None else PrefixCache._read(given["prefix_cache"]),
+            speculation=None if given["speculation"] is None else Speculation._read(given["speculation"]),
+            mode=given["mode"],
             spare_share=given["spare_share"],
             fleet=FleetPolicy._read(given["fleet"]),
             cloud=given["cloud"],
@@ -3050,7 +3139,10 @@ class ServingFleet(Answer):
     Attributes:
         regions: Regions.
         replicas_per_region: Replicas of each region, spare ones included.
-        replica_gpus: GPUs of a replica.
+        replica_gpus: GPUs of a replica; of both pools where they are apart.
+        prefill_gpus: GPUs that read prompts, spare ones included, where they do nothing else; else
+            none.
+        decode_gpus: GPUs that decode, spare ones included, where others read the prompts; else none.
         replicas_per_node: Replicas that a node holds whole; 0 where a replica takes several nodes.
         racks: Racks that the nodes take at least, where the scale-up domain is a rack of several
             nodes; else none.
@@ -3081,6 +3173,8 @@ class ServingFleet(Answer):
     regions: int
     replicas_per_region: int
     replica_gpus: int
+    prefill_gpus: int | None
+    decode_gpus: int | None
     replicas_per_node: int
     racks: int | None
     racks_filled: float | None
@@ -3103,6 +3197,8 @@ class ServingFleet(Answer):
             regions=given["regions"],
             replicas_per_region=given["replicas_per_region"],
             replica_gpus=given["replica_gpus"],
+            prefill_gpus=given["prefill_gpus"],
+            decode_gpus=given["decode_gpus"],
             replicas_per_node=given["replicas_per_node"],
             racks=given["racks"],
             racks_filled=given["racks_filled"],
@@ -3313,9 +3409,8 @@ class ServingPoint(Answer):
             with speculation.
         operations: Where `explain` asks for them: the operations of one decode iteration and of one
             prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
-        percentiles: Distribution of the latencies under random arrivals where `input_spread` or
-            `output_spread` is given; none under other loads, for answers of one token and for pools
-            apart.
+        percentiles: Distribution of the latencies under random arrivals ; none under other loads, for
+            answers of one token and for pools apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
     """
@@ -3438,8 +3533,10 @@ class ServingOption(Answer):
         provider: Cloud; none for a GPU that no cloud rents.
         shape: Shape, or the GPU's name where no cloud rents it.
         point: One replica at its share of the peak, that of a region that may be lost included:
-            latency, throughput, memory.
-        interconnect: What the links do for one replica.
+            latency, throughput, memory. Where prompts are read on GPUs of their own, both pools that work
+            together, which then count as one replica everywhere in this option; `point.pools` tells them
+            apart.
+        interconnect: What the links do for one replica; one that decodes, where pools are apart.
         replicas: Replicas needed at the peak.
         spare_replicas: Spare replicas besides.
         gpus: GPUs rented.
@@ -3447,9 +3544,9 @@ class ServingOption(Answer):
         cost: Cost by line for a month at the chosen term; none where no price is known.
         terms: Monthly compute cost at every term that has a price.
         usd_per_million_input_tokens: USD per million input tokens: the prefill's share of the fleet's
-            time. None without a price.
+            time, or of its GPUs. None without a price.
         usd_per_million_output_tokens: USD per million output tokens: the decode's share of the
-            fleet's time. None without a price.
+            fleet's time, or of its GPUs. None without a price.
         usd_per_thousand_requests: USD per thousand requests. None without a price.
         per_million_input_tokens_in_currency: `usd_per_million_input_tokens` in the currency of
             `pricing.currency`; none where that is USD, or without a price.
@@ -3818,32 +3915,6 @@ class Plan(Answer):
             sources=Rows(FigureSource._read(item) for item in given["sources"]),
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class PrefixCache(Answer):
-    """What of the prompts a replica's cache already holds when they come.
-
-    A token found saves its products and its attention, not the reading of its keys and values by the
-    tokens after it: a prompt's other tokens, and the answer's, attend to all of it.
-
-    Attributes:
-        hit_rate: Share of a prompt's tokens that are found, 0 to 1; at least one token of a prompt is
-            read. DeepSeek's service found 56.3 % (its inference overview of 2025-03-01).
-        shared_tokens: Distinct tokens behind the hits, held once in the KV cache of each attention
-            rank and shared by the requests in flight (system prompts); if not given, each request holds
-            all of its own prompt (conversations).
-    """
-
-    hit_rate: float
-    shared_tokens: float | None
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> PrefixCache:
-        return cls(
-            hit_rate=given["hit_rate"],
-            shared_tokens=given["shared_tokens"],
-        )
-
 RequestRouting: TypeAlias = Literal["least_loaded", "round_robin", "random"]
 """Which rank a request goes to."""
 
@@ -3870,36 +3941,6 @@ class RequestTrace(Answer):
             arrival_seconds=given["arrival_seconds"],
             input_tokens=numbers(given["input_tokens"], np.float64),
             output_tokens=numbers(given["output_tokens"], np.float64),
-        )
-
-ServingMode: TypeAlias = Literal["aggregated", "disaggregated"]
-"""Where prompts are read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
-class Speculation(Answer):
-    """Speculative decoding or multi-token prediction.
-
-    Attributes:
-        draft_tokens: Tokens drafted for each iteration, 1 to 32.
-        acceptance: Chance that a drafted token is accepted where the one before it was, 0 to 1. It
-            depends on draft and text: 0.85 to 0.9 for DeepSeek-V3's first predicted token (arXiv
-            2412.19437, section 5.4.3), less for further ones.
-        draft: What drafts: `mtp` for the model's own layers for multi-token prediction, run again for
-            every further token, or another model with the same vocabulary, as `model` names one. It runs
-            on the same GPUs in the same precision.
-    """
-
-    draft_tokens: int
-    acceptance: float
-    draft: ModelRef
-
-    @classmethod
-    def _read(cls, given: Mapping[str, Any]) -> Speculation:
-        return cls(
-            draft_tokens=given["draft_tokens"],
-            acceptance=given["acceptance"],
-            draft=given["draft"],
         )
 
 
@@ -4285,10 +4326,10 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "network", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
-    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "mode", "max_replica_gpus", "overlay",),
+    "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "engine", "input_spread", "output_spread", "mode", "max_replica_gpus", "overlay",),
     "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "explain", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "network", "explain", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 

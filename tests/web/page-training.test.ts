@@ -304,7 +304,7 @@ describe("how it goes", () => {
     const page = await open("#v=1&s=budget-2m-8b");
     const best = option(named("budget-2m-8b"));
     const figure = page.getByRole("figure", { name: detail.lost });
-    await figure.locator("svg").first().waitFor();
+    await figure.locator(".chart svg").first().waitFor();
     expect(await figure.textContent()).toContain(percent(best.goodput));
     await figure.getByRole("button", { name: strings.chart.asTable }).click();
     const rows = await rowsOf(page, detail.lost);

@@ -130,3 +130,22 @@ export const fact = (page: Page, section: string, name: string) =>
     .locator(`section[aria-labelledby="${section}"] .facts > div`)
     .filter({ has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) })
     .locator("dd");
+
+const axe = readFileSync(new URL("../../web/node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+type Axe = { run: () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+
+/** What axe finds wrong with a page that has everything open that opens. */
+export const flaws = async (page: Page): Promise<string[]> => {
+  await page.locator("figure svg").first().waitFor();
+  // What is opened may bring more to open.
+  for (let opened = -1; opened !== (await page.locator("details").count()); ) {
+    opened = await page.locator("details").count();
+    await page.evaluate(() => {
+      for (const details of document.querySelectorAll("details")) details.open = true;
+    });
+    await page.waitForTimeout(300);
+  }
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => (window as unknown as { axe: Axe }).axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+};

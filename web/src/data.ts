@@ -2,6 +2,8 @@
 
 export type Data = null | boolean | number | string | Data[] | { [key: string]: Data };
 export type Fields = { [key: string]: Data };
+/** What lies at a path from now on. */
+export type Change = [path: string, value: Data];
 
 export const isFields = (data: Data | undefined): data is Fields =>
   typeof data === "object" && data !== null && !Array.isArray(data);

@@ -30,9 +30,15 @@ describe("the scenario, taken away", () => {
   });
 
   test("Python says the same", () => {
-    expect(python({ name: "x", training: { tokens: "2T", moe: true, shapes: [], gpu: null } })).toBe(
+    expect(python("plan", { name: "x", training: { tokens: "2T", moe: true, shapes: [], gpu: null } })).toBe(
       'import rackrate\n\nplan = rackrate.plan({\n    "name": "x",\n    "training": {\n        "tokens": "2T",\n' +
         '        "moe": True,\n        "shapes": [],\n    },\n})\nplan\n',
+    );
+  });
+
+  test("Python asks for a point by its words", () => {
+    expect(python("serving_point", { model: "x", gpus: 8, gpu: null })).toBe(
+      'import rackrate\n\nserving_point = rackrate.serving_point(**{\n    "model": "x",\n    "gpus": 8,\n})\nserving_point\n',
     );
   });
 
@@ -50,7 +56,7 @@ describe("the scenario, taken away", () => {
     const scenarios = fc
       .sample(fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue()), 200)
       .map((scenario) => withoutNulls(scenario as Data));
-    const input = JSON.stringify(scenarios.map(python));
+    const input = JSON.stringify(scenarios.map((scenario) => python("plan", scenario)));
     const back = execFileSync("python3", ["-c", reader], { input, encoding: "utf8" });
     expect(JSON.parse(back)).toEqual(JSON.parse(JSON.stringify(scenarios)));
   });

@@ -22,8 +22,10 @@ const csvCell = (cell: Cell): string => {
 export const json = (scenario: Data): string => `${JSON.stringify(withoutNulls(scenario), null, 2)}\n`;
 
 /** Paste into a notebook: the same question, the same numbers. */
-export const python = (scenario: Data): string =>
-  `import rackrate\n\nplan = rackrate.plan(${literal(withoutNulls(scenario), "")})\nplan\n`;
+export const python = (call: "plan" | "serving_point", asked: Data): string => {
+  const given = literal(withoutNulls(asked), "");
+  return `import rackrate\n\n${call} = rackrate.${call}(${call === "plan" ? given : `**${given}`})\n${call}\n`;
+};
 
 const literal = (data: Data, indent: string): string => {
   if (data === null) return "None";

@@ -40,6 +40,19 @@ describe("links", () => {
     });
   });
 
+  test("what was changed of the one point that is tried is read back, beside the scenario", () => {
+    const point: [string, Data][] = [
+      ["point.load", "closed_loop"],
+      ["point.request_rate", null],
+      ["point.layout", { tp: 8, dp: 2 }],
+      ["point.layout.tp", 4],
+    ];
+    const link = write({ name: "first", scenario: base, point }, base);
+    expect(link).toContain("v=1&s=first&point.load=closed_loop&point.request_rate=null&point.layout=");
+    const { hash } = new URL(`https://example.org/any/where/#${link}`);
+    expect(read(hash, known)).toEqual({ name: "first", scenario: base, point });
+  });
+
   test("what cannot be read is said, not guessed", () => {
     expect(read("v=2&s=first", known)).toEqual({ problem: "version", given: "2" });
     expect(read("t.tokens=1", known)).toEqual({ problem: "version", given: "" });
@@ -75,6 +88,7 @@ describe("links", () => {
     "a.b",
     "~t",
     "x",
+    "point",
   );
   const scenarioLike = fc.dictionary(
     fc.oneof(someKeys, fc.string()),

@@ -2,7 +2,7 @@
 //
 // Readable and editable by hand; in the fragment, so that no server sees it. What the link says goes to core as it
 // stands: a misspelt key comes back as core's error, never dropped in silence.
-import { type Data, type Fields, isFields, member, put, same } from "./data";
+import { type Change, type Data, type Fields, isFields, member, put, same } from "./data";
 
 export const VERSION = "1";
 /** Letters of a link that mail, chats and every browser still carry whole. */
@@ -12,6 +12,8 @@ export interface Linked {
   /** Name of the built-in scenario; empty where the link spells out everything. */
   name: string;
   scenario: Data;
+  /** What was changed of the one point that is tried, by paths that begin with `point.`. */
+  point?: readonly Change[];
 }
 
 /** `without`: what the link says that it leaves out. */
@@ -27,18 +29,21 @@ const SHORT: Readonly<Record<string, string>> = {
   transfer: "m",
 };
 const LONG = new Map(Object.entries(SHORT).map(([long, short]) => [short, long]));
-const TAKEN = new Set(["v", "s", "x", ...LONG.keys()]);
+/** Begins the keys of the point that is tried. */
+const POINT = "point";
+const TAKEN = new Set(["v", "s", "x", POINT, ...LONG.keys()]);
 
 const PLAIN_KEY = /^[A-Za-z0-9_-]+$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** The fragment, without `#`, for a scenario told as its difference from `base`. */
-export const write = ({ name, scenario }: Linked, base: Data): string => {
+export const write = ({ name, scenario, point = [] }: Linked, base: Data): string => {
   const parts = [`v=${VERSION}`];
   if (name !== "") parts.push(`s=${escaped(name)}`);
   differences([], base, scenario, (path, value) => {
     parts.push(`${key(path)}=${escaped(text(value))}`);
   });
+  for (const [path, value] of point) parts.push(`${escaped(path)}=${escaped(text(value))}`);
   return parts.join("&");
 };
 
@@ -64,11 +69,18 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
   const name = given.get("s") ?? "";
   let scenario = name === "" ? {} : base(name);
   if (scenario === undefined) return { problem: "scenario", given: name };
+  const point: Change[] = [];
   for (const [short, value] of pairs) {
-    if (!["v", "s", "x"].includes(short)) scenario = put(scenario, path(short), data(value));
+    if (short.startsWith(`${POINT}.`)) point.push([short, data(value)]);
+    else if (!["v", "s", "x"].includes(short)) scenario = put(scenario, path(short), data(value));
   }
   const without = given.get("x");
-  return without === undefined ? { name, scenario } : { name, scenario, without };
+  return {
+    name,
+    scenario,
+    ...(point.length > 0 ? { point } : {}),
+    ...(without === undefined ? {} : { without }),
+  };
 };
 
 type Emit = (path: string[], value: Data) => void;

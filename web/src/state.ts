@@ -1,7 +1,20 @@
 // What the page knows. Inputs write `scenario`; everything else follows from it.
 import { batch, computed, effect, signal } from "@preact/signals";
-import type { Catalog, LayoutSearch, LayoutSearchRequest, Overlay, Plan, Scenario } from "../pkg/rackrate";
-import { at, type Data, put, same, steps, withoutNulls } from "./data";
+import type {
+  Catalog,
+  LayoutSearch,
+  LayoutSearchRequest,
+  Overlay,
+  Plan,
+  Scenario,
+  ServingPoint,
+  ServingPointRequest,
+  ServingSearch,
+  ServingSearchRequest,
+  TrainingStep,
+  TrainingStepRequest,
+} from "../pkg/rackrate";
+import { at, type Change, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
 import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
 import type { Refusal } from "./protocol";
@@ -24,6 +37,8 @@ export const catalog = signal<Catalog | undefined>(undefined);
 /** Names of the storage rows that core takes as a tier. */
 export const tiers = signal<ReadonlySet<string>>(new Set());
 export const scenario = signal<Data>(null);
+/** What was changed of the one point that is tried, in the order in which it was: a question beside the scenario's. */
+export const tried = signal<readonly Change[]>([]);
 export const plan = signal<Plan | undefined>(undefined);
 export const refusal = signal<Refusal | undefined>(undefined);
 /** The page itself cannot work, with what to try. */
@@ -46,7 +61,7 @@ export const get = (path: string): Data => at(scenario.value, path);
 /** What core took at `path` where the scenario leaves it open, as the last plan tells; null until there is one. */
 export const filled = (path: string): Data => at((plan.value?.scenario ?? null) as Data, path);
 
-export const set = (...changes: [path: string, value: Data][]): void => {
+export const set = (...changes: Change[]): void => {
   let next = scenario.value;
   for (const [path, value] of changes) next = put(next, steps(path), value);
   scenario.value = next;
@@ -71,6 +86,7 @@ export const choose = (name: string): void => {
     notice.value = undefined;
     base.value = name;
     scenario.value = found;
+    tried.value = [];
   });
 };
 
@@ -89,6 +105,7 @@ export const open = (data: Data): void => {
     notice.value = undefined;
     base.value = "";
     scenario.value = data;
+    tried.value = [];
   });
 };
 
@@ -99,7 +116,7 @@ export const example = (path: string): Data => {
 };
 
 const written = computed(() => {
-  const linked: Linked = { name: base.value, scenario: scenario.value };
+  const linked: Linked = { name: base.value, scenario: scenario.value, point: tried.value };
   const from = builtIn(base.value) ?? {};
   const whole = write(linked, from);
   if (whole.length <= LONGEST_LINK || overlay.value === null) return { link: whole, whole: true };
@@ -126,6 +143,7 @@ const follow = (fragment: string): void => {
     notice.value = found.without === undefined ? undefined : strings.own.leftOut;
     base.value = found.name;
     scenario.value = found.scenario;
+    tried.value = found.point ?? [];
   });
 };
 
@@ -133,7 +151,8 @@ const ask = async (question: Data): Promise<void> => {
   busy.value = true;
   const began = performance.now();
   try {
-    const answer = await engine.latest("plan", question as unknown as Scenario);
+    // What is open is left out, as in the scenario that is taken away: core then takes what it takes.
+    const answer = await engine.latest("plan", withoutNulls(question) as unknown as Scenario);
     batch(() => {
       took.value = performance.now() - began;
       plan.value = answer;
@@ -171,6 +190,18 @@ const offer = async (laid: Data): Promise<void> => {
 export const layouts = (request: LayoutSearchRequest): Promise<LayoutSearch> =>
   engine.ask("searchLayouts", request);
 
+/** One step, with its operations where they are asked for. */
+export const step = (request: TrainingStepRequest): Promise<TrainingStep> =>
+  engine.ask("trainingStep", request);
+
+/** One operating point, with its operations where they are asked for. */
+export const point = (request: ServingPointRequest): Promise<ServingPoint> =>
+  engine.ask("servingPoint", request);
+
+/** The search for a way to serve on one shape, its frontier included. */
+export const served = (request: ServingSearchRequest): Promise<ServingSearch> =>
+  engine.ask("searchServing", request);
+
 /** A table as CSV text in the columns that core takes. */
 export const template = (table: keyof Overlay): Promise<string> => engine.ask("table", table);
 
@@ -190,17 +221,23 @@ export const start = async (): Promise<void> => {
 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let first = true;
+  let asked: Data;
+  const askAnew = (question: Data) => {
+    asked = question;
+    void ask(question);
+  };
   effect(() => {
     const question = scenario.value;
     const fragment = link();
     clearTimeout(timer);
     const tell = () => {
       history.replaceState(null, "", `#${fragment}`);
-      void ask(question);
+      // Of a point that is tried only the link tells; the plan stands.
+      if (question !== asked) askAnew(question);
     };
     if (first) {
       first = false;
-      void ask(question);
+      askAnew(question);
     } else timer = setTimeout(tell, PAUSE);
   });
 

@@ -27,10 +27,16 @@ pub struct EngineConstants {
     pub chunk_tokens: f64,
     /// Sequences of an iteration and attention rank at most.
     pub max_sequences: f64,
+    /// Decode iterations between two looks of the scheduler for new requests.
+    pub poll_iterations: f64,
+    /// Iterations that the scheduler gathers prompts for before it reads them, from the first one on.
+    pub gather_iterations: f64,
     /// Share of an answer's KV cache that is in hand when a request is admitted.
     pub answer_reserve: f64,
-    /// Squared coefficient of variation of prompt and answer lengths.
-    pub length_scv: f64,
+    /// Squared coefficient of variation of the lengths of prompts that come at random, where none is stated.
+    pub input_scv: f64,
+    /// The same of answers.
+    pub output_scv: f64,
     /// How far the scheduler makes attention data parallel ranks read prompts at the same time: 1 always, 0 by chance.
     pub rank_alignment: f64,
     /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
@@ -52,9 +58,6 @@ pub struct EngineConstants {
     /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
     /// spread over more than one scale-up domain: two halves of the batch take turns.
     pub exchange_overlap: f64,
-    /// Queue of prompts in a closed loop whose like requests were started at once, in prompt times and square roots of the
-    /// requests in flight.
-    pub lockstep: f64,
 }
 
 impl EngineConstants {
@@ -67,8 +70,11 @@ impl EngineConstants {
         workspace_gib: f64::NAN,
         chunk_tokens: f64::NAN,
         max_sequences: f64::NAN,
+        poll_iterations: f64::NAN,
+        gather_iterations: f64::NAN,
         answer_reserve: f64::NAN,
-        length_scv: f64::NAN,
+        input_scv: f64::NAN,
+        output_scv: f64::NAN,
         rank_alignment: f64::NAN,
         expert_fp4_time: f64::NAN,
         request_s: f64::NAN,
@@ -77,7 +83,6 @@ impl EngineConstants {
         unpack: f64::NAN,
         prompts_first: 0.0,
         exchange_overlap: f64::NAN,
-        lockstep: f64::NAN,
     };
 
     /// The shipped constants of a current engine of no class.
@@ -96,8 +101,11 @@ impl EngineConstants {
             "workspace_gib" => &mut self.workspace_gib,
             "chunk_tokens" => &mut self.chunk_tokens,
             "max_sequences" => &mut self.max_sequences,
+            "poll_iterations" => &mut self.poll_iterations,
+            "gather_iterations" => &mut self.gather_iterations,
             "answer_reserve" => &mut self.answer_reserve,
-            "length_scv" => &mut self.length_scv,
+            "input_scv" => &mut self.input_scv,
+            "output_scv" => &mut self.output_scv,
             "rank_alignment" => &mut self.rank_alignment,
             "expert_fp4_time" => &mut self.expert_fp4_time,
             "request_s" => &mut self.request_s,
@@ -105,7 +113,6 @@ impl EngineConstants {
             "launch_experts_s" => &mut self.launch_experts_s,
             "unpack" => &mut self.unpack,
             "exchange_overlap" => &mut self.exchange_overlap,
-            "lockstep" => &mut self.lockstep,
             _ => return None,
         })
     }

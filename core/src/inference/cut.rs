@@ -14,6 +14,8 @@ pub(crate) struct Cut {
     pub dp: f64,
     /// Expert parallel ranks.
     pub ep: f64,
+    /// Experts held twice.
+    pub redundant: f64,
     /// GPUs that one expert is cut over.
     pub expert_tp: f64,
     /// Query heads of a GPU.
@@ -33,13 +35,14 @@ impl Cut {
     ///
     /// # Errors
     /// `OutOfRange` for a rank count of 0 or beyond the model's size, `Indivisible` where heads, key and value heads or
-    /// experts do not divide, `Conflict` for expert parallelism without experts or over other GPUs than the replica's.
+    /// experts do not divide, `Conflict` for expert parallelism without experts or over other GPUs than the replica's, and for
+    /// copies of experts that do not fill the ranks.
     pub fn new(arch: &Architecture, layout: &ServingLayout) -> Result<Self, Error> {
-        let ServingLayout { tp, pp, ep, dp } = *layout;
+        let ServingLayout { tp, pp, ep, dp, redundant_experts: copies } = *layout;
         for (field, ranks, max) in [
             ("tp", tp, arch.heads),
             ("pp", pp, arch.layers),
-            ("ep", ep, arch.moe.map_or(u32::MAX, |m| m.experts)),
+            ("ep", ep, arch.moe.map_or(u32::MAX, |m| m.experts.saturating_add(copies.min(m.experts)))),
             ("dp", dp, 4096),
         ] {
             if ranks == 0 || ranks > max {
@@ -63,6 +66,15 @@ impl Cut {
         }
         let stage = tp.saturating_mul(dp);
         match arch.moe {
+            None if copies > 0 => {
+                return Err(Error::Conflict {
+                    field: "layout.redundant_experts".to_owned(),
+                    message: format!(
+                        "{copies} experts held twice, but {} has no experts; leave it out",
+                        arch.name
+                    ),
+                });
+            }
             None if ep > 1 => {
                 return Err(Error::Conflict {
                     field: "layout.ep".to_owned(),
@@ -74,7 +86,7 @@ impl Cut {
             }
             None => {}
             Some(moe) => {
-                divides("layout.ep", ep, moe.experts, "experts")?;
+                experts_divide(ep, moe.experts, copies)?;
                 if !stage.is_multiple_of(ep) {
                     return Err(Error::Conflict {
                         field: "layout.ep".to_owned(),
@@ -92,6 +104,7 @@ impl Cut {
             pp: f64::from(pp),
             dp: f64::from(dp),
             ep: f64::from(ep),
+            redundant: f64::from(copies),
             expert_tp: f64::from(stage / ep),
             heads: f64::from(arch.heads) / tp_f,
             kv_heads,
@@ -108,6 +121,7 @@ impl Cut {
         Self {
             pp: 1.0,
             ep: if experts { self.ep } else { 1.0 },
+            redundant: if experts { self.redundant } else { 0.0 },
             expert_tp: if experts { self.expert_tp } else { self.tp * self.dp },
             heads: sizes.heads / self.tp,
             kv_heads: if sizes.mla.is_some() { 1.0 } else { (sizes.kv_heads / self.tp).max(1.0) },
@@ -175,6 +189,25 @@ pub(crate) struct Moe {
     pub shared: f64,
     /// ln of the chance that a token does not visit a given expert.
     pub ln_unvisited: f64,
+    /// The same of one of the two copies of an expert, which take turns.
+    pub ln_copy_unvisited: f64,
+}
+
+impl Moe {
+    /// Experts that one rank holds, copies counted.
+    pub fn held(&self, cut: &Cut) -> f64 {
+        (self.experts + cut.redundant) / cut.ep
+    }
+
+    /// Of those, the ones that at least one of `tokens` visits: with uniform routing all but a share `(1 − k/E)^tokens`, and
+    /// of the copies, each of which gets every other token of its expert, all but `(1 − k/2E)^tokens`.
+    pub fn touched(&self, cut: &Cut, tokens: f64) -> f64 {
+        let visited = |ln_unvisited: f64| 1.0 - libm::exp(tokens * ln_unvisited);
+        let single = (self.experts - cut.redundant) * visited(self.ln_unvisited);
+        let copies =
+            if cut.redundant > 0.0 { 2.0 * cut.redundant * visited(self.ln_copy_unvisited) } else { 0.0 };
+        (single + copies) / cut.ep
+    }
 }
 
 impl Sizes {
@@ -211,6 +244,7 @@ impl Sizes {
                 ffn: f64::from(m.expert_ffn),
                 shared: f64::from(m.shared_ffn),
                 ln_unvisited: libm::log(1.0 - f64::from(m.top_k) / f64::from(m.experts)),
+                ln_copy_unvisited: libm::log(1.0 - 0.5 * f64::from(m.top_k) / f64::from(m.experts)),
             }),
         }
     }
@@ -252,6 +286,50 @@ fn activation_bytes(precision: Precision) -> f64 {
         Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 2.0,
         _ => 1.0,
     }
+}
+
+/// Refuses expert ranks of which each does not hold the same number of `experts` and `copies`.
+fn experts_divide(ep: u32, experts: u32, copies: u32) -> Result<(), Error> {
+    let field = "layout.redundant_experts";
+    if copies > experts {
+        let (given, max) = (f64::from(copies), f64::from(experts));
+        return Err(Error::OutOfRange { field: field.to_owned(), given, min: 0.0, max });
+    }
+    if copies > 0 && ep <= 1 {
+        return Err(Error::Conflict {
+            field: field.to_owned(),
+            message: format!(
+                "{copies} experts held twice, but one expert rank holds all: give layout.ep, or leave it out"
+            ),
+        });
+    }
+    if (experts + copies).is_multiple_of(ep) {
+        return Ok(());
+    }
+    // Copies with which the ranks hold the same: fewer and more than given.
+    let least = experts.div_ceil(ep) * ep - experts;
+    let below = ((experts + copies) / ep * ep).checked_sub(experts);
+    let above = (experts + copies).div_ceil(ep) * ep - experts;
+    let nearest = below.filter(|below| copies - below <= above - copies || above > experts).unwrap_or(above);
+    if copies == 0 {
+        let with = if least <= experts {
+            format!("; with redundant_experts of {least} every rank holds {}", (experts + least) / ep)
+        } else {
+            String::new()
+        };
+        return Err(Error::Indivisible {
+            field: "layout.ep".to_owned(),
+            given: u64::from(ep),
+            of: format!("{experts} experts{with}"),
+            allowed: divisors(experts),
+        });
+    }
+    Err(Error::Conflict {
+        field: field.to_owned(),
+        message: format!(
+            "{experts} experts and {copies} held twice do not divide over {ep} expert ranks; the nearest that do is {nearest}"
+        ),
+    })
 }
 
 fn divides(field: &str, ranks: u32, size: u32, what: &str) -> Result<(), Error> {

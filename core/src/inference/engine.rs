@@ -54,6 +54,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Refuses a year that no measurement tells of.
+    pub(super) fn check(engine: Option<Self>) -> Result<(), Error> {
+        let Some(Self { year, .. }) = engine else { return Ok(()) };
+        check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST)).map(|_| ())
+    }
+
     /// The engine in words; without one, what is taken.
     pub fn describe(engine: Option<Self>) -> String {
         match engine {
@@ -165,7 +171,7 @@ impl Engines {
     /// `OutOfRange` for a year before 2023 or after 2026.
     pub fn of(&self, engine: Option<Engine>, gpu: &Gpu) -> Result<EngineConstants, Error> {
         let Some(Engine { family: class, year }) = engine else { return Ok(self.common) };
-        check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST))?;
+        Engine::check(engine)?;
         let Some(f) = self.classes.get(class as usize) else { return Ok(self.common) };
         let mut age = 1.0;
         for _ in year..NEWEST {

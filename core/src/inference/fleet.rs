@@ -93,7 +93,7 @@ impl Redundancy {
 /// How replicas of one size fill nodes and racks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packing {
-    /// GPUs of a replica.
+    /// GPUs of a replica, or of pools that work together.
     pub replica_gpus: u32,
     /// GPUs of a node.
     pub gpus_per_node: u32,
@@ -157,7 +157,8 @@ impl Packing {
     }
 }
 
-/// Fleet that carries a rate of requests at `point`, the operating point of one replica (its own request rate is what each
+/// Fleet that carries a rate of requests at `point`, the operating point of one replica, or of pools that work together and
+/// count as one (its own request rate is what each
 /// replica is asked to carry, so that the targets hold).
 ///
 /// In each region: rate / (rate of one × target utilisation), rounded up, at least one replica; spare ones besides. Nodes:
@@ -175,7 +176,7 @@ pub fn fleet(
 ) -> Result<Fleet, Error> {
     check_range("traffic.peak_requests_per_second", requests_per_second, 0.0, 1e9)?;
     redundancy.check()?;
-    let copies = f64::from(point.replicas.max(1));
+    let copies = f64::from(point.units());
     let each = check_range("point.requests_per_second", point.requests_per_second, 1e-12, 1e9)? / copies;
     let regions = f64::from(redundancy.regions);
     let rate = redundancy.carried(requests_per_second) / regions;

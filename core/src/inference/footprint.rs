@@ -28,7 +28,7 @@ impl ServingModel<'_> {
             let expert = (s.up + 1.0) * s.hidden * moe.ffn / cut.expert_tp;
             let shared = (s.up + 1.0) * s.hidden * moe.shared / cut.tp;
             let router = 2.0 * s.hidden * moe.experts;
-            bytes += s.moe_layers * ((expert * moe.experts / cut.ep + shared) * experts + router);
+            bytes += s.moe_layers * ((expert * moe.held(cut) + shared) * experts + router);
         }
         bytes
     }

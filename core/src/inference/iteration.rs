@@ -139,7 +139,7 @@ impl<'a> ServingModel<'a> {
     }
 
     /// The same model serving prompts and answers whose lengths spread so: squared coefficients of variation (variance over
-    /// squared mean). Without it random arrivals have the fitted formulas for the engine's `length_scv`, closed loops none.
+    /// squared mean). Without it requests that come at random have the engine's `input_scv` and `output_scv`, others none.
     #[must_use]
     pub fn with_spread(mut self, input: f64, output: f64) -> Self {
         self.spread = Some((input, output));
@@ -148,7 +148,7 @@ impl<'a> ServingModel<'a> {
 
     /// Squared coefficients of variation of prompts and answers that come at random.
     pub(crate) fn random_spread(&self) -> (f64, f64) {
-        self.spread.unwrap_or((self.engine.length_scv, self.engine.length_scv))
+        self.spread.unwrap_or((self.engine.input_scv, self.engine.output_scv))
     }
 
     /// The layout, if this model can be cut so over these links.

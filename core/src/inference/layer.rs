@@ -209,7 +209,7 @@ impl ServingModel<'_> {
 
     /// Products, exchange and sums of one layer of experts.
     ///
-    /// With uniform routing, T tokens touch `E(1 − (1 − k/E)^T)` of E experts; only those are read.
+    /// Only the experts that a token touches are read ([`Moe::touched`]).
     pub(super) fn expert_layer(
         &self,
         cut: &Cut,
@@ -224,8 +224,7 @@ impl ServingModel<'_> {
         // Attention ranks bring different tokens to the same experts.
         let decoded = work.sequences * self.tokens_per_sequence();
         let tokens = (cut.dp * (decoded * work.busy + work.prompt_tokens * work.reading)).max(rows);
-        let touched =
-            (moe.experts / cut.ep * (1.0 - libm::exp(tokens * moe.ln_unvisited))).max(moe.top_k / cut.ep);
+        let touched = moe.touched(cut, tokens).max(moe.top_k / cut.ep);
         let experts = ExpertShape {
             tokens,
             rows: tokens * moe.top_k / cut.ep,

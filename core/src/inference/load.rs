@@ -159,7 +159,7 @@ impl ServingModel<'_> {
                 let load = lengths(output, Arrivals::Closed(total));
                 let mut state = self.point(layout, &load);
                 if let Some(requests) = requests.filter(|_| !state.waiting) {
-                    let start = self.start_seconds(layout, &load, total, requests, length_scv);
+                    let start = self.start_seconds(layout, &load, (total, requests), length_scv, &state);
                     state.ttft_seconds += start;
                     // The last of those that were started at once waits twice the mean.
                     state.ttft_p95_seconds += 2.0 * start;

@@ -19,6 +19,7 @@ mod root;
 mod run;
 mod search;
 mod search_pools;
+mod search_replicas;
 mod simulate;
 mod speculation;
 mod steady;
@@ -37,6 +38,7 @@ pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;
 pub use run::{RunState, ServingRun};
 pub use search::search_serving;
+pub(crate) use search::{Rented, search_rented};
 pub use simulate::{
     LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedRequests, SimulationPhase,
     SimulationReport, SimulationRequest, SimulationTimeline, simulate,

@@ -18,7 +18,7 @@ use super::{
 /// Longest prompt or answer that is priced, tokens.
 pub(super) const MOST_TOKENS: f64 = 1e7;
 /// Widest squared coefficient of variation of lengths.
-const MOST_SPREAD: f64 = 100.0;
+pub(super) const MOST_SPREAD: f64 = 100.0;
 
 /// Latency, throughput and memory of one explicit operating point.
 ///
@@ -72,7 +72,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
         }
     }
     let model = with_spread(model, request, &asked)?;
-    let scv = request.output_spread.unwrap_or(model.engine.length_scv);
+    let scv = request.output_spread.unwrap_or(model.engine.output_scv);
     let state = model.under(&layout, request.input_tokens, request.output_tokens, scv, &asked);
     let mut load = endless(&asked);
     if asked == ReplicaLoad::Prefill {
@@ -129,6 +129,11 @@ pub(super) struct Tactics<'r> {
 }
 
 impl Tactics<'_> {
+    /// What of the prompts lies in the cache.
+    pub fn prefix(&self) -> Result<Prefix, Error> {
+        self.prefix_cache.map_or(Ok(Prefix::NONE), |cache| cache.checked(self.input_tokens))
+    }
+
     /// The architecture that drafts for `arch`, if any does.
     pub fn drafting(&self, catalog: &Catalog, arch: &Architecture) -> Result<Option<Architecture>, Error> {
         self.speculation.map(|speculation| speculation.drafting(catalog, arch)).transpose()
@@ -151,10 +156,7 @@ impl Tactics<'_> {
             precision,
             kv_precision,
         )?;
-        let prefix = match self.prefix_cache {
-            Some(cache) => cache.checked(self.input_tokens)?,
-            None => Prefix::NONE,
-        };
+        let prefix = self.prefix()?;
         let drafter = match (self.speculation, draft) {
             (Some(speculation), Some(draft)) => Some(Drafter::new(
                 speculation,
@@ -176,17 +178,28 @@ fn with_spread<'a>(
     request: &ServingPointRequest,
     asked: &ReplicaLoad,
 ) -> Result<ServingModel<'a>, Error> {
-    if request.input_spread.is_none() && request.output_spread.is_none() {
-        return Ok(model);
-    }
-    let usual = if matches!(asked, ReplicaLoad::Poisson(_)) { model.engine.length_scv } else { 0.0 };
+    let usual = if matches!(asked, ReplicaLoad::Poisson(_)) { model.random_spread() } else { (0.0, 0.0) };
     // What drains at a run's end is taken as between alike and exponential.
     let ends = matches!(asked, ReplicaLoad::Closed(_, Some(_)) | ReplicaLoad::Offline(Some(_)));
-    let of =
-        |field: &str, given: Option<f64>, most: f64| check_range(field, given.unwrap_or(usual), 0.0, most);
-    let input = of("input_spread", request.input_spread, MOST_SPREAD)?;
-    let output = of("output_spread", request.output_spread, if ends { 1.0 } else { MOST_SPREAD })?;
-    Ok(model.with_spread(input, output))
+    let most = if ends { 1.0 } else { MOST_SPREAD };
+    let spread = checked_spread((request.input_spread, request.output_spread), usual, most)?;
+    Ok(match spread {
+        Some((input, output)) => model.with_spread(input, output),
+        None => model,
+    })
+}
+
+/// Squared coefficients of variation of prompts and answers, of which what is not given is `usual`; none without either.
+pub(super) fn checked_spread(
+    given: (Option<f64>, Option<f64>),
+    usual: (f64, f64),
+    most_output: f64,
+) -> Result<Option<(f64, f64)>, Error> {
+    if given == (None, None) {
+        return Ok(None);
+    }
+    let input = check_range("input_spread", given.0.unwrap_or(usual.0), 0.0, MOST_SPREAD)?;
+    Ok(Some((input, check_range("output_spread", given.1.unwrap_or(usual.1), 0.0, most_output)?)))
 }
 
 /// Where a model is to run: GPU and links, from a shape or from a GPU alone.

@@ -122,6 +122,8 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace)
         percentiles: LatencyPercentiles {
             ttft: ttft.percentiles(),
             tpot: decode.per_token(stream, rate, &prompts, &beside),
+            input_spread: stream.spread.0,
+            output_spread: stream.spread.1,
         },
         batch: decode.batch,
     }

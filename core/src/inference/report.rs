@@ -33,6 +33,11 @@ pub struct ServingLayout {
     /// Attention data parallel ranks.
     #[serde(default = "one")]
     pub dp: u32,
+    /// Experts held twice, at most as many as the model has: with them the expert ranks need not divide the experts, but
+    /// experts and copies together (DeepSeek-V3's 256 and 32 over 72 ranks), and the tokens of a busy expert are shared. None
+    /// if not given.
+    #[serde(default)]
+    pub redundant_experts: u32,
 }
 
 fn one() -> u32 {
@@ -75,12 +80,11 @@ pub struct ServingPointRequest {
     #[serde(default)]
     pub requests: Option<f64>,
     /// Squared coefficient of variation of the prompts' lengths (variance over squared mean; 0 for equal lengths, 1 for an
-    /// exponential distribution), 0 to 100. With random arrivals it or `output_spread` asks for the distribution of the
-    /// latencies (`percentiles`), the other then being 1; without both, means and 95th percentiles are those of the formulas
-    /// that were held against published measurements, for lengths as in MLPerf's data sets.
+    /// exponential distribution), 0 to 100. Under random arrivals, if not given, that of Azure's trace of a conversation
+    /// service (0.922; answers 0.595); `percentiles` tells which was taken. Under other loads 0.
     #[serde(default)]
     pub input_spread: Option<f64>,
-    /// The same of the answers' lengths; in a run with an end 0 to 1, and 1 if not given, as in chat logs.
+    /// The same of the answers' lengths; in a run with an end 0 to 1, and 0.595 if not given.
     #[serde(default)]
     pub output_spread: Option<f64>,
     /// The inference engine; a current one of no class if not given.
@@ -165,13 +169,20 @@ pub struct ServingPoint {
     /// Where `explain` asks for them: the operations of one decode iteration and of one prompt's prefill, whose seconds add
     /// up to `decode` and `prefill`; else none.
     pub operations: Vec<ServingOperation>,
-    /// Distribution of the latencies under random arrivals where `input_spread` or `output_spread` is given; none under other
+    /// Distribution of the latencies under random arrivals ; none under other
     /// loads, for answers of one token and for pools apart.
     pub percentiles: Option<LatencyPercentiles>,
     /// What bounds it, in words.
     pub bound_by: String,
     /// What the reader should know.
     pub warnings: Vec<Warning>,
+}
+
+impl ServingPoint {
+    /// Copies that serve by themselves: replicas; one where pools are apart, for the pools work together.
+    pub fn units(&self) -> u32 {
+        if self.pools.is_some() { 1 } else { self.replicas.max(1) }
+    }
 }
 
 /// Mean and percentiles of a time over requests.
@@ -213,6 +224,11 @@ pub struct LatencyPercentiles {
     pub ttft: Percentiles,
     /// Time per output token after the first, a mean over each answer.
     pub tpot: Percentiles,
+    /// Squared coefficient of variation of the prompts' lengths for which they are: stated, or that of Azure's trace of a
+    /// conversation service.
+    pub input_spread: f64,
+    /// The same of the answers' lengths.
+    pub output_spread: f64,
 }
 
 /// Seconds of one engine iteration by what they are spent on.
@@ -310,6 +326,15 @@ pub struct ServingSearchRequest {
     /// Speculative decoding or multi-token prediction; none if not given.
     #[serde(default)]
     pub speculation: Option<Speculation>,
+    /// The inference engine; a current one of no class if not given.
+    #[serde(default)]
+    pub engine: Option<Engine>,
+    /// Squared coefficient of variation of the prompts' lengths, 0 to 100, as an operating point takes it.
+    #[serde(default)]
+    pub input_spread: Option<f64>,
+    /// The same of the answers' lengths.
+    #[serde(default)]
+    pub output_spread: Option<f64>,
     /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
     #[serde(default)]
     pub mode: Option<ServingMode>,

@@ -11,6 +11,9 @@ pub(super) fn root<T>(high: f64, at_zero: f64, f: impl Fn(f64) -> (f64, T)) -> O
     Some((x, at_x.unwrap_or(at_b)))
 }
 
+/// Steps by the line through the last two points before those between the ends alone.
+const SECANTS: u32 = 6;
+
 /// [`root`] between `a` and `b`, at which the first of `f` is known: to `near` or a thousandth of where it lies. Without the
 /// second where it lies at `b` itself.
 pub(super) fn between<T>(
@@ -20,15 +23,24 @@ pub(super) fn between<T>(
     f: impl Fn(f64) -> (f64, T),
 ) -> (f64, Option<T>) {
     let (mut side, mut at_b) = (0, None);
-    for _ in 0..24 {
+    // The last two points, with what `f` is there.
+    let mut last: Option<[(f64, f64); 2]> = None;
+    for round in 0..24 {
         if b - a <= 1e-3 * b || fb == fa {
             break;
         }
-        let x = (a * fb - b * fa) / (fb - fa);
+        // The ends are far away at first: the line through the last two points knows the slope near by, not far off.
+        let x = last
+            .filter(|_| round <= SECANTS)
+            .map(|[(x0, f0), (x1, f1)]| ((x0 * f1 - x1 * f0) / (f1 - f0), x1))
+            .filter(|(x, x1)| *x > a && *x < b && *x < 2.0 * x1)
+            .map_or((a * fb - b * fa) / (fb - fa), |(x, _)| x);
         let (fx, at_x) = f(x);
         if fx.abs() <= near {
             return (x, Some(at_x));
         }
+        let before = last.map_or(if fx < 0.0 { (a, fa) } else { (b, fb) }, |[_, before]| before);
+        last = Some([before, (x, fx)]);
         if fx < 0.0 {
             (a, fa) = (x, fx);
             if side == -1 {

@@ -7,7 +7,7 @@
 
 use super::IterationParts;
 use super::iteration::{LegalLayout, ServingModel, Work};
-use super::steady::{Arrivals, ServingLoad};
+use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::stream::Stream;
 
 /// A run with an end, on one replica.
@@ -38,6 +38,10 @@ pub struct RunState {
     pub decode_batch: f64,
 }
 
+/// √π/4: mean of a reflected Brownian bridge, for each root of the requests.
+const BRIDGE: f64 = 0.443_113_462_726_379;
+/// Points of the mean over a closed loop's rounds.
+const ROUNDS: u32 = 16;
 /// Points of the integral over the drain.
 const POINTS: u32 = 8;
 /// Points of the integral over the spread of lengths: the shortest answers wait longest for each token.
@@ -91,29 +95,44 @@ impl ServingModel<'_> {
         }
     }
 
-    /// Mean seconds that a first token waits longer in a load generator's closed loop than in the mixed state of
+    /// Mean seconds that a first token waits longer in a load generator's closed loop than in the mixed state `steady` of
     /// [`ServingModel::point`].
     ///
     /// A load generator starts all of `in_flight` requests at once: a share `in_flight / requests` of the run's requests
-    /// waits for half of the others' prompts. Where the answers are alike (`length_scv` 0) the requests stay close
-    /// together, and their prompts meet more often than by chance: requests that come in a window as long as their
-    /// prompts take to read wait √π/4 prompt times for each root of their number (the reflected Brownian bridge); lengths
-    /// that differ a little widen the window, and the fitted `lockstep` is lower.
+    /// waits for half of the others' prompts. Later rounds mix slowly where answers are alike: after r of them the requests
+    /// end within `√(12·r·length_scv)` answers' time, as wide as an even spread with that variance, and not in the whole
+    /// time of a request. Prompts that come evenly within a time W in which theirs take a share ρ = n·S/W wait
+    /// `S·ρ/(2(1 − ρ))` for each other, at most √π/4·√n·S (the reflected Brownian bridge, ρ = 1): that where all are alike.
     pub fn start_seconds(
         &self,
         layout: &LegalLayout,
         load: &ServingLoad,
-        in_flight: f64,
-        requests: f64,
+        (in_flight, requests): (f64, f64),
         length_scv: f64,
+        steady: &SteadyState,
     ) -> f64 {
         let cut = &layout.cut;
         let each = (in_flight / (cut.pp * cut.dp)).max(1.0);
         let batch = each.min(Stream::new(self, cut, load).most);
-        let read = self.read_seconds(layout, load.input_tokens, batch);
-        let start = (in_flight / requests).min(1.0) * 0.5 * (each - 1.0) * read.seconds;
-        let alike = 1.0 - length_scv.clamp(0.0, 1.0);
-        start + alike * self.engine.lockstep * libm::sqrt(each - 1.0) * read.seconds
+        let read = self.read_seconds(layout, load.input_tokens, batch).seconds;
+        let start = (in_flight / requests).min(1.0) * 0.5 * (each - 1.0) * read;
+        let answer = (load.output_tokens - 1.0).max(0.0) * steady.tpot_seconds;
+        let wait = |window: f64| {
+            let used = (each * read / window).min(1.0);
+            let random = used / (2.0 * (1.0 - used).max(1e-9)) * (each - 1.0) / each;
+            read * random.min(BRIDGE * libm::sqrt(each - 1.0))
+        };
+        let mixed = wait(answer + steady.ttft_seconds);
+        let rounds = requests / in_flight;
+        let (mut later, points) = (0.0, f64::from(ROUNDS));
+        for i in 0..ROUNDS {
+            let round = 1.0 + (rounds - 1.0).max(0.0) * (f64::from(i) + 0.5) / points;
+            let width = libm::sqrt(12.0 * round * length_scv) * answer;
+            // What comes together also spreads by the time that it takes to be read.
+            let window = libm::sqrt(width * width + each * each * read * read);
+            later += (wait(window) - mixed).max(0.0) / points;
+        }
+        start + later * (1.0 - 1.0 / rounds.max(1.0))
     }
 
     /// Seconds of a prompt read back to back with others, with `sequences` in decode beside it.

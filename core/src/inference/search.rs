@@ -2,27 +2,23 @@
 //! batch worth looking at.
 //!
 //! Bounds save most of the work: what a layout could give at best is not looked at where a known point beats it
-//! ([`stretch`]), and a layout that misses the targets at the rate that would just beat the best cannot beat it.
+//! ([`super::search_replicas::stretch`]), and a layout that misses the targets at the rate that would just beat the best
+//! cannot beat it.
 
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::model::{Architecture, Precision};
-use crate::order::sort_by;
 
 use super::frontier::Frontier;
-use super::iteration::Work;
-use super::point::{Tactics, answer, check_lengths, replica_gpus};
+use super::point::{MOST_SPREAD, Tactics, check_lengths, checked_spread};
 use super::search_pools::{BestPools, PoolSearch};
-use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::search_replicas::{BestReplica, Replicas};
+use super::steady::{Arrivals, ServingLoad};
 use super::{
-    Engines, FrontierPoint, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel,
-    ServingPoint, ServingSearch, ServingSearchRequest, ServingTarget,
+    Engine, Engines, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel, ServingPoint,
+    ServingSearch, ServingSearchRequest, ServingTarget,
 };
 
-/// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
-pub(super) const HALVINGS: u32 = 7;
-/// Of the sustainable rate: as good as alone.
-pub(super) const ALONE: f64 = 1e-3;
 /// Precisions that are looked at where none is asked for.
 const PRECISIONS: [Precision; 3] = [Precision::Nvfp4, Precision::Fp8, Precision::Bf16];
 
@@ -37,81 +33,192 @@ const PRECISIONS: [Precision; 3] = [Precision::Nvfp4, Precision::Fp8, Precision:
 ///
 /// # Errors
 /// With the path of the field: unknown names, `shape` and `gpu` both or neither given, an unsupported model or precision,
-/// lengths or targets that are not positive numbers; as [`super::serving_point`] for `prefix_cache` and `speculation`.
+/// lengths or targets that are not positive numbers; as [`super::serving_point`] for `engine`, `prefix_cache`,
+/// `speculation`, `input_spread` and `output_spread`.
 pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Result<ServingSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
+    Ok(search_rented(catalog, request, Rented::BY_THE_GPU, |_| false)?.0)
+}
+
+/// How the GPUs of a replica, or of pools that work together, are paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rented {
+    /// GPUs of a node, where whole ones are rented.
+    pub gpus_per_node: Option<u32>,
+}
+
+impl Rented {
+    /// Each GPU by itself.
+    pub const BY_THE_GPU: Self = Self { gpus_per_node: None };
+
+    /// GPUs that are paid for where so many work together: their share of the node that as many like them fill as fit
+    /// whole, or whole nodes.
+    pub fn gpus(self, used: u32) -> f64 {
+        match self.gpus_per_node {
+            None => f64::from(used),
+            Some(node) if used <= node => f64::from(node) / f64::from(node / used.max(1)),
+            Some(node) => f64::from(used.div_ceil(node)) * f64::from(node),
+        }
+    }
+}
+
+/// [`search_serving`] where throughput counts per GPU that is `rented`; and, where `smaller` says of the best point that they
+/// are wanted, the best points of at most 1, 2, 4 and so on GPUs below its own. The catalogue has the request's overlay on it.
+///
+/// # Errors
+/// As [`search_serving`].
+pub(crate) fn search_rented(
+    catalog: &Catalog,
+    request: &ServingSearchRequest,
+    rented: Rented,
+    smaller: impl Fn(&ServingPoint) -> bool,
+) -> Result<(ServingSearch, Vec<ServingPoint>), Error> {
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
-    check_lengths(request.input_tokens, request.output_tokens)?;
-    check_range("slo.ttft_p95_seconds", request.slo.ttft_p95_seconds, 1e-6, 1e6)?;
-    check_range("slo.tpot_p95_seconds", request.slo.tpot_p95_seconds, 1e-6, 1e6)?;
     let domain = target.topology.scale_up_domain.max(target.topology.gpus_per_node);
     let most_gpus = match request.max_replica_gpus {
         Some(gpus) => check_range("max_replica_gpus", f64::from(gpus), 1.0, 1e5).map(|_| gpus)?,
         None if target.topology.scale_out_bytes_per_s > 0.0 => domain.saturating_mul(2),
         None => domain,
     };
-    let engine = Engines::shipped().of(None, &target.gpu)?;
-    let tactics = Tactics {
-        engine: &engine,
-        prefix_cache: request.prefix_cache.as_ref(),
-        speculation: request.speculation.as_ref(),
-        input_tokens: request.input_tokens,
-    };
-    let draft = tactics.drafting(catalog, &arch)?;
-    let models = models(request, &tactics, &target, &arch, draft.as_ref())?;
+    let draft = request.check(catalog, &arch)?;
+    let models = models(request, &target, &arch, draft.as_ref())?;
     let load = ServingLoad {
         input_tokens: request.input_tokens,
         output_tokens: request.output_tokens,
         arrivals: Arrivals::Full,
     };
-
     let layouts: Vec<Vec<LegalLayout>> =
         models.iter().map(|model| layouts(model, &arch, domain.min(most_gpus), most_gpus)).collect();
-    let mut replicas = Replicas::new(&models, &layouts, load)?;
-    let mut frontier = Frontier::default();
-    let mut best: Option<Found<'_, '_>> = None;
-    if request.mode != Some(ServingMode::Disaggregated) {
-        replicas.extend(&mut frontier);
-        best = replicas.best(&request.slo);
-    }
-    let mut best_pools: Option<BestPools> = None;
-    let mut considered = replicas.considered;
     let reading: Vec<ServingModel<'_>> = models.iter().map(ServingModel::with_prompts_read).collect();
+    let mut ways = Ways {
+        replicas: Replicas::new(&models, &layouts, load, rented)?,
+        pools: Vec::new(),
+        aggregated: request.mode != Some(ServingMode::Disaggregated),
+    };
     if request.mode != Some(ServingMode::Aggregated) {
         for ((model, reading), layouts) in models.iter().zip(&reading).zip(&layouts) {
-            let mut pools = PoolSearch::new(model, reading, layouts, load, most_gpus)?;
-            pools.extend(&mut frontier);
-            let known = best.map(|found| found.value).into_iter().chain(best_pools.map(|found| found.value));
-            if let Some(found) = pools.best(&request.slo, known.fold(0.0, f64::max)) {
-                best_pools = Some(found);
-            }
-            considered += pools.considered;
+            ways.pools.push(PoolSearch::new(model, reading, layouts, load, (most_gpus, rented))?);
         }
     }
-    // Pools are kept only where they beat the best replica.
-    let best = match (best_pools, best) {
-        (Some(pools), _) => Some(pools.shown(&target, &load)),
-        (None, found) => found.map(|found| found.shown(&target, &load)),
+    let mut frontier = Frontier::default();
+    if ways.aggregated {
+        ways.replicas.extend(&mut frontier);
+    }
+    for pools in &mut ways.pools {
+        pools.extend(&mut frontier);
+    }
+    let engine = Engine::describe(request.engine);
+    let shown = |best: Best<'_, '_>| ServingPoint {
+        engine: engine.clone(),
+        ..match best {
+            Best::Replica(found) => found.shown(&target, &load),
+            Best::Pools(found) => found.shown(&target, &load),
+        }
     };
-    let nearest = if best.is_none() { replicas.nearest(&request.slo) } else { None };
-    Ok(ServingSearch {
-        nearest: nearest.map(|found| found.shown(&target, &load)),
+    let best = ways.best(&request.slo, most_gpus).map(shown);
+    let mut less = Vec::new();
+    if let Some(best) = best.as_ref().filter(|best| smaller(best)) {
+        let sizes = (0..32).map(|power| 1_u32 << power).take_while(|size| *size < best.gpus / best.units());
+        less.extend(sizes.filter_map(|size| ways.best(&request.slo, size).map(shown)));
+    }
+    let nearest = if best.is_none() { ways.replicas.nearest(&request.slo) } else { None };
+    let found = ServingSearch {
+        nearest: nearest.map(|found| shown(Best::Replica(Box::new(found)))),
         best,
         frontier: frontier.into_points(),
-        considered,
-    })
+        considered: ways.considered(),
+    };
+    Ok((found, less))
+}
+
+/// All ways to serve that are looked at.
+struct Ways<'m, 'a> {
+    replicas: Replicas<'m, 'a>,
+    /// In each precision; none where prompts are to be read where answers are written.
+    pools: Vec<PoolSearch<'m, 'a>>,
+    /// Whether prompts may be read where answers are written.
+    aggregated: bool,
+}
+
+/// The best of them.
+enum Best<'m, 'a> {
+    Replica(Box<BestReplica<'m, 'a>>),
+    Pools(Box<BestPools<'m, 'a>>),
+}
+
+impl<'m, 'a> Ways<'m, 'a> {
+    /// The way of at most `most_gpus` with the most requests per GPU within the targets. Pools are kept only where they beat
+    /// the best replica.
+    fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<Best<'m, 'a>> {
+        let replica = if self.aggregated { self.replicas.best(slo, most_gpus) } else { None };
+        let mut known = replica.map_or(0.0, |found| found.value);
+        let mut best = replica.map(|found| Best::Replica(Box::new(found)));
+        for pools in &mut self.pools {
+            if let Some(found) = pools.best(slo, most_gpus, known) {
+                known = found.value;
+                best = Some(Best::Pools(Box::new(found)));
+            }
+        }
+        best
+    }
+
+    fn considered(&self) -> u64 {
+        self.pools.iter().fold(self.replicas.considered, |sum, pools| sum + pools.considered)
+    }
+}
+
+impl ServingSearchRequest {
+    /// Refuses what no shape makes right; the architecture that drafts, if any does.
+    pub(crate) fn check(
+        &self,
+        catalog: &Catalog,
+        arch: &Architecture,
+    ) -> Result<Option<Architecture>, Error> {
+        check_lengths(self.input_tokens, self.output_tokens)?;
+        check_range("slo.ttft_p95_seconds", self.slo.ttft_p95_seconds, 1e-6, 1e6)?;
+        check_range("slo.tpot_p95_seconds", self.slo.tpot_p95_seconds, 1e-6, 1e6)?;
+        Engine::check(self.engine)?;
+        let common = Engines::shipped().common;
+        let tactics = self.tactics(&common);
+        tactics.prefix()?;
+        self.spread(&common)?;
+        tactics.drafting(catalog, arch)
+    }
+
+    fn tactics<'r>(&'r self, engine: &'r super::EngineConstants) -> Tactics<'r> {
+        Tactics {
+            engine,
+            prefix_cache: self.prefix_cache.as_ref(),
+            speculation: self.speculation.as_ref(),
+            input_tokens: self.input_tokens,
+        }
+    }
+
+    /// Squared coefficients of variation of the lengths, if they are known.
+    fn spread(&self, engine: &super::EngineConstants) -> Result<Option<(f64, f64)>, Error> {
+        let usual = (engine.input_scv, engine.output_scv);
+        checked_spread((self.input_spread, self.output_spread), usual, MOST_SPREAD)
+    }
 }
 
 /// The model in every precision that is asked for, or that the GPU has units for.
 fn models<'a>(
     request: &ServingSearchRequest,
-    tactics: &Tactics<'_>,
     target: &ServingTarget,
     arch: &'a Architecture,
     draft: Option<&'a Architecture>,
 ) -> Result<Vec<ServingModel<'a>>, Error> {
-    let in_precision = |precision| tactics.model(target, arch, draft, precision, request.kv_precision);
+    let engine = Engines::shipped().of(request.engine, &target.gpu)?;
+    let spread = request.spread(&engine)?;
+    let in_precision = |precision| {
+        let tactics = request.tactics(&engine);
+        let model = tactics.model(target, arch, draft, precision, request.kv_precision)?;
+        Ok(match spread {
+            Some((input, output)) => model.with_spread(input, output),
+            None => model,
+        })
+    };
     if let Some(precision) = request.precision {
         return Ok(vec![in_precision(precision)?]);
     }
@@ -127,220 +234,6 @@ fn models<'a>(
     Ok(models)
 }
 
-/// A replica's layout with its steady state under endless demand.
-#[derive(Debug, Clone, Copy)]
-struct Replica<'m, 'a> {
-    model: &'m ServingModel<'a>,
-    layout: LegalLayout,
-    gpus: f64,
-    full: SteadyState,
-}
-
-/// A replica at the highest rate within the targets; `value` is requests per second and GPU.
-#[derive(Debug, Clone, Copy)]
-struct Found<'m, 'a> {
-    replica: Replica<'m, 'a>,
-    state: SteadyState,
-    rate: f64,
-    value: f64,
-}
-
-/// All replicas that read and decode, highest throughput per GPU first.
-struct Replicas<'m, 'a> {
-    all: Vec<Replica<'m, 'a>>,
-    load: ServingLoad,
-    considered: u64,
-}
-
-impl<'m, 'a> Replicas<'m, 'a> {
-    fn new(
-        models: &'m [ServingModel<'a>],
-        layouts: &[Vec<LegalLayout>],
-        load: ServingLoad,
-    ) -> Result<Self, Error> {
-        let mut all = Vec::new();
-        for (model, layouts) in models.iter().zip(layouts) {
-            for layout in layouts {
-                let gpus = f64::from(replica_gpus(layout)?);
-                all.push(Replica { model, layout: *layout, gpus, full: model.point(layout, &load) });
-            }
-        }
-        sort_by(&mut all, |a, b| {
-            let rate = |r: &Replica<'_, '_>| r.full.sustainable_request_rate / r.gpus;
-            rate(b).total_cmp(&rate(a))
-        });
-        let considered = all.len() as u64;
-        Ok(Self { all, load, considered })
-    }
-
-    /// Puts the points of all layouts that fit on the frontier.
-    fn extend(&mut self, frontier: &mut Frontier) {
-        let load = self.load;
-        let fits = self.all.iter().filter(|replica| replica.full.memory.fits);
-        let mut fits: Vec<(f64, &Replica<'_, '_>)> =
-            fits.map(|replica| (quickest(replica.model, &replica.layout, &load), replica)).collect();
-        // What is good in both measures leaves least of the others.
-        sort_by(&mut fits, |a, b| {
-            let both =
-                |(quickest, r): &(f64, &Replica<'_, '_>)| quickest * r.full.requests_per_second / r.gpus;
-            both(b).total_cmp(&both(a))
-        });
-        for (quickest, replica) in fits {
-            let point = |state: &SteadyState| FrontierPoint {
-                layout: replica.layout.layout,
-                precision: replica.model.precision,
-                gpus: replica.gpus as u32,
-                prefill_gpus: 0,
-                prefill_layout: None,
-                concurrency: state.concurrency,
-                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
-                output_tokens_per_second_per_gpu: state.requests_per_second * load.output_tokens
-                    / replica.gpus,
-                ttft_seconds: state.ttft_seconds,
-            };
-            let at = |requests: f64| {
-                let known = Some(replica.full.sustainable_request_rate);
-                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..load };
-                point(&replica.model.point_knowing(&replica.layout, &load, known))
-            };
-            self.considered += stretch(frontier, point(&replica.full), quickest, at);
-        }
-    }
-
-    /// The replica and rate with the most requests per GPU within the targets.
-    fn best(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
-        let mut best: Option<Found<'m, 'a>> = None;
-        for replica in &self.all {
-            let most = replica.full.sustainable_request_rate;
-            let known = best.map_or(0.0, |found| found.value * replica.gpus);
-            if most <= known {
-                // Nor do those after it.
-                break;
-            }
-            if !replica.full.memory.fits {
-                continue;
-            }
-            let within = |rate: f64| {
-                let state = replica.at(&self.load, rate);
-                (state, !state.saturated && worst(&state, slo) <= 1.0)
-            };
-            let (met, tried) = highest((most * ALONE).max(known), most, within);
-            self.considered += tried;
-            let value = |state: &SteadyState| state.requests_per_second / replica.gpus;
-            if let Some((rate, state)) = met.filter(|(_, state)| value(state) * replica.gpus > known) {
-                best = Some(Found { replica: *replica, state, rate, value: value(&state) });
-            }
-        }
-        best
-    }
-
-    /// Where no replica keeps the targets: the one that alone comes nearest; where none fits, the one that lacks least
-    /// memory.
-    fn nearest(&mut self, slo: &LatencyTargets) -> Option<Found<'m, 'a>> {
-        let mut best: Option<Found<'m, 'a>> = None;
-        for replica in &self.all {
-            let rate = replica.full.sustainable_request_rate * ALONE;
-            let (state, rate, value) = if replica.full.memory.fits {
-                self.considered += 1;
-                let state = replica.at(&self.load, rate);
-                (state, rate, -worst(&state, slo))
-            } else {
-                let memory = &replica.full.memory;
-                (replica.full, 0.0, -1e6 * memory.weights_gib / memory.available_gib.max(1e-9))
-            };
-            if best.is_none_or(|known| value > known.value) {
-                best = Some(Found { replica: *replica, state, rate, value });
-            }
-        }
-        best
-    }
-}
-
-impl Found<'_, '_> {
-    fn shown(&self, target: &ServingTarget, load: &ServingLoad) -> ServingPoint {
-        let load = ServingLoad { arrivals: Arrivals::Poisson(self.rate), ..*load };
-        answer(target, self.replica.model, &self.replica.layout, &load, &self.state, 1)
-    }
-}
-
-impl Replica<'_, '_> {
-    fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
-        let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
-        self.model.point_knowing(&self.layout, &load, Some(self.full.sustainable_request_rate))
-    }
-}
-
-/// The worse ratio of a percentile to its target.
-fn worst(state: &SteadyState, slo: &LatencyTargets) -> f64 {
-    (state.ttft_p95_seconds / slo.ttft_p95_seconds).max(state.tpot_p95_seconds / slo.tpot_p95_seconds)
-}
-
-/// Halves the interval from `low` to `high` for the highest rate within the targets; none if they are missed at `low`. Also
-/// the number of rates tried.
-pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool)) -> (Option<(f64, T)>, u64) {
-    let (state, met) = within(low);
-    if !met {
-        return (None, 1);
-    }
-    let mut best = (low, state);
-    let (mut low, mut high) = (low, high);
-    for _ in 0..HALVINGS {
-        let middle = 0.5 * (low + high);
-        let (state, met) = within(middle);
-        if met {
-            low = middle;
-            best = (middle, state);
-        } else {
-            high = middle;
-        }
-    }
-    (Some(best), u64::from(HALVINGS) + 1)
-}
-
-/// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
-/// `quickest` is the most tokens per second that one user can see. Points looked at.
-///
-/// With n requests in flight no more than n users' tokens come per second, and no more than under endless demand; with
-/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over.
-pub(super) fn stretch(
-    frontier: &mut Frontier,
-    full: FrontierPoint,
-    quickest: f64,
-    at: impl Fn(f64) -> FrontierPoint,
-) -> u64 {
-    let most = full.output_tokens_per_second_per_gpu;
-    let per_user = 1.0 / f64::from(full.gpus);
-    let (mut user, mut requests, mut looked) = (quickest, 1.0, 0);
-    while requests < full.concurrency {
-        if frontier.beats(user, most) {
-            return looked;
-        }
-        if !frontier.beats(user, requests * user * per_user) {
-            let point = at(requests);
-            looked += 1;
-            user = point.tokens_per_second_per_user;
-            frontier.add(point);
-        }
-        requests *= 2.0;
-    }
-    frontier.add(full);
-    looked
-}
-
-/// Tokens per second that a request alone on a replica sees.
-pub(super) fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> f64 {
-    let cut = &layout.cut;
-    let alone = Work {
-        sequences: 1.0,
-        keys: load.input_tokens + 0.5 * load.output_tokens,
-        prompt_tokens: 0.0,
-        prompt_length: load.input_tokens,
-        busy: 1.0 / (cut.pp * cut.dp),
-        reading: 0.0,
-    };
-    model.accepted_tokens() / model.iteration(cut, &alone).total_seconds
-}
-
 /// Legal layouts of replicas of at most `most` GPUs, with tensor ranks inside `domain`.
 fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32) -> Vec<LegalLayout> {
     let powers = |limit: u32| (0..31).map(|p| 1_u32 << p).take_while(move |x| *x <= limit);
@@ -352,7 +245,7 @@ fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32
                 let stage = tp * dp;
                 for ep in if arch.moe.is_some() && stage > 1 { vec![1, stage] } else { vec![1] } {
                     // Layouts that do not divide the model are no candidates.
-                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp }) {
+                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }) {
                         out.push(legal);
                     }
                 }

@@ -9,7 +9,8 @@ use crate::order::sort_by;
 use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolsState};
-use super::search::{ALONE, highest, quickest, stretch};
+use super::search::Rented;
+use super::search_replicas::{ALONE, highest, quickest, stretch};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
@@ -26,6 +27,7 @@ pub(super) struct PoolSearch<'m, 'a> {
     decode: Vec<Side>,
     load: ServingLoad,
     most_gpus: u32,
+    rented: Rented,
     pub considered: u64,
 }
 
@@ -35,15 +37,17 @@ struct Side {
     layout: LegalLayout,
     gpus: u32,
     full: SteadyState,
+    /// Requests per second at random times that it sustains.
+    most: f64,
 }
 
 impl Side {
     fn gpu_seconds(&self) -> f64 {
-        f64::from(self.gpus) / self.full.sustainable_request_rate
+        f64::from(self.gpus) / self.most
     }
 }
 
-/// Pools at the highest rate within the targets; `value` is requests per second and GPU.
+/// Pools at the highest rate within the targets; `value` is requests per second and GPU that is paid for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BestPools<'m, 'a> {
     pair: PoolPair<'m, 'a>,
@@ -66,15 +70,19 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         reading: &'m ServingModel<'a>,
         layouts: &[LegalLayout],
         load: ServingLoad,
-        most_gpus: u32,
+        (most_gpus, rented): (u32, Rented),
     ) -> Result<Self, Error> {
         let sides = |model: &ServingModel<'_>, load: &ServingLoad| -> Result<Vec<Side>, Error> {
             let mut sides = Vec::new();
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
+                if gpus >= most_gpus {
+                    continue;
+                }
                 let full = model.point(layout, load);
-                if gpus < most_gpus && full.memory.fits {
-                    sides.push(Side { layout: *layout, gpus, full });
+                if full.memory.fits {
+                    let most = model.sustainable_rate(layout, &load.at_random(0.0));
+                    sides.push(Side { layout: *layout, gpus, full, most });
                 }
             }
             sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
@@ -90,7 +98,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         }
         let decode = sides(reading, &load)?;
         let considered = 2 * layouts.len() as u64;
-        Ok(Self { model, reading, prefill, decode, load, most_gpus, considered })
+        Ok(Self { model, reading, prefill, decode, load, most_gpus, rented, considered })
     }
 
     /// Puts the points of all pools on the frontier.
@@ -158,7 +166,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             .prefill
             .iter()
             .filter_map(|side| {
-                let (counts, value) = self.counts(side, decode, side.full.sustainable_request_rate, rate)?;
+                let rates = (side.full.sustainable_request_rate, rate);
+                let (counts, value) = self.counts(side, decode, rates, self.most_gpus, Rented::BY_THE_GPU)?;
                 Some((side, counts, value))
             })
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
@@ -168,17 +177,27 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         Some((pair, counts, requests))
     }
 
-    /// Replicas of both pools with the most requests per second and GPU, where one sustains so many; and these.
-    fn counts(&self, prefill: &Side, decode: &Side, reads: f64, runs: f64) -> Option<((u32, u32), f64)> {
+    /// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one
+    /// `runs` so many; and these.
+    fn counts(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (reads, runs): (f64, f64),
+        most_gpus: u32,
+        rented: Rented,
+    ) -> Option<((u32, u32), f64)> {
         let mut best: Option<((u32, u32), f64)> = None;
-        for decoding in 1..=self.most_gpus / decode.gpus {
+        for decoding in 1..=most_gpus / decode.gpus {
             let even = f64::from(decoding) * runs / reads;
-            for reading in [libm::floor(even), libm::ceil(even)] {
+            // Where prompts need more than there is room for, as many as there is: decode then waits for them.
+            let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
+            for reading in [libm::floor(even).min(room), libm::ceil(even)] {
                 let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
-                if reading < 1.0 || gpus > f64::from(self.most_gpus) {
+                if reading < 1.0 || gpus > f64::from(most_gpus) {
                     continue;
                 }
-                let value = (reading * reads).min(f64::from(decoding) * runs) / gpus;
+                let value = (reading * reads).min(f64::from(decoding) * runs) / rented.gpus(gpus as u32);
                 if best.is_none_or(|(_, known)| value > known * (1.0 + 1e-9)) {
                     best = Some(((reading as u32, decoding), value));
                 }
@@ -198,12 +217,14 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         )
     }
 
-    /// The pools and rate with the most requests per GPU within the targets, if that is more than `known`.
-    pub fn best(&mut self, slo: &LatencyTargets, known: f64) -> Option<BestPools<'m, 'a>> {
+    /// The pools of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more than
+    /// `known`.
+    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestPools<'m, 'a>> {
         let mut best: Option<BestPools<'m, 'a>> = None;
         let mut tried = 0;
-        let least = self.prefill.first()?.gpu_seconds();
-        for decode in &self.decode {
+        let room = |side: &&Side| side.gpus < most_gpus;
+        let least = self.prefill.iter().find(room)?.gpu_seconds();
+        for decode in self.decode.iter().filter(room) {
             let known = best.map_or(known, |found| found.value);
             if 1.0 / (least + decode.gpu_seconds()) <= known {
                 // Nor do those after it.
@@ -212,13 +233,14 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             let Some((runs, run)) = self.fastest_decode(decode, slo, known, least, &mut tried) else {
                 continue;
             };
-            for prefill in &self.prefill {
+            for prefill in self.prefill.iter().filter(|side| side.gpus + decode.gpus <= most_gpus) {
                 let known = best.map_or(known, |found| found.value);
                 let decode_gpu_seconds = f64::from(decode.gpus) / runs;
                 if 1.0 / (prefill.gpu_seconds() + decode_gpu_seconds) <= known {
                     break;
                 }
-                let Some(found) = self.together(prefill, decode, (runs, &run), slo, known, &mut tried) else {
+                let asked = (slo, most_gpus, known);
+                let Some(found) = self.together(prefill, decode, (runs, &run), asked, &mut tried) else {
                     continue;
                 };
                 best = Some(found);
@@ -237,7 +259,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         least: f64,
         tried: &mut u64,
     ) -> Option<(f64, SteadyState)> {
-        let most = decode.full.sustainable_request_rate;
+        let most = decode.most;
         // Below this rate even the best prefill pool beside it does not win.
         let needed = if known > 0.0 { f64::from(decode.gpus) / (1.0 / known - least) } else { 0.0 };
         let within = |rate: f64| {
@@ -259,8 +281,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         prefill: &Side,
         decode: &Side,
         (runs, run): (f64, &SteadyState),
-        slo: &LatencyTargets,
-        known: f64,
+        (slo, most_gpus, known): (&LatencyTargets, u32, f64),
         tried: &mut u64,
     ) -> Option<BestPools<'m, 'a>> {
         let pair = self.pair(prefill, decode).ok()?;
@@ -278,12 +299,12 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         });
         *tried += looked;
         let (reads, ()) = met?;
-        let (counts, value) = self.counts(prefill, decode, reads, runs)?;
+        let (counts, value) = self.counts(prefill, decode, (reads, runs), most_gpus, self.rented)?;
         if value <= known {
             return None;
         }
         // Both at once, with the transfer's own wait.
-        let gpus = f64::from(counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus);
+        let gpus = self.rented.gpus(counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus);
         let within = |rate: f64| {
             let state = pair.state(counts.0, counts.1, Arrivals::Poisson(rate));
             let met = !state.saturated

@@ -143,8 +143,12 @@ impl<'a> Drafter<'a> {
 
     /// Refuses a layout of the model by which its draft cannot be cut.
     pub fn check(&self, layout: &ServingLayout) -> Result<(), Error> {
-        let ep = if self.model.arch.moe.is_some() { layout.ep } else { 1 };
-        self.model.layout(ServingLayout { pp: 1, ep, ..*layout }).map(|_| ()).map_err(|why| Error::Conflict {
+        let (ep, redundant_experts) = match self.model.arch.moe {
+            Some(_) => (layout.ep, layout.redundant_experts),
+            None => (1, 0),
+        };
+        let layout = ServingLayout { pp: 1, ep, redundant_experts, ..*layout };
+        self.model.layout(layout).map(|_| ()).map_err(|why| Error::Conflict {
             field: "speculation.draft".to_owned(),
             message: format!("{} cannot be cut as the model is: {why}", self.model.name()),
         })

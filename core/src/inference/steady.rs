@@ -4,9 +4,8 @@
 //! token; B/(answer − 1) prompts must be read per iteration to replace the sequences that end, and they ride along in
 //! chunks: a share f of the iterations is mixed, `TPOT = (1 − f)·t(decode) + f·t(decode + chunk)`. A request stays
 //! `TTFT + (answer − 1)·TPOT`; its prompt queues for the chunks. Closed loop: Schweitzer's approximation to mean value
-//! analysis (an arriving request sees the others in proportion (C − 1)/C). Random arrivals: Little's law for B,
-//! Pollaczek-Khinchine for the prompts' queue, Sakasegawa's M/M/c form with Allen and Cunneen's factor for the wait for
-//! a free place in the KV cache.
+//! analysis (an arriving request sees the others in proportion (C − 1)/C). Random arrivals: Little's law for B, and
+//! [`super::queue`] for what fluctuates.
 
 use super::iteration::{LegalLayout, ServingModel, Work};
 use super::stream::{LN20, Pace, StateParts, Stream};
@@ -72,7 +71,7 @@ pub struct SteadyState {
     pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
-    /// Distribution of the latencies under random arrivals of a stated spread; else none.
+    /// Distribution of the latencies under random arrivals; else none.
     pub percentiles: Option<LatencyPercentiles>,
 }
 
@@ -144,24 +143,20 @@ impl ServingModel<'_> {
         let base = stream.request() + 0.5 * pace.tpot + pace.read;
         let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
-            Arrivals::Poisson(_) if stream.random => {
+            Arrivals::Poisson(_) => {
                 let queued = queue::latencies(&stream, rate, batch, &pace);
                 let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
                 batch = queued.batch;
                 let (parts, work) = stream.step(batch, f64::INFINITY);
                 pace = Pace { parts, work, tpot: tpot.mean_seconds, ..pace };
-                percentiles = Some(LatencyPercentiles { ttft, tpot: tpot.scaled(1.0 / accepted) });
+                percentiles =
+                    Some(LatencyPercentiles { tpot: tpot.scaled(1.0 / accepted), ..queued.percentiles });
                 (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
-            }
-            Arrivals::Poisson(_) => {
-                let wait = if saturated { None } else { Some((rate / most_rate).min(1.0)) };
-                let (more, ttft_p95, tpot_p95) = stream.fitted(&pace, batch, wait);
-                (base + more, ttft_p95, tpot_p95)
             }
             Arrivals::Closed(_) | Arrivals::Full => {
                 // Little's law gives what is left of a request's time after its answer; where that is little, the queue's
                 // own formula loses fewer digits.
-                let direct = stream.first(&pace, in_flight);
+                let direct = stream.first(&pace, batch, in_flight);
                 let left = in_flight / (batch / answer) - answer;
                 let ttft = if waiting || direct > 0.05 * answer { left } else { direct };
                 let ttft = ttft.max(base);

@@ -26,7 +26,7 @@ pub(super) struct Stream<'a> {
     pub(super) unread: f64,
     /// Squared coefficients of variation of prompts and answers.
     pub(super) spread: (f64, f64),
-    /// Whether requests of a known spread come at random.
+    /// Whether requests come at random.
     pub(super) random: bool,
     /// Decode steps of an answer.
     pub(super) steps: f64,
@@ -83,7 +83,8 @@ impl<'a> Stream<'a> {
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let unread = model.prefix.unread(input);
         let steps = (output - 1.0) / model.accepted_tokens();
-        let spread = model.spread.unwrap_or((0.0, 0.0));
+        let random = matches!(load.arrivals, Arrivals::Poisson(_));
+        let spread = if random { model.random_spread() } else { model.spread.unwrap_or((0.0, 0.0)) };
         // Long answers stay longer: those that are there are longer than those that come.
         let reserved = input + engine.answer_reserve * output * (1.0 + spread.1);
         let own = model.kv_bytes(cut, reserved) * model.prefix.own_share(input, reserved);
@@ -114,7 +115,7 @@ impl<'a> Stream<'a> {
             output,
             unread,
             spread,
-            random: model.spread.is_some() && matches!(load.arrivals, Arrivals::Poisson(_)),
+            random,
             steps,
             most: most.max(1.0 / cut.pp),
             limit,
@@ -268,17 +269,30 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Time to first token in a closed loop: half an iteration, the queue before it, its own chunks.
-    pub(super) fn first(&self, pace: &Pace, in_flight: f64) -> f64 {
+    /// Time to first token in a closed loop: half an iteration, what the scheduler waits, the queue before it, its own chunks.
+    pub(super) fn first(&self, pace: &Pace, batch: f64, in_flight: f64) -> f64 {
         let others = (in_flight - 1.0).max(0.0) / in_flight.max(1.0);
-        self.request() + 0.5 * pace.tpot * others + pace.read / (1.0 - pace.reading * others).max(1e-9)
+        self.request()
+            + (0.5 * pace.tpot + self.held(batch) * pace.decode) * others
+            + pace.read / (1.0 - pace.reading * others).max(1e-9)
+    }
+
+    /// Decode iterations that a prompt waits for the scheduler: half of those between two looks; and of a time in which
+    /// prompts are gathered the whole for the first and half for those that come in it, at as many an iteration as answers
+    /// end. Attention ranks that meet in the experts gather together.
+    fn held(&self, batch: f64) -> f64 {
+        let engine = &self.model.engine;
+        let ranks = if self.model.sizes.moe.is_some() { self.cut.dp } else { 1.0 };
+        let gathered = engine.gather_iterations * ranks * batch / self.steps;
+        0.5 * (engine.poll_iterations - 1.0).max(0.0)
+            + engine.gather_iterations * (1.0 + 0.5 * gathered) / (1.0 + gathered)
     }
 
     /// Decode batch of a closed loop of `in_flight` requests; none where they exceed the largest batch.
     pub(super) fn closed(&self, in_flight: f64) -> Option<(f64, Pace)> {
         let excess = |batch: f64| {
             let pace = self.pace(batch, in_flight);
-            let requests = batch * (1.0 + self.first(&pace, in_flight) / (self.steps * pace.tpot));
+            let requests = batch * (1.0 + self.first(&pace, batch, in_flight) / (self.steps * pace.tpot));
             (requests - in_flight, pace)
         };
         root(in_flight.min(self.most), -in_flight, excess)
@@ -317,32 +331,6 @@ impl<'a> Stream<'a> {
         };
         let seconds = self.model.iteration(self.cut, &work).total_seconds;
         1.0 / (seconds * self.unread.max(1.0) / chunk)
-    }
-
-    /// Under random arrivals of lengths of no stated spread: mean seconds that first tokens wait, and the 95th percentiles of
-    /// the times to first token and per iteration; with the share of the places that are `occupied`, if the queue ends.
-    pub(super) fn fitted(&self, pace: &Pace, batch: f64, occupied: Option<f64>) -> (f64, f64, f64) {
-        let scv = self.model.engine.length_scv;
-        let used = pace.reading.min(1.0);
-        let queue = 0.5 * (1.0 + scv) * pace.read / (1.0 - used).max(1e-9);
-        // A place in the batch: c places, each held for an answer's time.
-        let places = self.most.max(1.0);
-        let (chance, mean) = occupied.map_or((0.0, 0.0), |occupied| {
-            let chance = libm::pow(occupied, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
-            let answer = self.steps * pace.tpot;
-            (chance, 0.5 * (1.0 + scv) * answer / (places * (1.0 - occupied).max(1e-9)))
-        });
-        // A prompt longer than all but 5 %, come just after an iteration began. The share of its time is exact for
-        // lengths without spread and for exponential ones (ln 20 means).
-        let ttft_p95 = self.request()
-            + 0.95 * pace.tpot
-            + pace.read * (1.0 + (LN20 - 1.0) * libm::sqrt(scv))
-            + exceeded(used, queue)
-            + if chance > 0.0 { exceeded(chance, mean) } else { 0.0 };
-        // The batch varies as a Poisson number; a larger one slows every token of an answer.
-        let high = (batch + Z95 * libm::sqrt(batch)).min(self.most.max(batch));
-        let slow = self.pace(high, f64::INFINITY);
-        (used * queue + chance * mean, ttft_p95, slow.tpot + self.jitter(&slow, high))
     }
 
     /// What 5 % of answers lose more than the mean to the prompts of others, per token: their number is Poisson.

@@ -7,8 +7,8 @@ use super::{Cost, MatrixConstants};
 /// many more, which the fitted share absorbs.
 const TILES: [(f64, f64); 4] = [(64.0, 64.0), (128.0, 64.0), (128.0, 128.0), (256.0, 128.0)];
 
-/// Most parts into which the depth of K is split where tiles are fewer than multiprocessors.
-const MOST_SPLITS: f64 = 4.0;
+/// Which of three numbers of rows of tiles, and of two numbers of columns, each of [`TILES`] has.
+const TILE_COUNTS: [(usize, usize); 4] = [(0, 0), (1, 0), (1, 1), (2, 1)];
 
 /// Depth of K below which a split does not pay.
 const LEAST_DEPTH: f64 = 512.0;
@@ -62,14 +62,7 @@ impl MatrixUnit {
     /// the least of such candidates does not either.
     #[inline]
     pub(super) fn cost(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> Cost {
-        let mut compute = f64::INFINITY;
-        for (&(rows, columns), &seconds_per_depth) in TILES.iter().zip(&self.seconds_per_depth) {
-            let tiles = groups * ceil(m / rows) * ceil(n / columns);
-            let waves = ceil(tiles / self.sm_count);
-            let splits = if waves > 1.0 { 1.0 } else { floor(self.sm_count / tiles).min(MOST_SPLITS) };
-            let depth = (k / splits).max(k.min(LEAST_DEPTH)) + self.prologue;
-            compute = compute.min(waves * depth * seconds_per_depth);
-        }
+        let compute = self.compute(groups, m, n, k);
         let memory = bytes / self.bytes_per_s;
         let flop = 2.0 * groups * m * n * k;
         Cost {
@@ -81,6 +74,39 @@ impl MatrixUnit {
             memory_seconds: memory,
             fixed_seconds: self.fixed_seconds,
         }
+    }
+
+    /// Seconds of the arithmetic with the best of the tiles.
+    ///
+    /// What does not fill the multiprocessors runs in one wave, and of a whole number of them each of its tiles can have
+    /// several: neither needs a division.
+    #[inline]
+    fn compute(&self, groups: f64, m: f64, n: f64, k: f64) -> f64 {
+        let rows = [ceil(m / 64.0), ceil(m / 128.0), ceil(m / 256.0)];
+        let columns = [ceil(n / 64.0), ceil(n / 128.0)];
+        let least = k.min(LEAST_DEPTH);
+        let mut compute = f64::INFINITY;
+        for ((row, column), &seconds_per_depth) in TILE_COUNTS.into_iter().zip(&self.seconds_per_depth) {
+            let tiles = groups * rows[row] * columns[column];
+            let (waves, depth) = if tiles > self.sm_count {
+                (ceil(tiles / self.sm_count), k)
+            } else if 2.0 * tiles > self.sm_count {
+                (1.0, k)
+            } else {
+                // At most four parts of the depth, none below what pays.
+                let part = if 4.0 * tiles <= self.sm_count {
+                    k / 4.0
+                } else if 3.0 * tiles <= self.sm_count {
+                    k / 3.0
+                } else {
+                    k / 2.0
+                };
+                // Without rows there are no tiles.
+                (if tiles > 0.0 { 1.0 } else { 0.0 }, part.max(least))
+            };
+            compute = compute.min(waves * (depth + self.prologue) * seconds_per_depth);
+        }
+        compute
     }
 }
 
@@ -102,23 +128,12 @@ pub(super) fn norm4(a: f64, b: f64) -> f64 {
 const WHOLE: f64 = 4_503_599_627_370_496.0;
 
 /// The least whole number not below a number ≥ 0. `f64::ceil` is a call into the C library on plain x86-64, and there are
-/// twelve in a product.
+/// up to nine in a product.
 #[inline(always)]
 pub(super) fn ceil(x: f64) -> f64 {
     if x < WHOLE {
         let nearest = (x + WHOLE) - WHOLE;
         if nearest < x { nearest + 1.0 } else { nearest }
-    } else {
-        x
-    }
-}
-
-/// The greatest whole number not above a number ≥ 0.
-#[inline(always)]
-fn floor(x: f64) -> f64 {
-    if x < WHOLE {
-        let nearest = (x + WHOLE) - WHOLE;
-        if nearest > x { nearest - 1.0 } else { nearest }
     } else {
         x
     }
@@ -134,7 +149,28 @@ mod tests {
             let fraction = whole as f64 / f64::from(parts);
             for x in [x, x.ceil(), x * 1e-9, whole as f64, fraction, f64::INFINITY] {
                 assert_eq!(ceil(x), x.ceil());
-                assert_eq!(floor(x), x.floor());
+            }
+        }
+
+        /// Every tile by the definition: waves over the multiprocessors, the depth split over those that are left.
+        #[test]
+        fn the_best_tile_is_that_of_the_definition(
+            (m, n, k) in (0_u32..5000, 1_u32..40_000, 1_u32..40_000), groups in 1_u32..300, sms in 1_u32..310
+        ) {
+            let (m, n, k) = (f64::from(m), f64::from(n), f64::from(k));
+            let (groups, sm_count) = (f64::from(groups), f64::from(sms));
+            let constants = crate::kernel::KernelConstants::of(crate::kernel::Family::Hopper).unwrap();
+            let unit = MatrixUnit::new(1e15, sm_count, 4e12, 5.0, &constants.half);
+            for (groups, m) in [(1.0, m), (groups, m), (0.37 * groups, m), (1.0, 1e-3 * m)] {
+                let mut least = f64::INFINITY;
+                for (&(rows, columns), each) in TILES.iter().zip(unit.seconds_per_depth) {
+                    let tiles = groups * (m / rows).ceil() * (n / columns).ceil();
+                    let waves = (tiles / sm_count).ceil();
+                    let splits = if waves > 1.0 { 1.0 } else { (sm_count / tiles).floor().min(4.0) };
+                    let depth = (k / splits).max(k.min(LEAST_DEPTH)) + unit.prologue;
+                    least = least.min(waves * depth * each);
+                }
+                assert_eq!(unit.compute(groups, m, n, k), least);
             }
         }
 

@@ -9,9 +9,12 @@ use crate::cost::{
     mark_cheapest, node_hours, rate, rates_together,
 };
 use crate::error::Error;
-use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, fleet};
+use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, ServingSearch, fleet};
 use crate::network::Topology;
 use crate::quantity::{HOUR, Warning};
+
+/// Fleets of so many replicas leave little to gain from smaller ones: rounding up costs at most an eighth.
+const MANY_REPLICAS: u32 = 8;
 
 /// Terms that commit, as they are listed or negotiated.
 const COMMITMENTS: [Term; 4] = [Term::SavingsPlan1y, Term::SavingsPlan3y, Term::Reserved1y, Term::Reserved3y];
@@ -98,9 +101,28 @@ impl<'a> Fleets<'a> {
         sized.hours.cheapest().map_or_else(rented, |split| split.usd)
     }
 
-    /// Regions, at least one.
-    pub fn regions(&self) -> u32 {
-        self.redundancy.regions.max(1)
+    /// Whether few replicas like `point` carry the peak in a region: then smaller ones leave less idle.
+    pub fn few(&self, point: &ServingPoint) -> bool {
+        let fleet = fleet(point, self.load.peak, &self.redundancy, &self.packing(point));
+        fleet.is_ok_and(|fleet| fleet.replicas / self.redundancy.regions.max(1) <= MANY_REPLICAS)
+    }
+
+    /// The fleet that is judged best of those of the replica with the highest throughput per GPU and of `smaller` ones; an
+    /// error where it has more GPUs than a number holds: a replica that barely runs within the targets. None if no replica
+    /// keeps them.
+    pub fn best(&self, found: &ServingSearch, smaller: &[ServingPoint]) -> Option<Result<Sized, Error>> {
+        let mut chosen = match self.sized(found.best.as_ref()?) {
+            Ok(largest) => largest,
+            Err(error) => return Some(Err(error)),
+        };
+        for point in smaller {
+            if let Ok(sized) = self.sized(point)
+                && self.judged(&sized) < self.judged(&chosen)
+            {
+                chosen = sized;
+            }
+        }
+        Some(Ok(chosen))
     }
 
     /// Rate at which a replica is asked to carry requests at the peak, per second.
@@ -123,13 +145,16 @@ impl<'a> Fleets<'a> {
             None => one_term,
         };
         let idle = idle_gpu_hours(paid, used);
-        let each = point.requests_per_second / f64::from(point.replicas.max(1));
+        let each = point.requests_per_second / f64::from(point.units());
         let users = self.job.traffic.monthly_active_users;
+        let all = fleet.replicas + fleet.spare_replicas;
         let per_user = usd.zip(users).map(|(usd, users)| usd / users);
         ServingFleet {
             regions: self.redundancy.regions,
-            replicas_per_region: (fleet.replicas + fleet.spare_replicas) / self.redundancy.regions.max(1),
+            replicas_per_region: all / self.redundancy.regions.max(1),
             replica_gpus: packing.replica_gpus,
+            prefill_gpus: point.pools.map(|pools| all * pools.prefill_gpus),
+            decode_gpus: point.pools.map(|pools| all * pools.decode_gpus),
             replicas_per_node: packing.replicas_per_node(),
             racks: fleet.racks,
             racks_filled: packing.nodes_per_rack.map(|rack| f64::from(fleet.nodes) / f64::from(rack)),
@@ -149,7 +174,7 @@ impl<'a> Fleets<'a> {
     }
 
     fn packing(&self, point: &ServingPoint) -> Packing {
-        Packing::on(self.topology, point.gpus / point.replicas.max(1), self.job.fleet.whole_racks)
+        Packing::on(self.topology, point.gpus / point.units(), self.job.fleet.whole_racks)
     }
 
     /// GPU-hours that a month's requests take on replicas at their full rate within the targets.

@@ -146,9 +146,11 @@ pub struct ServingOption {
     pub provider: Option<Provider>,
     /// Shape, or the GPU's name where no cloud rents it.
     pub shape: String,
-    /// One replica at its share of the peak, that of a region that may be lost included: latency, throughput, memory.
+    /// One replica at its share of the peak, that of a region that may be lost included: latency, throughput, memory. Where
+    /// prompts are read on GPUs of their own, both pools that work together, which then count as one replica everywhere in
+    /// this option; `point.pools` tells them apart.
     pub point: ServingPoint,
-    /// What the links do for one replica.
+    /// What the links do for one replica; one that decodes, where pools are apart.
     pub interconnect: Interconnect,
     /// Replicas needed at the peak.
     pub replicas: u32,
@@ -162,9 +164,9 @@ pub struct ServingOption {
     pub cost: Option<Cost>,
     /// Monthly compute cost at every term that has a price.
     pub terms: Vec<TermCost>,
-    /// USD per million input tokens: the prefill's share of the fleet's time. None without a price.
+    /// USD per million input tokens: the prefill's share of the fleet's time, or of its GPUs. None without a price.
     pub usd_per_million_input_tokens: Option<f64>,
-    /// USD per million output tokens: the decode's share of the fleet's time. None without a price.
+    /// USD per million output tokens: the decode's share of the fleet's time, or of its GPUs. None without a price.
     pub usd_per_million_output_tokens: Option<f64>,
     /// USD per thousand requests. None without a price.
     pub usd_per_thousand_requests: Option<f64>,
@@ -191,8 +193,12 @@ pub struct ServingFleet {
     pub regions: u32,
     /// Replicas of each region, spare ones included.
     pub replicas_per_region: u32,
-    /// GPUs of a replica.
+    /// GPUs of a replica; of both pools where they are apart.
     pub replica_gpus: u32,
+    /// GPUs that read prompts, spare ones included, where they do nothing else; else none.
+    pub prefill_gpus: Option<u32>,
+    /// GPUs that decode, spare ones included, where others read the prompts; else none.
+    pub decode_gpus: Option<u32>,
     /// Replicas that a node holds whole; 0 where a replica takes several nodes.
     pub replicas_per_node: u32,
     /// Racks that the nodes take at least, where the scale-up domain is a rack of several nodes; else none.

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Overlay, Provider};
 use crate::cost::{Pricing, StorageChoice, TransferChoice};
-use crate::inference::{LatencyTargets, Redundancy, TrafficShape};
+use crate::inference::{
+    Engine, LatencyTargets, PrefixCache, Redundancy, ServingMode, Speculation, TrafficShape,
+};
 use crate::model::{ModelRef, Precision};
 use crate::network::NetworkConditions;
 use crate::training::{Layout, Pauses, Reliability, Software, Task, TokensRule};
@@ -139,8 +141,27 @@ pub struct ServingJob {
     pub input_tokens: f64,
     /// Mean tokens of an answer.
     pub output_tokens: f64,
+    /// Squared coefficient of variation of the prompts' lengths, as an operating point takes it: with it or `output_spread`
+    /// the targets are kept by the distribution of the latencies, the other then being 1.
+    #[serde(default)]
+    pub input_spread: Option<f64>,
+    /// The same of the answers' lengths.
+    #[serde(default)]
+    pub output_spread: Option<f64>,
     /// Latency targets.
     pub slo: LatencyTargets,
+    /// The inference engine; a current one of no class if not given.
+    #[serde(default)]
+    pub engine: Option<Engine>,
+    /// Prompt tokens found in the cache; none if not given.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding or multi-token prediction; none if not given.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
+    #[serde(default)]
+    pub mode: Option<ServingMode>,
     /// Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
     #[serde(default)]
     pub spare_share: f64,

@@ -10,13 +10,36 @@ use crate::catalog::{Catalog, Shape};
 use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, interruptible, term_warnings, terms};
 use crate::error::Error;
 use crate::inference::{
-    ServingMode, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest, search_serving,
-    serving_point,
+    Disaggregated, KvTransfer, Rented, ServingPoint, ServingPointRequest, ServingSearch,
+    ServingSearchRequest, search_rented, serving_point,
 };
 use crate::network::Topology;
 use crate::order::sort_by;
 use crate::quantity::{HOUR, Warning};
 use crate::training::MOST_GPUS;
+
+/// What is asked of every shape.
+fn question(job: &ServingJob) -> ServingSearchRequest {
+    ServingSearchRequest {
+        model: job.model.clone(),
+        shape: None,
+        gpu: None,
+        input_tokens: job.input_tokens,
+        output_tokens: job.output_tokens,
+        slo: job.slo,
+        precision: Some(job.precision),
+        kv_precision: job.kv_precision,
+        prefix_cache: job.prefix_cache,
+        speculation: job.speculation.clone(),
+        engine: job.engine,
+        input_spread: job.input_spread,
+        output_spread: job.output_spread,
+        mode: job.mode,
+        max_replica_gpus: None,
+        // The catalogue has the scenario's on it.
+        overlay: None,
+    }
+}
 
 /// Ways to serve, cheapest first.
 pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result<ServingPlan, Error> {
@@ -35,6 +58,8 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
     } else {
         candidates(catalog, &job.shapes)?.into_iter().map(Some).collect()
     };
+    let question = question(job);
+    question.check(catalog, &model)?;
     for shape in places {
         let name = match (shape, &job.gpu) {
             (Some(shape), _) => shape.name.clone(),
@@ -43,22 +68,17 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
         };
         let provider = shape.map(|shape| shape.provider);
         let request = ServingSearchRequest {
-            model: job.model.clone(),
             shape: shape.map(|shape| shape.name.clone()),
             gpu: job.gpu.clone(),
-            input_tokens: job.input_tokens,
-            output_tokens: job.output_tokens,
-            slo: job.slo,
-            precision: Some(job.precision),
-            kv_precision: job.kv_precision,
-            prefix_cache: None,
-            speculation: None,
-            mode: Some(ServingMode::Aggregated),
-            max_replica_gpus: None,
-            // The catalogue has the scenario's on it.
-            overlay: None,
+            ..question.clone()
         };
-        let found = match search_serving(catalog, &request) {
+        let topology = catalog.target(shape.map(|s| s.name.as_str()), job.gpu.as_deref(), None)?.topology;
+        let mut warnings = Vec::new();
+        let asked = (job, &load, pricing);
+        let fleets = Fleets::on(catalog, asked, shape, (&name, &topology), &mut warnings);
+        let rented = Rented { gpus_per_node: Some(topology.gpus_per_node.max(1)) };
+        let found = search_rented(catalog, &request, rented, |best| fleets.few(best));
+        let (found, smaller) = match found {
             Ok(found) => found,
             Err(Error::Unsupported { field, given, reason }) if field == "precision" => {
                 let reason = format!("{given}: {reason}");
@@ -67,20 +87,15 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             }
             Err(error) => return Err(error),
         };
-        let topology = catalog.target(shape.map(|s| s.name.as_str()), job.gpu.as_deref(), None)?.topology;
-        let mut warnings = Vec::new();
-        let asked = (job, &load, pricing);
-        let fleets = Fleets::on(catalog, asked, shape, (&name, &topology), &mut warnings);
-        let size = Sizing { catalog, request: &request, fleets: &fleets };
-        match size.sized(&found)? {
+        match fleets.best(&found, &smaller) {
             Some(Ok(sized)) if sized.fleet.gpus <= MOST_GPUS => {
-                let point = size.at_peak(&sized)?;
+                let point = at_peak(catalog, &request, &sized, fleets.share_of(&sized))?;
                 let links = of_serving(shape, &topology, &model, job.precision, &point);
                 let whole = Whole { catalog, job, pricing, shape, mean: load.mean, name: &name, links };
                 plan.options.push(whole.option((point, sized), &fleets, &topology, found, warnings));
             }
             Some(too_many) => {
-                let gpus = too_many.map_or(u32::MAX, |sized| sized.fleet.gpus);
+                let gpus = too_many.map_or(u32::MAX, |sized: Sized| sized.fleet.gpus);
                 let reason = format!("would take {gpus} GPUs, more than the {MOST_GPUS} that are priced");
                 plan.refused.push(Refusal { provider, shape: name, reason });
             }
@@ -116,68 +131,54 @@ fn why_not(job: &ServingJob, found: &ServingSearch) -> String {
     }
 }
 
-/// Fleets of so many replicas leave little to gain from smaller ones: rounding up costs at most an eighth.
-const MANY_REPLICAS: u32 = 8;
-
-/// More GPUs than a number holds: a replica that barely runs within the targets.
-struct TooMany;
-
-/// How many replicas of which size carry the peak.
-struct Sizing<'a> {
-    catalog: &'a Catalog,
-    request: &'a ServingSearchRequest,
-    fleets: &'a Fleets<'a>,
+/// One replica at its share of the peak.
+fn at_peak(
+    catalog: &Catalog,
+    asked: &ServingSearchRequest,
+    sized: &Sized,
+    rate: f64,
+) -> Result<ServingPoint, Error> {
+    let disaggregated = sized.point.pools.map(|pools| Disaggregated {
+        prefill_layout: pools.prefill_layout,
+        prefill_gpus: Some(pools.prefill_gpus),
+        transfer: KvTransfer::AfterPrefill,
+    });
+    let request = ServingPointRequest {
+        model: asked.model.clone(),
+        shape: asked.shape.clone(),
+        gpu: asked.gpu.clone(),
+        gpus: sized.point.gpus,
+        layout: sized.point.layout,
+        input_tokens: asked.input_tokens,
+        output_tokens: asked.output_tokens,
+        load: None,
+        requests: None,
+        engine: asked.engine,
+        concurrency: None,
+        request_rate: Some(rate),
+        input_spread: asked.input_spread,
+        output_spread: asked.output_spread,
+        precision: sized.point.precision,
+        kv_precision: asked.kv_precision,
+        prefix_cache: asked.prefix_cache,
+        speculation: asked.speculation.clone(),
+        disaggregated,
+        explain: false,
+        overlay: None,
+    };
+    serving_point(catalog, &request)
 }
 
-impl Sizing<'_> {
-    /// The fleet of the replica with the highest throughput per GPU; where few of them carry the peak in a region, smaller
-    /// ones are looked at too: they leave less idle. None if no replica meets the targets.
-    fn sized(&self, found: &ServingSearch) -> Result<Option<Result<Sized, TooMany>>, Error> {
-        let Some(best) = &found.best else { return Ok(None) };
-        let Ok(largest) = self.fleets.sized(best) else { return Ok(Some(Err(TooMany))) };
-        let few = largest.fleet.replicas / self.fleets.regions() <= MANY_REPLICAS;
-        let mut chosen = largest;
-        let mut size = 1;
-        while few && size < best.gpus {
-            let smaller = ServingSearchRequest { max_replica_gpus: Some(size), ..self.request.clone() };
-            let point = search_serving(self.catalog, &smaller)?.best;
-            if let Some(sized) = point.and_then(|point| self.fleets.sized(&point).ok())
-                && self.fleets.judged(&sized) < self.fleets.judged(&chosen)
-            {
-                chosen = sized;
-            }
-            size *= 2;
-        }
-        Ok(Some(Ok(chosen)))
+/// Share of the GPUs' time that goes to prompts: of the GPUs themselves where pools are apart; else a request takes its
+/// prefill, and its share of the decode iterations.
+fn prefill_share(point: &ServingPoint, output_tokens: f64) -> f64 {
+    if let Some(pools) = &point.pools {
+        return f64::from(pools.prefill_gpus) / f64::from(point.gpus);
     }
-
-    /// One replica at its share of the peak.
-    fn at_peak(&self, sized: &Sized) -> Result<ServingPoint, Error> {
-        let request = ServingPointRequest {
-            model: self.request.model.clone(),
-            shape: self.request.shape.clone(),
-            gpu: self.request.gpu.clone(),
-            gpus: sized.point.gpus,
-            layout: sized.point.layout,
-            input_tokens: self.request.input_tokens,
-            output_tokens: self.request.output_tokens,
-            load: None,
-            requests: None,
-            engine: None,
-            concurrency: None,
-            request_rate: Some(self.fleets.share_of(sized)),
-            input_spread: None,
-            output_spread: None,
-            precision: sized.point.precision,
-            kv_precision: self.request.kv_precision,
-            prefix_cache: None,
-            speculation: None,
-            disaggregated: None,
-            explain: false,
-            overlay: None,
-        };
-        serving_point(self.catalog, &request)
-    }
+    let prefill = point.prefill.total_seconds;
+    let steps = output_tokens / point.tokens_per_iteration;
+    let decode = steps * point.decode.total_seconds / point.decode_batch.max(1.0);
+    prefill / (prefill + decode)
 }
 
 /// The question put to one shape.
@@ -211,10 +212,7 @@ impl Whole<'_> {
         let gpu_hours = f64::from(fleet.gpus) * pricing.hours_per_month;
         let cost = self.cost(&sized, &mut warnings);
         let requests = mean * pricing.hours_per_month * HOUR;
-        // A request takes its prefill, and its share of the decode iterations.
-        let prefill = point.prefill.total_seconds;
-        let decode = job.output_tokens * point.decode.total_seconds / point.decode_batch.max(1.0);
-        let prefill_share = prefill / (prefill + decode);
+        let prefill_share = prefill_share(&point, job.output_tokens);
         let usd = cost.as_ref().map(|cost| cost.total_usd);
         let per_million = |share: f64, tokens: f64| usd.map(|usd| usd * share / (requests * tokens) * 1e6);
         let input = per_million(prefill_share, job.input_tokens);

@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Engine, EngineClass, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
+    Engine, EngineClass, EngineConstants, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
@@ -13,13 +13,15 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// Columns that a table of serving measurements must have.
 ///
 /// `load` is one of `offline_max`, `burst_all_at_once`, `closed_loop`, `poisson`, `static_batch`, `prefill_only`,
-/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `replicas`. Of `out_tok_s`,
+/// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of `out_tok_s`,
 /// `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
 ///
-/// Quantities: `output_tokens_per_second` and, of prefill alone, `input_tokens_per_second` (all GPUs), `tpot_seconds`, `ttft_seconds`. `by` names a column whose values get statistics of their own.
+/// Quantities: `output_tokens_per_second` and, of prefill alone, `input_tokens_per_second` (all GPUs), `tpot_seconds`,
+/// `ttft_seconds`; the last two with `_near_saturation` where requests come at random at more than 95 % of the rate that we
+/// take as sustainable. `by` names a column whose values get statistics of their own.
 ///
 /// # Errors
 /// A missing column, a cell that is not what its column holds, a `by` that is no column. A row that cannot be
@@ -47,18 +49,23 @@ pub fn validate(catalog: &Catalog, csv: &str, by: Option<&str>) -> Result<Valida
                 weight: row.weight,
             };
             match &predicted {
-                Ok((prediction, left_out)) => match (left_out, prediction.of(quantity)) {
-                    (Some(why), _) if quantity == Quantity::Output => {
-                        out.measured = None;
-                        out.refused = Some((*why).to_owned());
+                Ok((prediction, left_out)) => {
+                    if prediction.near_saturation() && matches!(quantity, Quantity::Tpot | Quantity::Ttft) {
+                        out.quantity.push_str("_near_saturation");
                     }
-                    (_, Some(value)) => out.predicted = Some(value),
-                    (_, None) => {
-                        out.measured = None;
-                        out.refused =
-                            Some(format!("{} of this load is queueing, not service", quantity.name()));
+                    match (left_out, prediction.of(quantity)) {
+                        (Some(why), _) if quantity == Quantity::Output => {
+                            out.measured = None;
+                            out.refused = Some((*why).to_owned());
+                        }
+                        (_, Some(value)) => out.predicted = Some(value),
+                        (_, None) => {
+                            out.measured = None;
+                            out.refused =
+                                Some(format!("{} of this load is queueing, not service", quantity.name()));
+                        }
                     }
-                },
+                }
                 Err(why) => out.refused = Some(why.clone()),
             }
             rows.push(out);
@@ -102,9 +109,20 @@ pub struct Prediction {
     input: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
+    /// Share of the sustainable rate at which requests come at random; 0 under other loads.
+    used: f64,
 }
 
+/// Share of our sustainable rate past which a latency under random arrivals is told apart: it goes as 1 / (1 − use), so
+/// that there it tells of the capacity.
+const NEAR_SATURATION: f64 = 0.95;
+
 impl Prediction {
+    /// Whether requests come at random at more than 95 % of the rate that we take as sustainable.
+    pub fn near_saturation(&self) -> bool {
+        self.used > NEAR_SATURATION
+    }
+
     /// The predicted `quantity`.
     pub fn of(&self, quantity: Quantity) -> Option<f64> {
         match quantity {
@@ -127,6 +145,8 @@ pub struct Row {
     pub grade: String,
     /// Date of the source; empty where not stated.
     pub date: String,
+    /// Why it is doubtful; empty where it is not.
+    pub doubt: String,
     /// How much it counts.
     pub weight: f64,
     model: String,
@@ -134,6 +154,7 @@ pub struct Row {
     engine: String,
     gpus: Option<u32>,
     layout: [Option<u32>; 4],
+    redundant_experts: u32,
     replicas: Option<u32>,
     precision: Option<String>,
     kv_precision: Option<String>,
@@ -150,7 +171,32 @@ pub struct Row {
     total_rate: Option<f64>,
     tpot: Option<f64>,
     ttft: Option<f64>,
-    spread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    spread: (f64, f64),
+    limits: Limits,
+    /// Part of the weights lies in the host's memory and comes in time behind the kernels.
+    host_weights: bool,
+}
+
+/// What the run's own command or configuration sets in place of the engine's defaults.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    chunk_tokens: Option<f64>,
+    max_sequences: Option<f64>,
+    poll_iterations: Option<f64>,
+    gather_iterations: Option<f64>,
+}
+
+impl Limits {
+    fn over(self, engine: EngineConstants) -> EngineConstants {
+        EngineConstants {
+            chunk_tokens: self.chunk_tokens.unwrap_or(engine.chunk_tokens),
+            max_sequences: self.max_sequences.unwrap_or(engine.max_sequences),
+            poll_iterations: self.poll_iterations.unwrap_or(engine.poll_iterations),
+            gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
+            ..engine
+        }
+    }
 }
 
 impl Row {
@@ -168,11 +214,16 @@ impl Row {
             Some("uniform_0.8_to_1.0_of_value") => 0.9,
             _ => 1.0,
         };
-        // Data sets' lengths are about exponential; the others hardly vary.
-        let spread = match line.text("len_kind") {
+        // Data sets of no stated spread are taken as exponential; the others hardly vary.
+        let usual = match line.text("len_kind") {
             Some("dataset_mean") => 1.0,
+            Some("uniform_0.8_to_1.0_of_value") => 0.2 * 0.2 / 12.0 / (0.9 * 0.9),
             _ => 0.0,
         };
+        let spread = (
+            line.number("isl_scv", 0.0, 100.0)?.unwrap_or(usual),
+            line.number("osl_scv", 0.0, 100.0)?.unwrap_or(usual),
+        );
         let gpus = count("n_gpus")?;
         let all = f64::from(gpus.unwrap_or(0));
         let rate =
@@ -183,12 +234,15 @@ impl Row {
             id,
             grade: text("grade").unwrap_or_default(),
             date: text("source_date").unwrap_or_default(),
+            doubt: text("doubt").unwrap_or_default(),
             weight: line.number("weight", 0.0, 1e9)?.unwrap_or(1.0),
             model: line.need("model")?.to_owned(),
             gpu: text("gpu"),
             engine: text("engine").unwrap_or_default(),
             gpus,
             layout: [count("tp")?, count("pp")?, count("ep")?, count("attn_dp")?],
+            host_weights: line.text("host_weights") == Some("1"),
+            redundant_experts: line.count("redundant_experts", 0, 1_000_000)?.unwrap_or(0),
             replicas: count("replicas")?,
             precision: text("w_prec"),
             kv_precision: text("kv_prec"),
@@ -206,6 +260,12 @@ impl Row {
             tpot: milliseconds(number("tpot_mean_ms")?),
             ttft: milliseconds(number("ttft_mean_ms")?),
             spread,
+            limits: Limits {
+                chunk_tokens: line.number("chunk_tokens", 1.0, 1e9)?,
+                max_sequences: line.number("max_sequences", 1.0, 1e9)?,
+                poll_iterations: line.number("poll_iterations", 1.0, 1e6)?,
+                gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
+            },
         })
     }
 
@@ -275,6 +335,8 @@ impl Row {
             queue,
             engine: self.engine(&gpu_vendor),
             spread: self.spread,
+            limits: self.limits,
+            host_weights: self.host_weights,
         })
     }
 
@@ -346,7 +408,8 @@ impl Row {
         if tp * pp * dp != size || !gpus.is_multiple_of(size) {
             return Err(format!("layout of {} GPUs on {gpus} GPUs", tp * pp * dp));
         }
-        Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp }, gpus / size))
+        let redundant_experts = self.redundant_experts;
+        Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp, redundant_experts }, gpus / size))
     }
 }
 
@@ -366,8 +429,10 @@ pub struct Prepared {
     /// The load has no first token of its own.
     queue: bool,
     engine: Option<Engine>,
-    /// Squared coefficient of variation of the answers' lengths.
-    spread: f64,
+    /// Squared coefficients of variation of prompts and answers.
+    spread: (f64, f64),
+    limits: Limits,
+    host_weights: bool,
 }
 
 /// The load of a row, over all of its replicas.
@@ -423,7 +488,7 @@ impl Prepared {
     /// In words: what the model of serving refuses.
     pub fn predict(&self, engines: &Engines) -> Result<Prediction, String> {
         let plain = |e: Error| e.to_string();
-        let engine = engines.of(self.engine, &self.gpu).map_err(plain)?;
+        let engine = self.limits.over(engines.of(self.engine, &self.gpu).map_err(plain)?);
         let model = ServingModel::with_engine(
             &engine,
             &self.arch,
@@ -433,10 +498,14 @@ impl Prepared {
             Some(self.kv_precision),
         )
         .map_err(plain)?;
-        let layout = model.layout(self.layout).map_err(plain)?;
         let load = shared(self.load, self.replicas);
-        let state = model.under(&layout, self.input, self.output, self.spread, &load);
-        if !state.memory.fits {
+        let model = match load {
+            ReplicaLoad::Poisson(_) => model.with_spread(self.spread.0, self.spread.1),
+            _ => model,
+        };
+        let layout = model.layout(self.layout).map_err(plain)?;
+        let state = model.under(&layout, self.input, self.output, self.spread.1, &load);
+        if !state.memory.fits && !self.host_weights {
             return Err("does not fit into memory by our count".to_owned());
         }
         let requests = state.requests_per_second * self.replicas;
@@ -448,6 +517,10 @@ impl Prepared {
                 output: Some(requests * self.output),
                 tpot: Some(state.tpot_seconds),
                 ttft: (!self.queue && !state.saturated).then_some(state.ttft_seconds),
+                used: match load {
+                    ReplicaLoad::Poisson(rate) => rate / state.sustainable_request_rate,
+                    _ => 0.0,
+                },
                 input: None,
             },
         })

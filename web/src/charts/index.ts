@@ -2,3 +2,4 @@
 export { Bars } from "./bars";
 export { Curves } from "./curves";
 export { Lines } from "./lines";
+export { Steps } from "./steps";

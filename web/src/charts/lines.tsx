@@ -32,6 +32,8 @@ interface LinesProps {
   logarithmic?: boolean;
   /** A point told apart, with what it is. */
   mark?: { label: string; dot: Dot };
+  /** Whether all lines are alike and explained once below; else the current one stands out from the others. */
+  legend?: boolean;
 }
 
 const HEIGHT = 280;
@@ -39,7 +41,7 @@ const LEFT = 52;
 const FOOT = 40;
 const TOP = 30;
 
-export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark }: LinesProps) => {
+export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark, legend }: LinesProps) => {
   const [ref, width] = useWidth();
   const active = useSignal<{ line: Line; dot: Dot } | undefined>(undefined);
   const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
@@ -55,6 +57,7 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark 
     (dot) => y(dot.y),
   );
   const focus = lines.find((one) => one.current) ?? lines[0];
+  const dotted = legend ? lines : focus ? [focus] : [];
   const said = active.value;
 
   return (
@@ -106,27 +109,29 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark 
               .map((one) => (
                 <path
                   key={one.key}
-                  class={`line ${one.tone} ${one === focus ? "current" : ""}`}
+                  class={`line ${one.tone} ${dotted.includes(one) ? "current" : ""}`}
                   d={path([...one.dots]) ?? ""}
                 />
               ))}
             {mark && <circle class="mark" cx={x(mark.dot.x)} cy={y(mark.dot.y)} r={8} aria-hidden="true" />}
-            {focus?.dots.map((dot, i) => (
-              <circle
-                key={`${dot.x} ${dot.y}`}
-                class={`dot ${focus.tone}`}
-                cx={x(dot.x)}
-                cy={y(dot.y)}
-                r={4}
-                role="img"
-                aria-label={`${focus.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`}
-                tabIndex={i === 0 ? 0 : -1}
-                onFocus={() => (active.value = { line: focus, dot })}
-                onBlur={() => (active.value = undefined)}
-                onPointerEnter={() => (active.value = { line: focus, dot })}
-                onPointerLeave={() => (active.value = undefined)}
-              />
-            ))}
+            {dotted.flatMap((one, order) =>
+              one.dots.map((dot, i) => (
+                <circle
+                  key={`${one.key} ${dot.x} ${dot.y}`}
+                  class={`dot ${one.tone}`}
+                  cx={x(dot.x)}
+                  cy={y(dot.y)}
+                  r={4}
+                  role="img"
+                  aria-label={`${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`}
+                  tabIndex={order === 0 && i === 0 ? 0 : -1}
+                  onFocus={() => (active.value = { line: one, dot })}
+                  onBlur={() => (active.value = undefined)}
+                  onPointerEnter={() => (active.value = { line: one, dot })}
+                  onPointerLeave={() => (active.value = undefined)}
+                />
+              )),
+            )}
           </svg>
         )}
         {said && (
@@ -155,14 +160,25 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark 
           </div>
         )}
       </div>
-      {mark && (
+      {(mark || legend) && (
         <ul class="legend">
-          <li>
-            <svg class="swatch" width="14" height="14" aria-hidden="true">
-              <circle class="mark" cx="7" cy="7" r="5.5" />
-            </svg>
-            {mark.label}
-          </li>
+          {legend &&
+            lines.map((one) => (
+              <li key={one.key}>
+                <svg class="swatch" width="22" height="12" aria-hidden="true">
+                  <line class={`line ${one.tone} current`} x1="0" x2="22" y1="6" y2="6" />
+                </svg>
+                {one.label}
+              </li>
+            ))}
+          {mark && (
+            <li>
+              <svg class="swatch" width="14" height="14" aria-hidden="true">
+                <circle class="mark" cx="7" cy="7" r="5.5" />
+              </svg>
+              {mark.label}
+            </li>
+          )}
         </ul>
       )}
     </Figure>

@@ -2,11 +2,11 @@
 import { useSignal } from "@preact/signals";
 import type { Plan } from "../../pkg/rackrate";
 import { json, python, save } from "../export";
+import { faultyField, scenarioForm } from "../form";
 import * as show from "../format";
 import * as state from "../state";
 import { fill, strings } from "../strings";
 import { THEMES, theme } from "../theme";
-import { faultyField } from "./field";
 import { Headline } from "./headline";
 import { Question } from "./question";
 import { Serving } from "./serving";
@@ -153,7 +153,7 @@ const Actions = () => {
       >
         {strings.actions.link}
       </button>
-      <button type="button" onClick={() => copy(python(state.scenario.value))}>
+      <button type="button" onClick={() => copy(python("plan", state.scenario.value))}>
         {strings.actions.python}
       </button>
       <button
@@ -183,7 +183,7 @@ const Actions = () => {
 const Notices = () => {
   const failure = state.failure.value;
   const refusal = state.refusal.value;
-  const unplaced = refusal !== undefined && faultyField() === undefined;
+  const unplaced = refusal !== undefined && faultyField(scenarioForm) === undefined;
   return (
     <>
       {failure !== undefined && (

@@ -1,43 +1,38 @@
 // One input: label, unit, help, a way back, and core's refusal where it belongs to this field.
-import { signal, useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Data, differing, same } from "../data";
 import { parse, type Scale, show } from "../entry";
+import { faultyField, scenarioForm, useForm } from "../form";
 import type { Refusal } from "../protocol";
-import { filled, get, original, refusal, set } from "../state";
 import { fill, strings } from "../strings";
-
-/** Paths that have an input on the page now. */
-const shown = signal<ReadonlySet<string>>(new Set());
-
-/** The field that a refusal belongs to: the one named, or the nearest around it; none where no input is. */
-export const faultyField = (): string | undefined => {
-  const at = refusal.value?.field;
-  if (!at) return undefined;
-  const around = [...shown.value].filter(
-    (path) => at === path || at.startsWith(`${path}.`) || at.startsWith(`${path}[`),
-  );
-  return around.sort((a, b) => b.length - a.length)[0];
-};
 
 /** Says that a refusal of what lies at `path` has a place on the page. */
 const useShown = (path: string): void => {
+  const { shown } = useForm();
   useLayoutEffect(() => {
     shown.value = new Set([...shown.value, path]);
     return () => {
       shown.value = new Set([...shown.value].filter((one) => one !== path));
     };
-  }, [path]);
+  }, [path, shown]);
 };
 
 const idOf = (path: string) => `field-${path.replaceAll(/[.[\]]+/g, "-")}`;
 
 /** Whether somebody is emptying the field of one of these paths, to type something else: the form stays as it is. */
 export const emptied = (paths: readonly string[]): boolean =>
-  paths.some((path) => document.activeElement?.id === idOf(path) && get(path) === null);
+  paths.some((path) => document.activeElement?.id === idOf(path) && scenarioForm.get(path) === null);
 
 const wordsOf = (path: string) => strings.fields[path.replaceAll(/\[\d+\]/g, "[]")] ?? { label: path };
+
+/** What the scenario's fields say; while one of them is being emptied, what they said before. */
+export const useHeld = <Name,>(now: Name, paths: readonly string[]): Name => {
+  const kept = useRef(now);
+  if (!emptied(paths)) kept.current = now;
+  return kept.current;
+};
 
 /** What every field may be told besides its path. */
 interface Common {
@@ -77,8 +72,7 @@ const Frame = ({ path, wide, together = [], children }: FrameProps) => {
 
 /** What an input at `path` is called, and what is wrong with it. */
 const useFrame = (path: string) => {
-  useShown(path);
-  const wrong = useComputed(() => (faultyField() === path ? refusal.value : undefined)).value;
+  const wrong = useWrong(path);
   const words = wordsOf(path);
   const id = idOf(path);
   const described = [words.help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
@@ -90,22 +84,31 @@ const useFrame = (path: string) => {
   return { words, id, wrong, attributes };
 };
 
-const Wrong = ({ path, id, refusal: wrong }: { path: string; id?: string; refusal: Refusal }) => (
-  <p class="wrong" id={id}>
-    {/* The label says which field; the message need not start with its path. */}
-    <span>{wrong.message.replace(`${wrong.field}: `, "")}</span>
-    {wrong.hint !== null && wrong.field === path && (
-      <button type="button" class="link" onClick={() => set([path, parse(wrong.hint ?? "")])}>
-        {fill(strings.didYouMean, { hint: wrong.hint })}
-      </button>
-    )}
-  </p>
-);
+/** What is wrong with what lies at `path`, where nothing on the page is nearer to it. */
+const useWrong = (path: string): Refusal | undefined => {
+  const form = useForm();
+  useShown(path);
+  return useComputed(() => (faultyField(form) === path ? form.refusal.value : undefined)).value;
+};
+
+const Wrong = ({ path, id, refusal: wrong }: { path: string; id?: string; refusal: Refusal }) => {
+  const { set } = useForm();
+  return (
+    <p class="wrong" id={id}>
+      {/* The label says which field; the message need not start with its path. */}
+      <span>{wrong.message.replace(`${wrong.field}: `, "")}</span>
+      {wrong.hint !== null && wrong.field === path && (
+        <button type="button" class="link" onClick={() => set([path, parse(wrong.hint ?? "")])}>
+          {fill(strings.didYouMean, { hint: wrong.hint })}
+        </button>
+      )}
+    </p>
+  );
+};
 
 /** Core's refusal of a part that is no single input, where it stands; `lead` says where in the part, or that it is another's. */
 export const Faulty = ({ path, lead }: { path: string; lead?: (field: string) => string | undefined }) => {
-  useShown(path);
-  const wrong = useComputed(() => (faultyField() === path ? refusal.value : undefined)).value;
+  const wrong = useWrong(path);
   if (wrong === undefined) return null;
   const where = lead?.(wrong.field);
   if (lead && where === undefined) return null;
@@ -119,6 +122,7 @@ export const Faulty = ({ path, lead }: { path: string; lead?: (field: string) =>
 
 /** To what the built-in scenario says, where this one says something else. */
 const Back = ({ paths, label }: { paths: readonly string[]; label: string }) => {
+  const { get, original, set } = useForm();
   const changes = paths.map((path): [string, Data | undefined] => [path, original(path)]);
   const differ = changes.some(([path, value]) => value !== undefined && !same(value, get(path)));
   if (!differ) return null;
@@ -142,6 +146,7 @@ const useText = (
   read: (text: string) => Data,
   write: (data: Data) => string,
 ) => {
+  const { get, set } = useForm();
   const text = useSignal("");
   const held = get(path);
   if (!same(read(text.peek()), held)) text.value = write(held);
@@ -156,6 +161,7 @@ const useText = (
 };
 
 export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) => {
+  const { get, filled } = useForm();
   const bound = useText(
     common,
     (text) => parse(text, scale),
@@ -173,6 +179,28 @@ export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) =>
           autocomplete="off"
           spellcheck={false}
         />
+      )}
+    </Frame>
+  );
+};
+
+/** Numbers apart by commas or blanks, as a list: what a spreadsheet pastes. */
+export const NumbersField = ({ below, ...common }: Common & { below?: ComponentChildren }) => {
+  const bound = useText(
+    common,
+    (text) => {
+      const numbers = text.split(/[\s,;]+/).flatMap((one) => (one === "" ? [] : [parse(one)]));
+      return numbers.length === 0 ? null : numbers;
+    },
+    (data) => (Array.isArray(data) ? data.map((one) => show(one)).join(" ") : show(data)),
+  );
+  return (
+    <Frame {...common}>
+      {(attributes) => (
+        <div class="numbers">
+          <input {...attributes} {...bound} type="text" autocomplete="off" spellcheck={false} />
+          {below}
+        </div>
       )}
     </Frame>
   );
@@ -238,6 +266,7 @@ interface ChoiceProps extends Common {
 }
 
 export const ChoiceField = ({ options, groups = {}, open, also = () => [], ...common }: ChoiceProps) => {
+  const { get, set, filled } = useForm();
   const given = get(common.path);
   const held = given === null && open === undefined ? filled(common.path) : given;
   const all = [options, ...Object.values(groups)];
@@ -317,6 +346,7 @@ export const Either = <Name extends string>(props: EitherProps<Name>) => {
 
 /** Yes or no; where the scenario leaves it open, as core took it. */
 export const SwitchField = ({ path }: { path: string }) => {
+  const { get, set, filled } = useForm();
   const { words, wrong, attributes } = useFrame(path);
   return (
     <div class="field check wide">
@@ -339,6 +369,7 @@ export const SwitchField = ({ path }: { path: string }) => {
 
 /** Yes, no, or open, where open is a third thing. */
 export const YesNoField = ({ open, ...common }: Common & { open: string }) => {
+  const { get, set } = useForm();
   const held = get(common.path);
   const known = held === null || typeof held === "boolean";
   return (
@@ -370,6 +401,7 @@ interface GroupProps {
 
 /** Fields that few need, folded. */
 export const Group = ({ title, paths, children }: GroupProps) => {
+  const { get, original, refusal } = useForm();
   const ref = useRef<HTMLDetailsElement>(null);
   const at = refusal.value?.field ?? "";
   const faulty = paths.some((path) => at === path || at.startsWith(`${path}.`));

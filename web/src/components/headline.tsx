@@ -70,7 +70,9 @@ export const Headline = ({ plan }: { plan: Plan }) => {
           {split && (
             <Figure name={words.total} value={short(amount(split.total_usd, split.total_in_currency))}>
               {scenario.serving
-                ? fill(words.totalMonths, { months: show.few(scenario.serving.months) })
+                ? fill(train ? words.totalMonths : words.totalServing, {
+                    months: show.few(scenario.serving.months),
+                  })
                 : words.totalTraining}
             </Figure>
           )}

@@ -2,12 +2,12 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Data } from "../data";
-import { example, get, plan, set } from "../state";
+import { example, get, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, NamesField, NumberField, TextField } from "./field";
-import { gpus, models } from "./known";
+import { ChoiceField, NumberField } from "./field";
 import { OwnData } from "./own-data";
 import { Pricing } from "./pricing";
+import { ServingQuestion } from "./serving-question";
 import { Storage } from "./storage";
 import { TrainingQuestion } from "./training-question";
 
@@ -17,7 +17,7 @@ export const Question = () => (
       <TrainingQuestion />
     </Part>
     <Part name="serving">
-      <Serving />
+      <ServingQuestion />
     </Part>
     <section>
       <h2>{strings.parts.pricing}</h2>
@@ -59,69 +59,6 @@ const Part = ({ name, children }: { name: "training" | "serving"; children: Comp
     </section>
   );
 };
-
-const RATE = "serving.traffic.requests_per_second";
-const PEOPLE = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(
-  (name) => `serving.traffic.${name}`,
-);
-
-const Serving = () => {
-  const answer = plan.value?.serving;
-  const byRate = get(RATE) !== null;
-  const toRate = () => set([RATE, answer?.mean_requests_per_second ?? example(RATE)], ...none(PEOPLE));
-  const toUsers = () => set([RATE, null], ...PEOPLE.map((path): [string, Data] => [path, example(path)]));
-  return (
-    <>
-      <div class="fields">
-        <TextField path="serving.model" known={models()} wide />
-        <Either
-          label={strings.choice.trafficBy}
-          name="traffic-by"
-          options={{ users: strings.choice.users, requests: strings.choice.requests }}
-          value={byRate ? "requests" : "users"}
-          choose={(by) => (by === "requests" ? toRate() : toUsers())}
-        />
-        {byRate ? (
-          <NumberField path={RATE} together={PEOPLE} />
-        ) : (
-          PEOPLE.map((path) => (
-            <NumberField
-              key={path}
-              path={path}
-              together={[RATE, ...PEOPLE]}
-              {...(path.endsWith("share") ? { scale: "percent" as const } : {})}
-            />
-          ))
-        )}
-        <NumberField path="serving.traffic.peak_to_mean" />
-        <NumberField path="serving.input_tokens" />
-        <NumberField path="serving.output_tokens" />
-        <NumberField path="serving.slo.ttft_p95_seconds" scale="ms" />
-        <NumberField path="serving.slo.tpot_p95_seconds" scale="ms" />
-        <ChoiceField path="serving.precision" options={strings.precisions} />
-        <ChoiceField path="serving.cloud" options={strings.clouds} open={strings.choice.cheapest} />
-      </div>
-      <details>
-        <summary>{strings.parts.more}</summary>
-        <div class="fields">
-          <NumberField path="serving.spare_share" scale="percent" />
-          <NumberField path="serving.months" />
-          <ChoiceField
-            path="serving.kv_precision"
-            options={strings.precisions}
-            open={strings.choice.likeMatmul}
-            wide
-          />
-          <NumberField path="serving.usd_per_gpu_hour" wide />
-          <NamesField path="serving.shapes" wide />
-          <TextField path="serving.gpu" known={gpus()} wide />
-        </div>
-      </details>
-    </>
-  );
-};
-
-const none = (paths: readonly string[]): [string, Data][] => paths.map((path) => [path, null]);
 
 const CIRCUIT = ["transfer.circuit_usd_per_month", "transfer.gateway_usd_per_hour"];
 

@@ -4,7 +4,11 @@ import type { Plan, ServingOption, ServingPlan, Term } from "../../pkg/rackrate"
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
+import { tried } from "../state";
 import { fill, strings } from "../strings";
+import { cut } from "./cut-serving";
+import { Fleet } from "./fleet";
+import { Fold } from "./fold";
 import { chosenServing } from "./headline";
 import { Links } from "./interconnect";
 import { endOf, inUsd, moneyColumn, Paid, totalOf } from "./money";
@@ -106,7 +110,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
           }))}
         />
       )}
-      {current && <Detail option={current} among={options} />}
+      {current && <Detail plan={plan} option={current} among={options} />}
       <Refused
         name="serving-refused"
         caption={words.refused}
@@ -119,12 +123,6 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
 
 const titleOf = (option: ServingOption) =>
   `${option.provider ? `${strings.clouds[option.provider]} ` : ""}${option.shape}`;
-
-const cut = (layout: ServingOption["point"]["layout"]): string =>
-  (["tp", "pp", "ep", "dp"] as const)
-    .filter((name) => (layout[name] ?? 1) > 1 || name === "tp")
-    .map((name) => `${name} ${show.count(layout[name])}`)
-    .join(", ");
 
 const table = (
   term: Term,
@@ -198,7 +196,14 @@ const OUTPUT = (row: ServingOption): Amount =>
 const REQUESTS = (row: ServingOption): Amount =>
   amount(row.usd_per_thousand_requests, row.per_thousand_requests_in_currency);
 
-const Detail = ({ option, among }: { option: ServingOption; among: readonly ServingOption[] }) => {
+interface DetailProps {
+  plan: Plan;
+  option: ServingOption;
+  /** All options, best first. */
+  among: readonly ServingOption[];
+}
+
+const Detail = ({ plan, option, among }: DetailProps) => {
   const { point } = option;
   const { memory } = point;
   const times = [
@@ -219,15 +224,15 @@ const Detail = ({ option, among }: { option: ServingOption; among: readonly Serv
         <Facts
           of={[
             [columns.gpus, `${show.count(option.gpus)} ${point.gpu}`],
-            [columns.nodes, show.count(option.nodes)],
-            [columns.replicas, show.count(option.replicas)],
-            [columns.spareReplicas, show.count(option.spare_replicas)],
             [columns.replicaCut, cut(point.layout)],
+            [strings.bench.engine, point.engine],
             [detail.boundBy, point.bound_by],
             [
               detail.sustainable,
               fill(detail.perSecond, { count: show.digits(point.sustainable_request_rate) }),
             ],
+            [detail.kvCapacity, fill(detail.tokens, { count: show.compact(memory.kv_capacity_tokens) })],
+            [detail.batch, show.digits(point.decode_batch)],
           ]}
         />
         <Facts
@@ -236,9 +241,9 @@ const Detail = ({ option, among }: { option: ServingOption; among: readonly Serv
             [columns.ttft, show.seconds(point.ttft_p95_seconds)],
             [detail.meanTpot, show.seconds(point.tpot_seconds)],
             [columns.tpot, show.seconds(point.tpot_p95_seconds)],
-            [detail.batch, show.digits(point.decode_batch)],
+            [columns.output, show.digits(point.output_tokens_per_second_per_gpu)],
             [detail.concurrency, show.digits(point.concurrency)],
-            [detail.kvCapacity, fill(detail.tokens, { count: show.compact(memory.kv_capacity_tokens) })],
+            [strings.bench.kvUsed, show.percent(memory.kv_used_share)],
           ]}
         />
       </div>
@@ -275,6 +280,16 @@ const Detail = ({ option, among }: { option: ServingOption; among: readonly Serv
           />
         </div>
       )}
+      <div class="closer">
+        <Fold title={strings.operations.pointTitle}>
+          {({ PointOperations }) => <PointOperations plan={plan} option={option} />}
+        </Fold>
+        <Fold title={strings.modes.title}>{({ Modes }) => <Modes plan={plan} option={option} />}</Fold>
+        <Fold title={strings.bench.title} open={tried.peek().length > 0}>
+          {({ Bench }) => <Bench plan={plan} option={option} />}
+        </Fold>
+      </div>
+      <Fleet key={option.shape} plan={plan} option={option} />
       <Links
         name="serving"
         option={option}

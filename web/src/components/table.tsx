@@ -21,6 +21,9 @@ export interface Column<Row> {
   exported?: boolean;
 }
 
+/** Rows that are seen at a glance. */
+const FEW = 12;
+
 interface TableProps<Row> {
   name: string;
   caption: string;
@@ -34,15 +37,33 @@ interface TableProps<Row> {
   captioned?: boolean;
   /** Behind the caption, such as a total. */
   aside?: string;
+  /** Rows that a row opens to, the first from the beginning if they are few; the CSV holds those at the bottom. */
+  under?: (row: Row) => readonly Row[];
 }
 
 export const Table = <Row,>(props: TableProps<Row>) => {
-  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside } = props;
+  const { name, caption, columns, rows, rowKey, current, rowClass, captioned = true, aside, under } = props;
   const order = useSignal<{ key: string; down: boolean } | undefined>(undefined);
+  const opened = useSignal<ReadonlySet<string>>(
+    new Set(under ? rows.filter((row, i) => i === 0 && under(row).length <= FEW).map(rowKey) : []),
+  );
   const seen = columns.filter((column) => !column.exported);
   const by = columns.find((column) => column.key === order.value?.key);
-  const sorted =
-    by === undefined ? rows : [...rows].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
+  const sort = (some: readonly Row[]) =>
+    by === undefined ? some : [...some].sort((a, b) => compare(by, a, b, order.value?.down ?? false));
+  const laid = sort(rows).map((row) => ({ row, below: sort(under?.(row) ?? []) }));
+  const shown = laid.flatMap(({ row, below }): Laid<Row>[] => {
+    const open = below.length === 0 ? undefined : opened.value.has(rowKey(row));
+    return [{ row, open }, ...(open ? below.map((one) => ({ row: one, below: true })) : [])];
+  });
+  const fold = (row: Row) => {
+    const key = rowKey(row);
+    const next = new Set(opened.value);
+    if (!next.delete(key)) next.add(key);
+    opened.value = next;
+  };
+  const folding = rows.filter((row) => (under?.(row).length ?? 0) > 0).map(rowKey);
+  const allOpen = folding.every((key) => opened.value.has(key));
 
   const turn = (column: Column<Row>) => {
     const now = order.value;
@@ -57,7 +78,9 @@ export const Table = <Row,>(props: TableProps<Row>) => {
       "text/csv;charset=utf-8",
       csv(
         columns.map((column) => column.key),
-        sorted.map((row) => columns.map((column) => column.value(row))),
+        laid
+          .flatMap(({ row, below }) => (below.length > 0 ? below : [row]))
+          .map((row) => columns.map((column) => column.value(row))),
       ),
     );
 
@@ -94,21 +117,27 @@ export const Table = <Row,>(props: TableProps<Row>) => {
             </tr>
           </thead>
           <tbody>
-            {sorted.map((row) => (
+            {shown.map(({ row, open, below }) => (
               <tr
                 key={rowKey(row)}
-                class={rowClass?.(row) ?? ""}
+                class={below ? "below" : (rowClass?.(row) ?? "")}
                 aria-current={current?.(row) ? "true" : undefined}
               >
                 {seen.map((column) => {
-                  const shown = column.show ? column.show(row) : column.value(row);
+                  const cell = column.show ? column.show(row) : column.value(row);
                   return column.names ? (
                     <th key={column.key} scope="row" class={column.long ? "long" : ""}>
-                      {shown}
+                      {open === undefined ? (
+                        cell
+                      ) : (
+                        <button type="button" class="unroll" aria-expanded={open} onClick={() => fold(row)}>
+                          {cell}
+                        </button>
+                      )}
                     </th>
                   ) : (
                     <td key={column.key} class={column.numeric ? "number" : column.long ? "long" : ""}>
-                      {shown ?? strings.none}
+                      {cell ?? strings.none}
                     </td>
                   );
                 })}
@@ -117,13 +146,36 @@ export const Table = <Row,>(props: TableProps<Row>) => {
           </tbody>
         </table>
       </section>
-      <button type="button" class="link take" onClick={take}>
-        {strings.actions.csv}
-        <span class="sr-only"> {caption}</span>
-      </button>
+      <div class="takes">
+        <button type="button" class="link take" onClick={take}>
+          {strings.actions.csv}
+          <span class="sr-only"> {caption}</span>
+        </button>
+        {folding.length > 0 && (
+          <button
+            type="button"
+            class="link"
+            onClick={() => {
+              opened.value = new Set(allOpen ? [] : folding);
+            }}
+          >
+            {allOpen ? strings.closeAll : strings.openAll}
+            <span class="sr-only">: {caption}</span>
+          </button>
+        )}
+      </div>
     </div>
   );
 };
+
+/** A row as it stands in the table. */
+interface Laid<Row> {
+  row: Row;
+  /** Whether those under it are seen; undefined where there are none. */
+  open?: boolean | undefined;
+  /** Under another one. */
+  below?: boolean;
+}
 
 /** Absent values come last, whichever way. */
 const compare = <Row,>(column: Column<Row>, a: Row, b: Row, down: boolean): number => {

@@ -4,8 +4,8 @@ import { charts } from "../charts/lazy";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { cut } from "./cut";
+import { Fold } from "./fold";
 import { Links } from "./interconnect";
-import { Layouts } from "./layouts";
 import { Paid } from "./money";
 import { lossParts, trainingMemory } from "./parts";
 import { Cloud, Facts } from "./rich";
@@ -54,7 +54,12 @@ export const TrainingDetail = ({ plan, option, among }: DetailProps) => (
         />
       </div>
     )}
-    <Layouts plan={plan} option={option} />
+    <div class="closer">
+      <Fold title={strings.operations.title}>
+        {({ StepOperations }) => <StepOperations plan={plan} option={option} />}
+      </Fold>
+      <Fold title={detail.layouts}>{({ Layouts }) => <Layouts plan={plan} option={option} />}</Fold>
+    </div>
     <Links
       name="training"
       option={option}

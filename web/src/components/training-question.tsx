@@ -1,10 +1,9 @@
 // What to train: the job itself, then, folded, what few need to say.
-import { useRef } from "preact/hooks";
 import type { TrainingOption } from "../../pkg/rackrate";
 import type { Data } from "../data";
 import { example, get, plan, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, emptied, Group, NamesField, NumberField, TextField } from "./field";
+import { ChoiceField, Either, Group, NamesField, NumberField, TextField, useHeld } from "./field";
 import { gpus, models } from "./known";
 import { Failures, Layout, Network, Pauses, Software } from "./training-groups";
 
@@ -64,13 +63,6 @@ const fixed = (): [string, Data][] => {
   const layout = (chosen()?.step.layout as unknown as Data) ?? example("training.layout");
   const sought = get(TOKENS) === null && get(RULE) === null;
   return [["training.layout", layout], ...sized(sought && get(DEADLINE) !== null ? "both" : "gpus")];
-};
-
-/** What the scenario's fields say; while one of them is being emptied, what they said before. */
-const useHeld = <Name,>(now: Name, paths: readonly string[]): Name => {
-  const kept = useRef(now);
-  if (!emptied(paths)) kept.current = now;
-  return kept.current;
 };
 
 type Goals = "given" | "rule" | "budget" | "time";

@@ -2,6 +2,7 @@
 import { answer } from "./answer";
 import { fields } from "./fields";
 import { names } from "./names";
+import { serving } from "./serving";
 
 export type { FieldWords } from "./fields";
 
@@ -10,6 +11,8 @@ export const strings = {
   title: "rackrate",
   tagline: "Where to train a large model, where to serve it, and what both cost on Azure and OCI.",
   none: "–",
+  openAll: "Open all",
+  closeAll: "Close all",
   inAll: "{total} in all",
   inBoth: "{own} ({usd})",
   inUsd: "{title}, in USD",
@@ -58,6 +61,11 @@ export const strings = {
     storage: "Storage",
     transfer: "Move between clouds",
     more: "More",
+    hours: "Traffic by the hour",
+    fleet: "Fleet",
+    paying: "How it is paid for",
+    engine: "Engine, cache and speculation",
+    pools: "Prompts read apart",
     layout: "Layout",
     software: "Software",
     network: "Network",
@@ -81,6 +89,15 @@ export const strings = {
     trafficBy: "Traffic from",
     users: "Users",
     requests: "Requests",
+    hoursBy: "Hours",
+    even: "Not given",
+    week: "Measured week",
+    ownHours: "Own",
+    noHours: "Renting by the hour, and splitting between commitments and demand, needs traffic by the hour.",
+    sparesBy: "Spares",
+    spareShare: "Share",
+    spareCount: "N + k",
+    anyEngine: "A current one of no class",
     failuresBy: "Failures",
     published: "Published",
     own: "Own",
@@ -156,6 +173,7 @@ export const strings = {
   fields,
   ...names,
   ...answer,
+  ...serving,
 } as const;
 
 /** The sentence with its gaps filled. */

@@ -1,52 +1,29 @@
-// The search's front of one option: layouts that no other beats in both time and memory. Asked for when it is opened.
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import type { LayoutSearch, LayoutSearchRequest, Plan, TrainingOption } from "../../pkg/rackrate";
-import { charts } from "../charts/lazy";
-import { differing } from "../data";
-import { Refused } from "../engine";
-import * as show from "../format";
-import { get, layouts, original } from "../state";
-import { fill, strings } from "../strings";
-import { cut } from "./cut";
+// The search's front of one option: layouts that no other beats in both time and memory.
+import type { LayoutSearch, LayoutSearchRequest, Plan, TrainingOption } from "../../../pkg/rackrate";
+import { charts } from "../../charts/lazy";
+import { differing } from "../../data";
+import * as show from "../../format";
+import { get, layouts, original } from "../../state";
+import { fill, strings } from "../../strings";
+import { useAsked } from "../asking";
+import { cut } from "../cut";
 
 const detail = strings.detail;
 
-type Found = { search: LayoutSearch } | { refused: string };
-
 export const Layouts = ({ plan, option }: { plan: Plan; option: TrainingOption }) => {
-  const open = useSignal(false);
-  const found = useSignal<Found | undefined>(undefined);
-  useEffect(() => {
-    const question = open.value ? asked(plan, option) : undefined;
-    if (question === undefined) return;
-    let left = false;
-    found.value = undefined;
-    layouts(question).then(
-      (search) => {
-        if (!left) found.value = { search };
-      },
-      (thrown: unknown) => {
-        if (!(thrown instanceof Refused)) throw thrown;
-        if (!left) found.value = { refused: thrown.refusal.message };
-      },
-    );
-    return () => {
-      left = true;
-    };
-  }, [open.value, plan, option]);
-  return (
-    <details onToggle={(event) => (open.value = event.currentTarget.open)}>
-      <summary>{detail.layouts}</summary>
-      {open.value && <Shown found={found.value} option={option} />}
-    </details>
-  );
+  const found = useAsked(() => {
+    const question = asked(plan, option);
+    return question && layouts(question);
+  }, [plan, option]);
+  if (found === undefined) return <p class="help">{detail.searching}</p>;
+  if ("refusal" in found) {
+    return <p class="help">{fill(detail.askedInVain, { message: found.refusal.message })}</p>;
+  }
+  return <Shown search={found.answer} option={option} />;
 };
 
-const Shown = ({ found, option }: { found: Found | undefined; option: TrainingOption }) => {
-  if (found === undefined) return <p class="help">{detail.searching}</p>;
-  if ("refused" in found) return <p class="help">{fill(detail.layoutsFailed, { message: found.refused })}</p>;
-  const { front, considered, fitting } = found.search;
+const Shown = ({ search, option }: { search: LayoutSearch; option: TrainingOption }) => {
+  const { front, considered, fitting } = search;
   const { step } = option;
   return (
     <div class="topic">
@@ -56,8 +33,7 @@ const Shown = ({ found, option }: { found: Found | undefined; option: TrainingOp
           fitting: show.count(fitting),
           front: show.count(front.length),
         })}
-        {differing(get("training.network"), original("training.network") ?? null) > 0 &&
-          ` ${detail.layoutsNetwork}`}
+        {ownNetwork() && ` ${detail.ownNetwork}`}
       </p>
       {charts.value && front.length > 0 && (
         <charts.value.Lines
@@ -88,6 +64,10 @@ const Shown = ({ found, option }: { found: Found | undefined; option: TrainingOp
     </div>
   );
 };
+
+/** Whether the scenario gives conditions of the network, which only a plan takes. */
+export const ownNetwork = (): boolean =>
+  differing(get("training.network"), original("training.network") ?? null) > 0;
 
 /** The search of an option's GPUs, in what the plan's scenario says; none without a training job. */
 const asked = ({ scenario, training }: Plan, option: TrainingOption): LayoutSearchRequest | undefined => {

@@ -1,0 +1,240 @@
+//! Replicas that read prompts where they decode: which layout at which rate.
+
+use crate::error::Error;
+use crate::order::sort_by;
+
+use super::frontier::Frontier;
+use super::iteration::Work;
+use super::point::{answer, replica_gpus};
+use super::search::Rented;
+use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
+
+/// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
+pub(super) const HALVINGS: u32 = 7;
+/// Of the sustainable rate: as good as alone.
+pub(super) const ALONE: f64 = 1e-3;
+
+/// A replica's layout with its steady state under endless demand.
+#[derive(Debug, Clone, Copy)]
+struct Replica<'m, 'a> {
+    model: &'m ServingModel<'a>,
+    layout: LegalLayout,
+    gpus: u32,
+    /// GPUs that are paid for.
+    rented: f64,
+    full: SteadyState,
+    /// Requests per second at random times that it sustains.
+    most: f64,
+}
+
+/// A replica at the highest rate within the targets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BestReplica<'m, 'a> {
+    replica: Replica<'m, 'a>,
+    state: SteadyState,
+    rate: f64,
+    /// Requests per second and GPU that is paid for.
+    pub value: f64,
+}
+
+/// All replicas that read and decode, highest throughput per GPU first.
+pub(super) struct Replicas<'m, 'a> {
+    all: Vec<Replica<'m, 'a>>,
+    load: ServingLoad,
+    pub considered: u64,
+}
+
+impl<'m, 'a> Replicas<'m, 'a> {
+    pub fn new(
+        models: &'m [ServingModel<'a>],
+        layouts: &[Vec<LegalLayout>],
+        load: ServingLoad,
+        rented: Rented,
+    ) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        for (model, layouts) in models.iter().zip(layouts) {
+            for layout in layouts {
+                let gpus = replica_gpus(layout)?;
+                let full = model.point(layout, &load);
+                let most = model.sustainable_rate(layout, &load.at_random(0.0));
+                let rented = rented.gpus(gpus);
+                all.push(Replica { model, layout: *layout, gpus, rented, full, most });
+            }
+        }
+        sort_by(&mut all, |a, b| {
+            let rate = |r: &Replica<'_, '_>| r.most / r.rented;
+            rate(b).total_cmp(&rate(a))
+        });
+        let considered = all.len() as u64;
+        Ok(Self { all, load, considered })
+    }
+
+    /// Puts the points of all layouts that fit on the frontier.
+    pub fn extend(&mut self, frontier: &mut Frontier) {
+        let load = self.load;
+        let fits = self.all.iter().filter(|replica| replica.full.memory.fits);
+        let mut fits: Vec<(f64, &Replica<'_, '_>)> =
+            fits.map(|replica| (quickest(replica.model, &replica.layout, &load), replica)).collect();
+        // What is good in both measures leaves least of the others.
+        sort_by(&mut fits, |a, b| {
+            let both = |(quickest, r): &(f64, &Replica<'_, '_>)| {
+                quickest * r.full.requests_per_second / f64::from(r.gpus)
+            };
+            both(b).total_cmp(&both(a))
+        });
+        for (quickest, replica) in fits {
+            let point = |state: &SteadyState| FrontierPoint {
+                layout: replica.layout.layout,
+                precision: replica.model.precision,
+                gpus: replica.gpus,
+                prefill_gpus: 0,
+                prefill_layout: None,
+                concurrency: state.concurrency,
+                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
+                output_tokens_per_second_per_gpu: state.requests_per_second * load.output_tokens
+                    / f64::from(replica.gpus),
+                ttft_seconds: state.ttft_seconds,
+            };
+            let at = |requests: f64| {
+                let known = Some(replica.full.sustainable_request_rate);
+                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..load };
+                point(&replica.model.point_knowing(&replica.layout, &load, known))
+            };
+            self.considered += stretch(frontier, point(&replica.full), quickest, at);
+        }
+    }
+
+    /// The replica of at most `most_gpus` and the rate with the most requests per GPU within the targets.
+    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<BestReplica<'m, 'a>> {
+        let mut best: Option<BestReplica<'m, 'a>> = None;
+        for replica in self.all.iter().filter(|replica| replica.gpus <= most_gpus) {
+            let most = replica.most;
+            let known = best.map_or(0.0, |found| found.value * replica.rented);
+            if most <= known {
+                // Nor do those after it.
+                break;
+            }
+            if !replica.full.memory.fits {
+                continue;
+            }
+            let within = |rate: f64| {
+                let state = replica.at(&self.load, rate);
+                (state, !state.saturated && worst(&state, slo) <= 1.0)
+            };
+            let (met, tried) = highest((most * ALONE).max(known), most, within);
+            self.considered += tried;
+            let value = |state: &SteadyState| state.requests_per_second / replica.rented;
+            if let Some((rate, state)) = met.filter(|(_, state)| value(state) * replica.rented > known) {
+                best = Some(BestReplica { replica: *replica, state, rate, value: value(&state) });
+            }
+        }
+        best
+    }
+
+    /// Where no replica keeps the targets: the one that alone comes nearest; where none fits, the one that lacks least
+    /// memory.
+    pub fn nearest(&mut self, slo: &LatencyTargets) -> Option<BestReplica<'m, 'a>> {
+        let mut best: Option<BestReplica<'m, 'a>> = None;
+        for replica in &self.all {
+            let rate = replica.most * ALONE;
+            let (state, rate, value) = if replica.full.memory.fits {
+                self.considered += 1;
+                let state = replica.at(&self.load, rate);
+                (state, rate, -worst(&state, slo))
+            } else {
+                let memory = &replica.full.memory;
+                (replica.full, 0.0, -1e6 * memory.weights_gib / memory.available_gib.max(1e-9))
+            };
+            if best.is_none_or(|known| value > known.value) {
+                best = Some(BestReplica { replica: *replica, state, rate, value });
+            }
+        }
+        best
+    }
+}
+
+impl BestReplica<'_, '_> {
+    pub fn shown(&self, target: &ServingTarget, load: &ServingLoad) -> ServingPoint {
+        let load = ServingLoad { arrivals: Arrivals::Poisson(self.rate), ..*load };
+        answer(target, self.replica.model, &self.replica.layout, &load, &self.state, 1)
+    }
+}
+
+impl Replica<'_, '_> {
+    fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
+        let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
+        self.model.point_knowing(&self.layout, &load, Some(self.most))
+    }
+}
+
+/// The worse ratio of a percentile to its target.
+fn worst(state: &SteadyState, slo: &LatencyTargets) -> f64 {
+    (state.ttft_p95_seconds / slo.ttft_p95_seconds).max(state.tpot_p95_seconds / slo.tpot_p95_seconds)
+}
+
+/// Halves the interval from `low` to `high` for the highest rate within the targets; none if they are missed at `low`. Also
+/// the number of rates tried.
+pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool)) -> (Option<(f64, T)>, u64) {
+    let (state, met) = within(low);
+    if !met {
+        return (None, 1);
+    }
+    let mut best = (low, state);
+    let (mut low, mut high) = (low, high);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        let (state, met) = within(middle);
+        if met {
+            low = middle;
+            best = (middle, state);
+        } else {
+            high = middle;
+        }
+    }
+    (Some(best), u64::from(HALVINGS) + 1)
+}
+
+/// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
+/// `quickest` is the most tokens per second that one user can see. Points looked at.
+///
+/// With n requests in flight no more than n users' tokens come per second, and no more than under endless demand; with
+/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over.
+pub(super) fn stretch(
+    frontier: &mut Frontier,
+    full: FrontierPoint,
+    quickest: f64,
+    at: impl Fn(f64) -> FrontierPoint,
+) -> u64 {
+    let most = full.output_tokens_per_second_per_gpu;
+    let per_user = 1.0 / f64::from(full.gpus);
+    let (mut user, mut requests, mut looked) = (quickest, 1.0, 0);
+    while requests < full.concurrency {
+        if frontier.beats(user, most) {
+            return looked;
+        }
+        if !frontier.beats(user, requests * user * per_user) {
+            let point = at(requests);
+            looked += 1;
+            user = point.tokens_per_second_per_user;
+            frontier.add(point);
+        }
+        requests *= 2.0;
+    }
+    frontier.add(full);
+    looked
+}
+
+/// Tokens per second that a request alone on a replica sees.
+pub(super) fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+    let cut = &layout.cut;
+    let alone = Work {
+        sequences: 1.0,
+        keys: load.input_tokens + 0.5 * load.output_tokens,
+        prompt_tokens: 0.0,
+        prompt_length: load.input_tokens,
+        busy: 1.0 / (cut.pp * cut.dp),
+        reading: 0.0,
+    };
+    model.accepted_tokens() / model.iteration(cut, &alone).total_seconds
+}

@@ -1,0 +1,84 @@
+// Try one point: any layout, load and engine on the option's GPUs, beside what the plan found there.
+import { useSignal, useSignalEffect } from "@preact/signals";
+import type { Plan, ServingOption, ServingPoint, ServingPointRequest } from "../../../pkg/rackrate";
+import type { Data } from "../../data";
+import { Refused } from "../../engine";
+import { python } from "../../export";
+import { FormContext, faultyField } from "../../form";
+import { point } from "../../state";
+import { fill, strings } from "../../strings";
+import { BenchAnswer } from "./bench-answer";
+import { BenchFields } from "./bench-fields";
+import { refused, refusedWith, useBenchForm } from "./bench-form";
+
+const words = strings.bench;
+
+export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) => {
+  const form = useBenchForm(plan, option);
+  const answer = useSignal<ServingPoint | undefined>(undefined);
+  const said = useSignal<string>(strings.actions.python);
+  const current = useSignal(form);
+  current.value = form;
+  useSignalEffect(() => {
+    const request = current.value.request();
+    if (request === undefined) return;
+    let left = false;
+    void tried(request).then((found) => {
+      if (left) return;
+      if (found instanceof Refused) refused(found.refusal);
+      else {
+        refused(undefined);
+        answer.value = found;
+      }
+    });
+    return () => {
+      left = true;
+    };
+  });
+  const wrong = refusedWith.value;
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(python("serving_point", form.request() as unknown as Data));
+      said.value = strings.actions.copied;
+    } catch {
+      said.value = strings.actions.notCopied;
+    }
+    setTimeout(() => {
+      said.value = strings.actions.python;
+    }, 2500);
+  };
+  return (
+    <FormContext.Provider value={form}>
+      <p class="help">{fill(words.help, { shape: option.shape })}</p>
+      <div class="bench">
+        <form class="bench-ask" aria-label={words.question} onSubmit={(event) => event.preventDefault()}>
+          <BenchFields plan={plan} answer={answer.value ?? option.point} form={form} />
+        </form>
+        <div class={wrong ? "bench-answer stale" : "bench-answer"} aria-live="polite">
+          {wrong && faultyField(form) === undefined && <p class="wrong">{wrong.message}</p>}
+          {answer.value && <BenchAnswer point={answer.value} beside={option.point} />}
+          <div class="takes">
+            {form.changed() && (
+              <button type="button" class="link" onClick={form.reset}>
+                {words.reset}
+              </button>
+            )}
+            <button type="button" class="link" onClick={copy}>
+              {said.value}
+            </button>
+          </div>
+        </div>
+      </div>
+    </FormContext.Provider>
+  );
+};
+
+/** The point with its operations, or why there is none. */
+const tried = async (request: ServingPointRequest): Promise<ServingPoint | Refused> => {
+  try {
+    return await point({ ...request, explain: true });
+  } catch (thrown) {
+    if (thrown instanceof Refused) return thrown;
+    throw thrown;
+  }
+};

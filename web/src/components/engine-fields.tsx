@@ -1,0 +1,40 @@
+// Engine, KV cache and drafted tokens of a point, or of whatever else core takes them for.
+import { useForm, wholeOr } from "../form";
+import { strings } from "../strings";
+import { ChoiceField, Group, NumberField, TextField } from "./field";
+import { models } from "./known";
+
+const { choice, parts } = strings;
+
+const CACHE = ["hit_rate", "shared_tokens"];
+const DRAFT = ["draft_tokens", "acceptance", "draft"];
+
+/** `root` begins their paths: `point`, or `serving` once a scenario takes them. */
+export const EngineFields = ({ root }: { root: "point" | "serving" }) => {
+  const form = useForm();
+  const at = (name: string) => `${root}.${name}`;
+  const engine = at("engine");
+  const cache = wholeOr(form, at("prefix_cache"), CACHE);
+  const draft = wholeOr(form, at("speculation"), DRAFT);
+  const path = (name: string) => at(`speculation.${name}`);
+  return (
+    <Group title={parts.engine} paths={["engine", "kv_precision", "prefix_cache", "speculation"].map(at)}>
+      <div class="fields">
+        <ChoiceField
+          path={`${engine}.family`}
+          options={strings.engines}
+          open={choice.anyEngine}
+          also={(family) => (family === null ? [[engine, null]] : [])}
+          wide
+        />
+        {form.get(engine) !== null && <NumberField path={`${engine}.year`} wide />}
+        <ChoiceField path={at("kv_precision")} options={strings.precisions} open={choice.likeMatmul} wide />
+        <NumberField path={at("prefix_cache.hit_rate")} scale="percent" also={cache("hit_rate")} />
+        <NumberField path={at("prefix_cache.shared_tokens")} also={cache("shared_tokens")} />
+        <NumberField path={path("draft_tokens")} also={draft("draft_tokens")} />
+        <NumberField path={path("acceptance")} scale="percent" also={draft("acceptance")} />
+        <TextField path={path("draft")} also={draft("draft")} known={[strings.bench.mtp, ...models()]} wide />
+      </div>
+    </Group>
+  );
+};
