@@ -2,8 +2,8 @@
 //!
 //! A failed call throws an `Error` with `code`, `field` and `hint` beside its message. No call panics.
 //!
-//! Without the feature `whole` there are only the calls that our page makes, and no Hugging Face config is read: the page
-//! loads what is built, and this whole package only when it is refused something for that.
+//! Without the feature `whole` there is only what our page asks at once, and no Hugging Face config is read: its worker
+//! loads that first, and this whole package when it is first asked for more.
 #![forbid(unsafe_code)]
 
 mod value;
@@ -44,6 +44,7 @@ pub fn training_step(
 }
 
 /// The best layouts for a number of GPUs.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = searchLayouts, unchecked_return_type = "LayoutSearch")]
 pub fn search_layouts(
     #[wasm_bindgen(unchecked_param_type = "LayoutSearchRequest")] request: &JsValue,

@@ -1,5 +1,5 @@
 // Builds the wasm package: compile, write the glue, optimise, print the size. `node scripts/build-wasm.mjs` (or `npm run
-// wasm`) leaves rackrate.js, rackrate.d.ts and rackrate_bg.wasm in web/pkg, and in web/pkg/page those that the page loads.
+// wasm`) leaves rackrate.js, rackrate.d.ts and rackrate_bg.wasm in web/pkg, and in web/pkg/page what the page loads first.
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -74,7 +74,7 @@ const build = (folder, ...options) => {
 
 rmSync(pkg, { recursive: true, force: true });
 build(pkg);
-// What the page loads: without the calls that it does not make.
+// What the page loads first: without what it asks only when somebody looks closer.
 const gzip = build(join(pkg, "page"), "--no-default-features");
 if (gzip > budget) {
   console.error(`the page's module is over its budget of ${kb(budget)} gzip by ${kb(gzip - budget)}`);

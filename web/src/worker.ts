@@ -30,14 +30,19 @@ const tiers = (overlay: rackrate.Overlay | null): string[] => {
 
 const calls = {
   plan: rackrate.plan,
-  searchLayouts: rackrate.searchLayouts,
   catalog: rackrate.catalog,
   scenarios: rackrate.scenarios,
   table: rackrate.table,
   tiers,
 } satisfies Record<string, (...given: never[]) => unknown>;
 
-export type Calls = typeof calls;
+/** Asked when somebody looks closer; the page's module is built without them. */
+type Later = Pick<
+  typeof import("../pkg/rackrate"),
+  "searchLayouts" | "trainingStep" | "servingPoint" | "searchServing"
+>;
+
+export type Calls = typeof calls & Later;
 
 const ready = init({ module_or_path: module });
 
