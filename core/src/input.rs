@@ -52,7 +52,7 @@ impl Value {
     }
 
     fn wrong(&self, expected: impl Into<String>) -> Fault {
-        Fault(Error::WrongType { field: String::new(), given: self.describe(), expected: expected.into() })
+        Error::WrongType { field: String::new(), given: self.describe(), expected: expected.into() }.into()
     }
 }
 
@@ -62,7 +62,7 @@ impl Value {
 /// With the path of the field: an unknown or missing field, a wrong type, a number that is NaN, infinite, or (where a
 /// whole number is expected) not whole or too large, an unknown variant.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    T::deserialize(value).map_err(|fault| fault.0)
+    T::deserialize(Given(Some(value))).map_err(Fault::into_error)
 }
 
 /// The number in text such as `15.6T`, `405b`, `8k`, `1_000` or `2.5e3`; decimal multiples k, M, B or G, T, P.
@@ -84,11 +84,52 @@ pub fn parse_number(text: &str) -> Option<f64> {
 
 /// serde's error type for this door: our own error, its path grown on the way out.
 #[derive(Debug)]
-pub struct Fault(Error);
+enum Fault {
+    /// Nothing stands where a value is needed.
+    Absent,
+    /// The field of a struct at this place is absent and has no default.
+    AbsentField(usize),
+    /// Refused. Boxed, for every value that is read comes back beside it.
+    Refused(Box<Error>),
+}
+
+impl Fault {
+    fn within(self, parent: &str) -> Self {
+        Self::Refused(Box::new(self.into_error().within(parent)))
+    }
+
+    /// The same with the name of a struct's field that is missing.
+    fn of(self, fields: &[&str]) -> Self {
+        match self {
+            Self::AbsentField(at) => Self::missing(fields.get(at).copied().unwrap_or_default()),
+            other => other,
+        }
+    }
+
+    fn missing(field: &str) -> Self {
+        Error::MissingField { field: field.to_owned(), expected: "it has no default".to_owned() }.into()
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Absent | Self::AbsentField(_) => Self::missing("").into_error(),
+            Self::Refused(error) => *error,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Absent | Self::AbsentField(_) => f.write_str("missing"),
+        }
     }
 }
 
@@ -100,41 +141,44 @@ fn owned(names: &'static [&'static str]) -> Vec<String> {
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(Error::Malformed { field: String::new(), message: message.to_string() })
+        Error::Malformed { field: String::new(), message: message.to_string() }.into()
     }
 
     fn invalid_type(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self(Error::WrongType {
-            field: String::new(),
-            given: given.to_string(),
-            expected: expected.to_string(),
-        })
+        Error::WrongType { field: String::new(), given: given.to_string(), expected: expected.to_string() }
+            .into()
     }
 
     fn invalid_value(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::invalid_type(given, expected)
     }
 
+    fn invalid_length(length: usize, _: &dyn de::Expected) -> Self {
+        Self::AbsentField(length)
+    }
+
     fn unknown_variant(given: &str, known: &'static [&'static str]) -> Self {
-        Self(Error::UnknownName {
+        Error::UnknownName {
             field: String::new(),
             kind: "choice",
             given: given.to_owned(),
             nearest: nearest(given, known.iter().copied()),
             known: owned(known),
-        })
+        }
+        .into()
     }
 
     fn unknown_field(given: &str, known: &'static [&'static str]) -> Self {
-        Self(Error::UnknownField {
+        Error::UnknownField {
             field: given.to_owned(),
             nearest: nearest(given, known.iter().copied()),
             allowed: owned(known),
-        })
+        }
+        .into()
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self(Error::MissingField { field: field.to_owned(), expected: "it has no default".to_owned() })
+        Self::missing(field)
     }
 }
 
@@ -144,7 +188,7 @@ fn whole(value: &Value, min: f64, max: f64) -> Result<f64, Fault> {
         return Err(value.wrong("a whole number"));
     }
     if number < min || number > max {
-        return Err(Fault(Error::OutOfRange { field: String::new(), given: number, min, max }));
+        return Err(Error::OutOfRange { field: String::new(), given: number, min, max }.into());
     }
     Ok(number)
 }
@@ -167,16 +211,85 @@ macro_rules! whole_numbers {
     ($($method:ident $visit:ident $type:ty, $min:expr, $max:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             // In range and whole, so the conversion is exact.
-            visitor.$visit(whole(self, $min, $max)? as $type)
+            visitor.$visit(self.whole($min, $max)? as $type)
         }
     )*};
 }
 
-impl<'de> de::Deserializer<'de> for &Value {
+/// What stands at a place of the request: a value, or nothing at all where a field was left out.
+///
+/// The one type that requests are read from: each is compiled for it alone.
+#[derive(Clone, Copy)]
+struct Given<'a>(Option<&'a Value>);
+
+impl<'a> Given<'a> {
+    fn value(self) -> Result<&'a Value, Fault> {
+        self.0.ok_or(Fault::Absent)
+    }
+
+    fn boolean(self) -> Result<bool, Fault> {
+        match self.value()? {
+            Value::Bool(b) => Ok(*b),
+            other => Err(other.wrong("true or false")),
+        }
+    }
+
+    fn whole(self, min: f64, max: f64) -> Result<f64, Fault> {
+        whole(self.value()?, min, max)
+    }
+
+    fn text(self) -> Result<&'a str, Fault> {
+        match self.value()? {
+            Value::Text(s) => Ok(s),
+            other => Err(other.wrong("text")),
+        }
+    }
+
+    fn items(self) -> Result<Items<'a>, Fault> {
+        match self.value()? {
+            Value::List(items) => Ok(Items { items, at: 0 }),
+            other => Err(other.wrong("a list")),
+        }
+    }
+
+    fn object(self) -> Result<&'a [(String, Value)], Fault> {
+        match self.value()? {
+            Value::Object(fields) => Ok(fields),
+            other => Err(other.wrong("an object with named fields")),
+        }
+    }
+
+    /// The members of an object that are to be these fields, and no others.
+    fn members(self, fields: &'static [&'static str]) -> Result<Members<'a>, Fault> {
+        let given = self.object()?;
+        for (at, (key, _)) in given.iter().enumerate() {
+            if !fields.contains(&key.as_str()) {
+                return Err(de::Error::unknown_field(key, fields));
+            }
+            if given[..at].iter().any(|(earlier, _)| earlier == key) {
+                return Err(de::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+        }
+        Ok(Members { given, fields, at: 0 })
+    }
+
+    /// The place of the text among these names.
+    fn choice(self, choices: &'static [&'static str]) -> Result<u32, Fault> {
+        match self.value()? {
+            Value::Text(s) => match choices.iter().zip(0..).find(|(choice, _)| *choice == s) {
+                Some((_, at)) => Ok(at),
+                None => Err(de::Error::unknown_variant(s, choices)),
+            },
+            other => Err(other.wrong(format!("one of {}", choices.join(", ")))),
+        }
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Given<'_> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
+        match self.value()? {
             Value::Null => visitor.visit_unit(),
             Value::Bool(b) => visitor.visit_bool(*b),
             Value::Number(n) => visitor.visit_f64(*n),
@@ -187,10 +300,7 @@ impl<'de> de::Deserializer<'de> for &Value {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Value::Bool(b) => visitor.visit_bool(*b),
-            _ => Err(self.wrong("true or false")),
-        }
+        visitor.visit_bool(self.boolean()?)
     }
 
     whole_numbers! {
@@ -209,14 +319,11 @@ impl<'de> de::Deserializer<'de> for &Value {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_f64(number(self)?)
+        visitor.visit_f64(number(self.value()?)?)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Value::Text(s) => visitor.visit_str(s),
-            _ => Err(self.wrong("text")),
-        }
+        visitor.visit_str(self.text()?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -224,9 +331,9 @@ impl<'de> de::Deserializer<'de> for &Value {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
+        match self.0 {
+            None | Some(Value::Null) => visitor.visit_none(),
+            Some(_) => visitor.visit_some(self),
         }
     }
 
@@ -239,30 +346,31 @@ impl<'de> de::Deserializer<'de> for &Value {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Value::List(items) => visitor.visit_seq(Items { items, at: 0 }),
-            _ => Err(self.wrong("a list")),
-        }
+        visitor.visit_seq(self.items()?)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.deserialize_seq(visitor)
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Fault> {
+        let items = self.items()?;
+        if items.items.len() != length {
+            return Err(self.value()?.wrong(format!("a list of {length}")));
+        }
+        visitor.visit_seq(items)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self {
-            Value::Object(fields) => visitor.visit_map(Fields { fields, at: 0 }),
-            _ => Err(self.wrong("an object with named fields")),
-        }
+        visitor.visit_map(Fields { fields: self.object()?, at: 0 })
     }
 
+    /// Its fields by their place, some of them absent: what is compiled for a struct is half of what it is by their names,
+    /// and the page loads it. So no field or variant may have an alias, which would take a place of its own (a test looks),
+    /// and an absent option is none, whatever its default (a test asks).
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.deserialize_map(visitor)
+        visitor.visit_seq(self.members(fields)?).map_err(|fault| fault.of(fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -271,10 +379,7 @@ impl<'de> de::Deserializer<'de> for &Value {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self {
-            Value::Text(s) => visitor.visit_enum(s.as_str().into_deserializer()),
-            _ => Err(self.wrong(format!("one of {}", variants.join(", ")))),
-        }
+        visitor.visit_enum(self.choice(variants)?.into_deserializer())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -300,9 +405,38 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let Some(item) = self.items.get(self.at) else { return Ok(None) };
-        let path = format!("[{}]", self.at);
+        let at = self.at;
         self.at += 1;
-        seed.deserialize(item).map(Some).map_err(|fault| Fault(fault.0.within(&path)))
+        seed.deserialize(Given(Some(item))).map(Some).map_err(|fault| fault.within(&format!("[{at}]")))
+    }
+}
+
+/// The members of an object as a struct has its fields.
+struct Members<'a> {
+    given: &'a [(String, Value)],
+    fields: &'static [&'static str],
+    at: usize,
+}
+
+impl<'a> Members<'a> {
+    fn next(&mut self) -> Option<(&'static str, Given<'a>)> {
+        let name = *self.fields.get(self.at)?;
+        self.at += 1;
+        Some((name, Given(self.given.iter().find(|(key, _)| key == name).map(|(_, value)| value))))
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Members<'_> {
+    type Error = Fault;
+
+    /// None for an absent field that is no option: its default takes its place, or it is missing.
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((name, given)) = self.next() else { return Ok(None) };
+        match seed.deserialize(given) {
+            Ok(value) => Ok(Some(value)),
+            Err(Fault::Absent) => Ok(None),
+            Err(fault) => Err(fault.within(name)),
+        }
     }
 }
 
@@ -329,7 +463,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_> {
             return Err(de::Error::custom("a value without a key"));
         };
         self.at += 1;
-        seed.deserialize(value).map_err(|fault| Fault(fault.0.within(key)))
+        seed.deserialize(Given(Some(value))).map_err(|fault| fault.within(key))
     }
 }
 
@@ -447,6 +581,71 @@ mod tests {
         assert_eq!(parse(r#"{"layouts": [{"tp": 1.5}]}"#).unwrap_err().field(), "layouts[0].tp");
         assert_eq!(parse(r#"{"layouts": [{"tp": -1}]}"#).unwrap_err().code(), "out_of_range");
         assert_eq!(parse(r#"{"layouts": 3}"#).unwrap_err().to_string(), "layouts: 3 given, a list expected");
+    }
+
+    #[test]
+    fn absent_fields_take_their_defaults() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Cell {
+            name: String,
+            count: Option<u32>,
+            #[serde(default)]
+            tags: Vec<String>,
+            #[serde(default = "half")]
+            share: f64,
+        }
+        fn half() -> f64 {
+            0.5
+        }
+        let text = |s: &str| Value::Text(s.to_owned());
+        let given = Value::Object(vec![("name".into(), text("x"))]);
+        let cell = Cell { name: "x".into(), count: None, tags: vec![], share: 0.5 };
+        assert_eq!(read::<Cell>(&given), Ok(cell));
+        let missing = read::<Cell>(&Value::Object(vec![("share".into(), Value::Number(1.0))])).unwrap_err();
+        assert_eq!((missing.code(), missing.field()), ("missing_field", "name"));
+        let twice = Value::Object(vec![("name".into(), text("x")), ("name".into(), text("y"))]);
+        assert_eq!(read::<Cell>(&twice).unwrap_err().to_string(), ": duplicate field `name`");
+    }
+
+    #[test]
+    fn whatever_has_a_default_is_it_when_empty() {
+        fn ask<T: DeserializeOwned + Default + PartialEq + fmt::Debug>() {
+            assert_eq!(read::<T>(&Value::Object(Vec::new())), Ok(T::default()));
+        }
+        ask::<crate::catalog::Overlay>();
+        ask::<crate::cost::CloudStorage>();
+        ask::<crate::cost::Pricing>();
+        ask::<crate::cost::StorageChoice>();
+        ask::<crate::cost::TransferChoice>();
+        ask::<crate::plan::FleetPolicy>();
+        ask::<crate::training::Offload>();
+        ask::<crate::training::Pauses>();
+        ask::<crate::training::RecomputeParts>();
+        ask::<crate::training::Reliability>();
+        ask::<crate::training::Software>();
+    }
+
+    #[test]
+    fn lists_of_a_fixed_length_have_it() {
+        let numbers = |n: u32| Value::List((0..n).map(|i| Value::Number(f64::from(i))).collect());
+        assert_eq!(read::<[f64; 2]>(&numbers(2)), Ok([0.0, 1.0]));
+        assert_eq!(read::<[f64; 2]>(&numbers(1)).unwrap_err().code(), "wrong_type");
+    }
+
+    #[test]
+    fn nothing_that_is_read_has_an_alias() {
+        fn look(folder: &std::path::Path) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    look(&path);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    assert!(!text.contains(concat!("alias", " = \"")), "{}", path.display());
+                }
+            }
+        }
+        look(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     }
 
     #[test]

@@ -85,6 +85,34 @@ describe("asking", () => {
     await tells(page, withTokens("4T"));
   });
 
+  test("a scenario with a Hugging Face config is answered, by the package that reads it", async () => {
+    const page = await open();
+    const modules: string[] = [];
+    page.on("response", (response) => {
+      if (response.url().endsWith(".wasm")) modules.push(response.url());
+    });
+    const config = readFileSync(
+      new URL("../../core/tests/configs/command-r-v01.json", import.meta.url),
+      "utf8",
+    );
+    const asked = { ...first(), training: { ...first().training, model: JSON.parse(config) } };
+    const file = {
+      name: "asked.json",
+      mimeType: "application/json",
+      buffer: Buffer.from(JSON.stringify(asked)),
+    };
+    await page.getByLabel(strings.actions.open).setInputFiles(file);
+    await tells(page, asked);
+    expect(modules.length).toBe(1);
+    // Once loaded it stays; what it refuses too is told in its words.
+    const refused = { ...asked, training: { ...asked.training, model: { model_type: "jamba" } } };
+    const buffer = Buffer.from(JSON.stringify(refused));
+    await page.getByLabel(strings.actions.open).setInputFiles({ ...file, buffer });
+    const told = page.getByText("recurrent or state-space layers beside attention cannot be priced yet");
+    await told.first().waitFor();
+    expect(modules.length).toBe(1);
+  });
+
   test("units of inputs: percent and milliseconds", async () => {
     const page = await open();
     await page.getByLabel("OCI discount").fill("30");

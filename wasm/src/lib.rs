@@ -1,6 +1,9 @@
 //! rackrate for JavaScript: every call takes and returns plain data, typed in the generated `.d.ts`.
 //!
 //! A failed call throws an `Error` with `code`, `field` and `hint` beside its message. No call panics.
+//!
+//! Without the feature `whole` there is only what our page asks at once, and no Hugging Face config is read: its worker
+//! loads that first, and this whole package when it is first asked for more.
 #![forbid(unsafe_code)]
 
 mod value;
@@ -30,6 +33,7 @@ pub fn plan(
 }
 
 /// Time, memory and traffic of one explicit training layout.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = trainingStep, unchecked_return_type = "TrainingStep")]
 pub fn training_step(
     #[wasm_bindgen(unchecked_param_type = "TrainingStepRequest")] request: &JsValue,
@@ -40,6 +44,7 @@ pub fn training_step(
 }
 
 /// The best layouts for a number of GPUs.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = searchLayouts, unchecked_return_type = "LayoutSearch")]
 pub fn search_layouts(
     #[wasm_bindgen(unchecked_param_type = "LayoutSearchRequest")] request: &JsValue,
@@ -50,6 +55,7 @@ pub fn search_layouts(
 }
 
 /// Latency, throughput and memory of one explicit operating point.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = servingPoint, unchecked_return_type = "ServingPoint")]
 pub fn serving_point(
     #[wasm_bindgen(unchecked_param_type = "ServingPointRequest")] request: &JsValue,
@@ -60,6 +66,7 @@ pub fn serving_point(
 }
 
 /// The best way to serve under latency targets.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(js_name = searchServing, unchecked_return_type = "ServingSearch")]
 pub fn search_serving(
     #[wasm_bindgen(unchecked_param_type = "ServingSearchRequest")] request: &JsValue,
@@ -70,6 +77,7 @@ pub fn search_serving(
 }
 
 /// Latencies and queues of requests, simulated iteration by iteration; the same seed gives the same bits.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "SimulationReport")]
 pub fn simulate(
     #[wasm_bindgen(unchecked_param_type = "SimulationRequest")] request: &JsValue,
@@ -80,6 +88,7 @@ pub fn simulate(
 }
 
 /// Time and bandwidth of one collective operation.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "CollectiveAnswer")]
 pub fn collective(
     #[wasm_bindgen(unchecked_param_type = "CollectiveRequest")] request: &JsValue,
@@ -90,6 +99,7 @@ pub fn collective(
 }
 
 /// One of the estimators over a grid; refused cells are `null` and listed with their errors.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "Sweep")]
 pub fn sweep(
     #[wasm_bindgen(unchecked_param_type = "SweepRequest")] request: &JsValue,
@@ -120,6 +130,7 @@ pub fn table(
 
 /// Our prediction beside every row of a table of measurements; `by` groups the statistics by a column, an overlay may
 /// hold the shapes that were measured.
+#[cfg(feature = "whole")]
 #[wasm_bindgen(unchecked_return_type = "ValidationReport")]
 pub fn validate(
     #[wasm_bindgen(unchecked_param_type = "ValidationKind")] kind: &JsValue,

@@ -1,7 +1,8 @@
 // The thread that computes: the wasm module lives here, and nowhere else.
-import init, * as rackrate from "../pkg/rackrate";
-import module from "../pkg/rackrate_bg.wasm?url";
-import type { Answered, Asked, Refusal } from "./protocol";
+import init, * as rackrate from "../pkg/page/rackrate";
+import module from "../pkg/page/rackrate_bg.wasm?url";
+import wholeModule from "../pkg/rackrate_bg.wasm?url";
+import type { Answered, Asked, Call, Refusal } from "./protocol";
 
 /** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
 const tiers = (overlay: rackrate.Overlay | null): string[] => {
@@ -29,20 +30,19 @@ const tiers = (overlay: rackrate.Overlay | null): string[] => {
 
 const calls = {
   plan: rackrate.plan,
-  trainingStep: rackrate.trainingStep,
-  searchLayouts: rackrate.searchLayouts,
-  servingPoint: rackrate.servingPoint,
-  simulate: rackrate.simulate,
-  searchServing: rackrate.searchServing,
-  collective: rackrate.collective,
   catalog: rackrate.catalog,
-  validate: rackrate.validate,
   scenarios: rackrate.scenarios,
   table: rackrate.table,
   tiers,
 } satisfies Record<string, (...given: never[]) => unknown>;
 
-export type Calls = typeof calls;
+/** Asked when somebody looks closer; the page's module is built without them. */
+type Later = Pick<
+  typeof import("../pkg/rackrate"),
+  "searchLayouts" | "trainingStep" | "servingPoint" | "searchServing"
+>;
+
+export type Calls = typeof calls & Later;
 
 const ready = init({ module_or_path: module });
 
@@ -53,12 +53,28 @@ self.addEventListener("message", async ({ data }: MessageEvent<Asked>) => {
 const answer = async ({ id, call, given }: Asked): Promise<Answered> => {
   try {
     await ready;
-    if (!Object.hasOwn(calls, call)) throw new Error(`no call is named ${call}`);
-    const run = calls[call] as (...given: unknown[]) => unknown;
-    return { id, answer: run(...given) };
+    return { id, answer: await answered(call, given) };
   } catch (thrown) {
     return { id, refusal: refusal(thrown) };
   }
+};
+
+const answered = async (call: Call, given: unknown[]): Promise<unknown> => {
+  try {
+    if (Object.hasOwn(calls, call)) return run(calls, call, given);
+  } catch (thrown) {
+    // Perhaps only by this module, which reads no Hugging Face config.
+    if (refusal(thrown).code !== "unsupported") throw thrown;
+  }
+  // Loaded when something is first asked that the page's module is built without.
+  const whole = await import("../pkg/rackrate");
+  await whole.default({ module_or_path: wholeModule });
+  return run({ ...calls, ...whole }, call, given);
+};
+
+const run = (from: Partial<Record<Call, unknown>>, call: Call, given: unknown[]): unknown => {
+  if (!Object.hasOwn(from, call)) throw new Error(`no call is named ${call}`);
+  return (from[call] as (...given: unknown[]) => unknown)(...given);
 };
 
 /** An Error loses its own members on the way between threads; plain data does not. */

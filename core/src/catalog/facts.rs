@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Provider, Source};
-use crate::error::Error;
 
 /// How many GPUs one fabric joins: a published limit, or a system that was measured or deployed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,7 +117,7 @@ impl ClusterLimit {
     pub(super) const COLUMNS: &'static [&'static str] =
         &["provider", "gpu", "shape", "system", "max_gpus", "max_nodes", "claim", "fabric"];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         Ok(Self {
             provider: row.required("provider")?,
             gpu: row.optional("gpu")?,
@@ -147,7 +146,7 @@ impl EnergyFigure {
     pub(super) const COLUMNS: &'static [&'static str] =
         &["scope", "name", "quantity", "value", "gpus", "gpu_count"];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let quantity = row.required("quantity")?;
         let (min, max) = match quantity {
             EnergyQuantity::PueAnnual | EnergyQuantity::PueFleetAnnual | EnergyQuantity::PueDesign => {

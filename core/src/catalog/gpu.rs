@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ScaleUpKind;
 use super::Source;
-use super::table::Row;
+use super::table::{Read, Row};
 use crate::error::Error;
 
 /// A GPU's datasheet. Rates are dense, never with sparsity.
@@ -100,7 +100,7 @@ impl Gpu {
         "aliases",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let rate = |column| row.number(column, 0.01, 1e7);
         let rate_required = |column| row.number_required(column, 0.01, 1e7);
         let reported = row.number("memory_gib_reported", 0.1, 1e6)?;

@@ -48,7 +48,7 @@ pub use transfer::{CircuitPlan, CrossCloudPair, TransferKind, TransferTariff, Tr
 use crate::csv_text::Records;
 use crate::error::Error;
 use lookup::{check_spellings, same_name};
-use table::{Landed, Origin, Row, rows};
+use table::{Landed, Origin, Read, Row, rows};
 
 /// Everything known: what can be rented, what it costs, which models there are.
 ///
@@ -332,7 +332,7 @@ type NamedTable<'a> = (&'a str, &'a Option<Table>, &'a [&'a str], Origin<'a>);
 fn merged<T: Clone>(
     base: &[T],
     named: NamedTable<'_>,
-    read: impl Fn(&Row) -> Result<T, Error>,
+    read: impl Fn(&Row) -> Read<T>,
     same: impl Fn(&T, &T) -> bool,
 ) -> Result<Vec<T>, Error> {
     let mut out = base.to_vec();
@@ -352,13 +352,13 @@ fn merged<T: Clone>(
 /// stand, and refuses two in one place.
 fn lay(
     (name, table, columns, origin): NamedTable<'_>,
-    put: &mut dyn FnMut(&Row) -> Result<usize, Error>,
+    put: &mut dyn FnMut(&Row) -> Read<usize>,
 ) -> Result<(), Error> {
     let Some(table) = table else { return Ok(()) };
     // Of each row so far: its position and its path.
     let mut written: Vec<(usize, String)> = Vec::new();
     for row in rows(name, table, columns, origin)? {
-        let at = put(&row)?;
+        let at = put(&row).map_err(|error| *error)?;
         if let Some((_, earlier)) = written.iter().find(|(position, _)| *position == at) {
             return Err(Error::Malformed {
                 field: row.path().to_owned(),

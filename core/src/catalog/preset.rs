@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Source;
-use super::table::Row;
-use crate::error::Error;
-use crate::input::{Value, read};
+use super::table::{Read, Row};
+use crate::input::Value;
 use crate::model::{
     Architecture, LatentAttention, MixtureOfExperts, SlidingWindow, SmallParameter, StateSpace,
 };
@@ -73,10 +72,10 @@ impl ModelPreset {
         "active_parameters_b",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let whole = |column: &str| row.required::<u32>(column);
-        let or_zero = |column: &str| Ok::<u32, Error>(row.optional::<u32>(column)?.unwrap_or(0));
-        let published = |column| Ok::<_, Error>(row.number(column, 1e-6, 1e6)?.map(|b: f64| b * 1e9));
+        let or_zero = |column: &str| Read::<u32>::Ok(row.optional::<u32>(column)?.unwrap_or(0));
+        let published = |column| Read::Ok(row.number(column, 1e-6, 1e6)?.map(|b: f64| b * 1e9));
         let mla = match row.optional::<u32>("kv_lora_rank")? {
             None => None,
             Some(kv_lora_rank) => Some(LatentAttention {
@@ -156,9 +155,8 @@ impl ModelPreset {
     }
 }
 
-fn small_parameters(row: &Row) -> Result<Vec<SmallParameter>, Error> {
+fn small_parameters(row: &Row) -> Read<Vec<SmallParameter>> {
     let names = row.names("small_parameters")?;
-    let kind =
-        |name: String| read(&Value::Text(name)).map_err(|e: Error| e.within(&row.at("small_parameters")));
+    let kind = |name: String| row.read("small_parameters", &Value::Text(name));
     names.into_iter().map(kind).collect()
 }

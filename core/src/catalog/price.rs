@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Provider, Shape, Source};
 use crate::error::Error;
 
@@ -132,13 +132,14 @@ impl Price {
     ];
 
     /// One of the three price columns is enough: the others follow from the GPUs of the node and the hours of the term.
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)], shape: &Shape) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)], shape: &Shape) -> Read<Self> {
         let provider = row.optional("provider")?.unwrap_or(shape.provider);
         if provider != shape.provider {
             return Err(Error::Conflict {
                 field: row.at("provider"),
                 message: format!("{} is rented by another provider", shape.name),
-            });
+            }
+            .into());
         }
         let term: Term = row.required("term")?;
         let gpus = f64::from(shape.gpus_per_node);
@@ -153,7 +154,8 @@ impl Price {
                     field: row.at("term_total_usd"),
                     message: "a total belongs to a reservation or savings plan; give usd_per_node_hour"
                         .to_owned(),
-                });
+                }
+                .into());
             }
         };
         let stated: Vec<f64> = [node, gpu.map(|g| g * gpus), hourly_total].into_iter().flatten().collect();
@@ -161,7 +163,8 @@ impl Price {
             return Err(Error::MissingField {
                 field: row.at("usd_per_node_hour"),
                 expected: "give usd_per_node_hour, usd_per_gpu_hour or term_total_usd".to_owned(),
-            });
+            }
+            .into());
         };
         // Providers print rounded figures: agreement to 0.1 % is agreement.
         if stated.iter().any(|usd| (usd - usd_per_node_hour).abs() > 1e-3 * usd_per_node_hour) {
@@ -171,7 +174,8 @@ impl Price {
                     "contradicts the other price columns ({} GPUs in a node of {}); give one of them",
                     shape.gpus_per_node, shape.name
                 ),
-            });
+            }
+            .into());
         }
         Ok(Self {
             provider,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lookup::find;
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Catalog, EnergyFigure, EnergyQuantity, EnergyScope, Provider, Source};
 use crate::error::Error;
 
@@ -35,7 +35,7 @@ impl Region {
     pub(super) const COLUMNS: &'static [&'static str] =
         &["provider", "name", "location", "country", "egress_zone", "aliases"];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let region = Self {
             provider: row.required("provider")?,
             name: row.required("name")?,
@@ -52,7 +52,8 @@ impl Region {
                 field: row.at("country"),
                 given: format!("\"{code}\""),
                 expected: "an ISO 3166 alpha-3 code such as USA".to_owned(),
-            }),
+            }
+            .into()),
             _ => Ok(region),
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lookup::find;
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Catalog, Source};
 use crate::error::Error;
 use crate::order::sort_by;
@@ -81,7 +81,7 @@ impl FailureRate {
         "gpu_hours_per_event",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         Ok(Self {
             name: row.required("name")?,
             operator: row.text("operator")?,

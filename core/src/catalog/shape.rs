@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Source;
-use super::table::Row;
+use super::table::{Read, Row};
 use crate::error::Error;
 
 /// A cloud.
@@ -71,7 +71,7 @@ impl Shape {
         "aliases",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         Ok(Self {
             provider: row.required("provider")?,
             name: row.required("name")?,
@@ -151,7 +151,7 @@ impl Fabric {
         "max_scale",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         Ok(Self {
             name: row.required("name")?,
             operator: row.required("operator")?,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Provider, Source};
 use crate::error::Error;
 use crate::quantity::TIB;
@@ -132,7 +132,7 @@ impl StorageTier {
         "large_step_tib",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let amount = |column| row.number(column, 0.0, 1e9);
         let tier = Self {
             name: row.required("name")?,
@@ -155,7 +155,7 @@ impl StorageTier {
             source: row.source(titles)?,
         };
         let missing = |column: &str, why: &str| {
-            Err(Error::MissingField { field: row.at(column), expected: why.to_owned() })
+            Err(Error::MissingField { field: row.at(column), expected: why.to_owned() }.into())
         };
         if tier.usd.is_some() && tier.usd_per.is_none() {
             return missing("usd_per", "a price needs its unit");

@@ -166,6 +166,9 @@ fn check_columns<'a>(
 /// Columns that every table has.
 const COMMON: [&str; 4] = ["source", "as_of", "confidence", "note"];
 
+/// What is read of a row. Its error is boxed, for a row is read in many small steps and each hands the error on.
+pub(super) type Read<T> = Result<T, Box<Error>>;
+
 /// One row of a table, its cells by column name.
 pub(super) struct Row {
     path: String,
@@ -204,34 +207,39 @@ impl Row {
         self.cell(column).map(text).unwrap_or_default()
     }
 
-    fn missing(&self, column: &str) -> Error {
-        Error::MissingField { field: self.at(column), expected: "every row needs it".to_owned() }
+    /// What stands in the cell `column`, or a part of it, as `T`.
+    pub(super) fn read<T: DeserializeOwned>(&self, column: &str, value: &Value) -> Read<T> {
+        input::read(value).map_err(|error: Error| Box::new(error.within(&self.at(column))))
+    }
+
+    fn missing(&self, column: &str) -> Box<Error> {
+        Error::MissingField { field: self.at(column), expected: "every row needs it".to_owned() }.into()
     }
 
     /// The cell as `T`, none if empty.
-    pub(super) fn optional<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
-        self.cell(column).map(|v| input::read(v).map_err(|e: Error| e.within(&self.at(column)))).transpose()
+    pub(super) fn optional<T: DeserializeOwned>(&self, column: &str) -> Read<Option<T>> {
+        self.cell(column).map(|value| self.read(column, value)).transpose()
     }
 
     /// The cell as `T`.
-    pub(super) fn required<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error> {
+    pub(super) fn required<T: DeserializeOwned>(&self, column: &str) -> Read<T> {
         self.optional(column)?.ok_or_else(|| self.missing(column))
     }
 
     /// The number in the cell if it lies in `min..=max`, none if empty.
-    pub(super) fn number(&self, column: &str, min: f64, max: f64) -> Result<Option<f64>, Error> {
+    pub(super) fn number(&self, column: &str, min: f64, max: f64) -> Read<Option<f64>> {
         let number: Option<f64> = self.optional(column)?;
         // 0 for -0: what compares equal then gives the same bits.
         number.map(|n| Ok(check_range(&self.at(column), n, min, max)? + 0.0)).transpose()
     }
 
     /// The number in the cell, which must lie in `min..=max`.
-    pub(super) fn number_required(&self, column: &str, min: f64, max: f64) -> Result<f64, Error> {
+    pub(super) fn number_required(&self, column: &str, min: f64, max: f64) -> Read<f64> {
         self.number(column, min, max)?.ok_or_else(|| self.missing(column))
     }
 
     /// The whole number in the cell, which must lie in `min..=max`; none if empty.
-    pub(super) fn count(&self, column: &str, min: u32, max: u32) -> Result<Option<u32>, Error> {
+    pub(super) fn count(&self, column: &str, min: u32, max: u32) -> Read<Option<u32>> {
         let count: Option<u32> = self.optional(column)?;
         if let Some(n) = count {
             check_range(&self.at(column), f64::from(n), f64::from(min), f64::from(max))?;
@@ -240,49 +248,49 @@ impl Row {
     }
 
     /// The whole number in the cell, which must lie in `min..=max`.
-    pub(super) fn count_required(&self, column: &str, min: u32, max: u32) -> Result<u32, Error> {
+    pub(super) fn count_required(&self, column: &str, min: u32, max: u32) -> Read<u32> {
         self.count(column, min, max)?.ok_or_else(|| self.missing(column))
     }
 
     /// The text of the cell, empty if there is none.
-    pub(super) fn text(&self, column: &str) -> Result<String, Error> {
+    pub(super) fn text(&self, column: &str) -> Read<String> {
         Ok(self.optional(column)?.unwrap_or_default())
     }
 
     /// The names in the cell, separated by `;` in CSV or given as a list.
-    pub(super) fn names(&self, column: &str) -> Result<Vec<String>, Error> {
+    pub(super) fn names(&self, column: &str) -> Read<Vec<String>> {
         match self.cell(column) {
             None => Ok(Vec::new()),
             Some(Value::Text(text)) => Ok(split(text)),
             Some(other) => {
-                let names: Vec<String> = input::read(other).map_err(|e: Error| e.within(&self.at(column)))?;
+                let names: Vec<String> = self.read(column, other)?;
                 match names.iter().position(|name| name.contains(';')) {
                     None => Ok(names),
                     Some(at) => Err(Error::WrongType {
                         field: format!("{}[{at}]", self.at(column)),
                         given: format!("\"{}\"", names[at]),
                         expected: "a name without \";\", which separates names,".to_owned(),
-                    }),
+                    }
+                    .into()),
                 }
             }
         }
     }
 
     /// The numbers in the cell, separated by `;` in CSV or given as a list; empty if there is none.
-    pub(super) fn numbers(&self, column: &str) -> Result<Vec<f64>, Error> {
+    pub(super) fn numbers(&self, column: &str) -> Read<Vec<f64>> {
         match self.cell(column) {
             None => Ok(Vec::new()),
-            Some(Value::Text(text)) => split(text)
-                .into_iter()
-                .map(|part| input::read(&Value::Text(part)).map_err(|e: Error| e.within(&self.at(column))))
-                .collect(),
+            Some(Value::Text(text)) => {
+                split(text).into_iter().map(|part| self.read(column, &Value::Text(part))).collect()
+            }
             Some(Value::Number(n)) => Ok(vec![*n]),
-            Some(other) => input::read(other).map_err(|e: Error| e.within(&self.at(column))),
+            Some(other) => self.read(column, other),
         }
     }
 
     /// True or false: `1`, `0`, `true`, `false`; false if empty.
-    pub(super) fn flag(&self, column: &str) -> Result<bool, Error> {
+    pub(super) fn flag(&self, column: &str) -> Read<bool> {
         match self.cell(column) {
             None => Ok(false),
             Some(Value::Bool(b)) => Ok(*b),
@@ -294,12 +302,13 @@ impl Row {
                 field: self.at(column),
                 given: other.describe(),
                 expected: "true, false, 1 or 0".to_owned(),
-            }),
+            }
+            .into()),
         }
     }
 
     /// Where the row is from. `titles` maps the short names of sources to their titles; other text stands for itself.
-    pub(super) fn source(&self, titles: &[(String, String)]) -> Result<Source, Error> {
+    pub(super) fn source(&self, titles: &[(String, String)]) -> Read<Source> {
         let overlay = self.overlay;
         let named = self.names("source")?;
         let source = if named.is_empty() {

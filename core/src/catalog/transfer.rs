@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Row;
+use super::table::{Read, Row};
 use super::{Provider, Source};
 use crate::error::{Error, check_range};
 
@@ -122,7 +122,7 @@ impl TransferTariff {
         "gbit_per_s",
     ];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         let tariff = Self {
             provider: row.required("provider")?,
             kind: row.required("kind")?,
@@ -141,7 +141,8 @@ impl TransferTariff {
             return Err(Error::Conflict {
                 field: row.at("tier_to_gb"),
                 message: format!("{to} GB is not above tier_from_gb, {from} GB"),
-            });
+            }
+            .into());
         }
         Ok(tariff)
     }
@@ -189,7 +190,7 @@ impl CrossCloudPair {
     pub(super) const COLUMNS: &'static [&'static str] =
         &["azure_region", "oci_region", "gbit_per_s", "round_trip_ms", "peering"];
 
-    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Result<Self, Error> {
+    pub(super) fn from_row(row: &Row, titles: &[(String, String)]) -> Read<Self> {
         Ok(Self {
             azure_region: row.required("azure_region")?,
             oci_region: row.required("oci_region")?,
@@ -207,7 +208,8 @@ impl CrossCloudPair {
 }
 
 /// The rates of the column `gbit_per_s`: numbers separated by `;`, or a list of numbers.
-fn rates(row: &Row) -> Result<Vec<f64>, Error> {
+fn rates(row: &Row) -> Read<Vec<f64>> {
     let field = row.at("gbit_per_s");
-    row.numbers("gbit_per_s")?.into_iter().map(|rate| check_range(&field, rate, 1e-3, 1e5)).collect()
+    let checked = |rate| Ok(check_range(&field, rate, 1e-3, 1e5)?);
+    row.numbers("gbit_per_s")?.into_iter().map(checked).collect()
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, from_hugging_face};
+use super::Architecture;
+#[cfg(feature = "hugging-face")]
+use super::from_hugging_face;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::input::{Value, read};
@@ -80,6 +82,16 @@ impl Catalog {
         architecture.check(field)?;
         Ok(architecture)
     }
+}
+
+/// Refused where the readers of the families are not built in.
+#[cfg(not(feature = "hugging-face"))]
+fn from_hugging_face(config: &Value) -> Result<Architecture, Error> {
+    Err(Error::Unsupported {
+        field: String::new(),
+        given: config.describe(),
+        reason: "this build reads no Hugging Face config".to_owned(),
+    })
 }
 
 fn is_hugging_face(value: &Value) -> bool {

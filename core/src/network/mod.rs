@@ -34,7 +34,7 @@ pub use request::{
 pub use time::{algorithm_time_with, collective_time, collective_time_with};
 
 /// A collective operation, named as nccl-tests names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
@@ -46,13 +46,39 @@ pub enum CollectiveOp {
     /// Sum over all ranks, each keeps its shard.
     ReduceScatter,
     /// Each rank sends a different part to each other rank.
-    #[serde(alias = "alltoall")]
     AllToAll,
     /// One rank's buffer, everywhere.
     Broadcast,
     /// From one rank to one other.
-    #[serde(alias = "sendrecv")]
     SendRecv,
+}
+
+/// The names of operations, nccl-tests' own without an underscore among them. As variants, not as aliases: requests are
+/// read by the place of a name among all ([`crate::input`]).
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OpName {
+    AllReduce,
+    AllGather,
+    ReduceScatter,
+    AllToAll,
+    Alltoall,
+    Broadcast,
+    SendRecv,
+    Sendrecv,
+}
+
+impl<'de> Deserialize<'de> for CollectiveOp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match OpName::deserialize(deserializer)? {
+            OpName::AllReduce => Self::AllReduce,
+            OpName::AllGather => Self::AllGather,
+            OpName::ReduceScatter => Self::ReduceScatter,
+            OpName::AllToAll | OpName::Alltoall => Self::AllToAll,
+            OpName::Broadcast => Self::Broadcast,
+            OpName::SendRecv | OpName::Sendrecv => Self::SendRecv,
+        })
+    }
 }
 
 impl CollectiveOp {
