@@ -3409,7 +3409,7 @@ class ServingPoint(Answer):
             with speculation.
         operations: Where `explain` asks for them: the operations of one decode iteration and of one
             prompt's prefill, whose seconds add up to `decode` and `prefill`; else none.
-        percentiles: Distribution of the latencies under random arrivals ; none under other loads, for
+        percentiles: Distribution of the latencies under random arrivals; none under other loads, for
             answers of one token and for pools apart.
         bound_by: What bounds it, in words.
         warnings: What the reader should know.
