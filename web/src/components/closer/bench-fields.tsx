@@ -14,6 +14,12 @@ const words = strings.bench;
 const at = (name: string) => `point.${name}`;
 const CUTS = ["tp", "pp", "ep", "dp"];
 
+/** The ways that a replica at `layout` may be cut; experts may be held twice where they are cut at all. */
+const cutsOf = (form: BenchForm, layout: string): string[] =>
+  Number(form.get(`${layout}.ep`) ?? 1) > 1 || Number(form.get(`${layout}.redundant_experts`) ?? 0) > 0
+    ? [...CUTS, "redundant_experts"]
+    : CUTS;
+
 /** The numbers that say how much comes, by kind of load: shown where core takes them, the first where it needs one. */
 const NUMBERS: Record<LoadKind, readonly (keyof typeof STARTS)[]> = {
   poisson: ["request_rate"],
@@ -60,7 +66,7 @@ export const BenchFields = (props: FieldsProps) => {
     <>
       <div class="fields">
         <NumberField path={at("gpus")} />
-        {CUTS.map((name) => (
+        {cutsOf(form, at("layout")).map((name) => (
           <NumberField key={name} path={at(`layout.${name}`)} />
         ))}
         <ChoiceField path={at("precision")} options={strings.precisions} />
@@ -94,9 +100,10 @@ const Pools = ({ plan, form }: FieldsProps) => {
     const slo = plan.scenario.serving?.slo;
     if (request === undefined || slo === undefined) return;
     const { model, shape = null, gpu = null, input_tokens, output_tokens, overlay = null } = request;
-    const { precision = null, kv_precision = null, prefix_cache = null, speculation = null } = request;
+    const { precision = null, kv_precision = null, engine = null } = request;
+    const { prefix_cache = null, speculation = null } = request;
     const lengths = { model, shape, gpu, input_tokens, output_tokens, overlay };
-    const tactics = { precision, kv_precision, prefix_cache, speculation };
+    const tactics = { precision, kv_precision, engine, prefix_cache, speculation };
     // To start from: the best pools that a search finds, for a split by hand needs both.
     const { best, nearest } = await served({ ...lengths, ...tactics, slo, mode: "disaggregated" });
     const found = best ?? nearest;
@@ -131,7 +138,7 @@ const Pools = ({ plan, form }: FieldsProps) => {
         {apart && (
           <>
             <NumberField path={path("prefill_gpus")} wide />
-            {CUTS.map((name) => (
+            {cutsOf(form, path("prefill_layout")).map((name) => (
               <NumberField key={name} path={path(`prefill_layout.${name}`)} />
             ))}
             <ChoiceField path={path("transfer")} options={strings.kvTransfers} open={choice.usual} wide />
