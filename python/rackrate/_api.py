@@ -158,8 +158,8 @@ def training_step(
         precision: Number format of the matrix products.
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
-        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``; what
-            the fabric's row says if not given.
+        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``;
+            what the fabric's row says if not given.
         explain: Whether the answer lists the operations behind its parts, ``operations``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
@@ -213,8 +213,8 @@ def search_layouts(
         task: What is trained.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         best: How many of the best layouts to return.
-        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``; what
-            the fabric's row says if not given.
+        network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``;
+            what the fabric's row says if not given.
         schedules: Pipeline schedules to look at; ``one_forward_one_backward`` if not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 

@@ -106,6 +106,27 @@ describe("what is asked", () => {
     expect(fragment(page)).not.toContain("spare_share=0.1");
   });
 
+  test("how it goes about its work: engine, cache, drafts, and prompts on GPUs of their own", async () => {
+    const page = await open("#v=1&s=serve-70b");
+    await unfold(page, parts.engine);
+    await field(page, "serving.engine.family").selectOption("sglang");
+    await field(page, "serving.engine.year").fill("2025");
+    await field(page, "serving.prefix_cache.hit_rate").fill("40");
+    const tactics = { engine: { family: "sglang", year: 2025 }, prefix_cache: { hit_rate: 0.4 } };
+    await tells(page, serving(named("serve-70b"), tactics));
+    await unfold(page, parts.more);
+    await field(page, "serving.mode").selectOption("disaggregated");
+    await field(page, "serving.output_spread").fill("0.5");
+    const asked = serving(named("serve-70b"), { ...tactics, mode: "disaggregated", output_spread: 0.5 });
+    await tells(page, asked);
+    const { point } = served(core.plan(asked));
+    if (point.pools === null) throw new Error("core reads prompts on the same GPUs");
+    const read = (name: string) => fact(page, DETAIL, name).textContent();
+    await expect.poll(() => read(bench.engine), SOON).toBe(point.engine);
+    expect(await read(bench.prefillUse)).toBe(percent(point.pools.prefill_utilisation));
+    expect(await read(bench.decodePool)).toContain(count(point.pools.decode_gpus));
+  });
+
   test("how it is paid for: by the hour only where the hours are known", async () => {
     const page = await open("#v=1&s=serve-70b");
     await unfold(page, parts.paying);
