@@ -257,7 +257,7 @@ class TestFiles:
 
     def test_not_a_number(self, tmp_path: Path) -> None:
         path = tmp_path / "nan.json"
-        path.write_text('{"name": "a", "training": {"tokens": NaN}}')
+        path.write_text('{"name": "a", "training": {"model": "llama-3.1-8b", "sequence_length": 8192, "tokens": NaN}}')
         assert refused(rr.plan, path).field == "training.tokens"  # type: ignore[arg-type]
 
     def test_nested_without_end(self, tmp_path: Path) -> None:
