@@ -1,5 +1,5 @@
 // Pools of GPUs that read prompts and that write answers: how they share the work, what fills the memory of each.
-import type { ServingPoint, ServingPools } from "../../pkg/rackrate";
+import type { ServingLayout, ServingPoint, ServingPools } from "../../pkg/rackrate";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { cut } from "./cut-serving";
@@ -25,7 +25,8 @@ export const memories = (point: ServingPoint) =>
     limit: memory.available_gib,
   }));
 
-export const Pools = ({ of }: { of: ServingPools }) => (
+/** `layout` is that of the replicas that decode. */
+export const Pools = ({ of, layout }: { of: ServingPools; layout: ServingLayout }) => (
   <div class="pair">
     <Facts
       of={[
@@ -39,9 +40,10 @@ export const Pools = ({ of }: { of: ServingPools }) => (
         ],
         [
           words.decodePool,
-          fill(words.poolPlain, {
+          fill(words.pool, {
             gpus: show.count(of.decode_gpus),
             replicas: show.count(of.decode_replicas),
+            cut: cut(layout),
           }),
         ],
         [

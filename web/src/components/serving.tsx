@@ -252,7 +252,7 @@ const Detail = ({ plan, option, among }: DetailProps) => {
           ]}
         />
       </div>
-      {point.pools && <Pools of={point.pools} />}
+      {point.pools && <Pools of={point.pools} layout={point.layout} />}
       {charts.value && (
         <div class="pair">
           <charts.value.Bars

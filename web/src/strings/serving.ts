@@ -73,7 +73,6 @@ export const serving = {
     prefillPool: "Reading prompts",
     decodePool: "Decoding",
     pool: "{gpus} GPUs, {replicas} × {cut}",
-    poolPlain: "{gpus} GPUs, {replicas} replicas",
     balanced: "In balance",
     balancedAt: "{ratio} GPUs reading for one decoding",
     prefillUse: "Reading pool worked to",

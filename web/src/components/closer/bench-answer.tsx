@@ -83,7 +83,7 @@ export const BenchAnswer = ({ point, beside }: { point: ServingPoint; beside: Se
         rowKey={(row) => row.name}
       />
     )}
-    {point.pools && <Pools of={point.pools} />}
+    {point.pools && <Pools of={point.pools} layout={point.layout} />}
     {charts.value && (
       <charts.value.Bars
         name="bench-times"
