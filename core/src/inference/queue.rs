@@ -101,6 +101,7 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace)
     let reads = stream.unread > 0.0;
     // Something decodes when a request comes, or nothing.
     let overflow = prompts.overflow(stream, rate);
+    let own = prompts.seconds();
     for (chance, busy) in [(idle, false), (1.0 - idle, true)] {
         if busy || chance > SELDOM {
             let (iteration, fixed) = if busy {
@@ -110,10 +111,10 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace)
             };
             let met = prompts.met(rate, iteration, fixed);
             beside = met.beside;
-            let wait = met.wait.plus(&place).plus(&overflow);
-            for point in points() {
+            let wait = Shape::of(&met.wait.plus(&place).plus(&overflow));
+            for (point, seconds) in points().iter().zip(&own) {
                 // A prompt that comes read has its next token with the iteration that it waits for.
-                let own = if reads { stream.request() + fixed + prompts.seconds(point.length) } else { 0.0 };
+                let own = if reads { stream.request() + fixed + seconds } else { 0.0 };
                 ttft.add(chance * point.weight, own + wait.quantile(point.wait).max(0.0));
             }
         }
@@ -121,7 +122,7 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace)
     Queued {
         percentiles: LatencyPercentiles {
             ttft: ttft.percentiles(),
-            tpot: decode.per_token(stream, rate, &prompts, &beside),
+            tpot: decode.per_token(stream, rate, &prompts, (&own, &beside)),
             input_spread: stream.spread.0,
             output_spread: stream.spread.1,
         },
@@ -170,18 +171,18 @@ impl Decode {
         out
     }
 
-    /// Time per output token: what the batch varies, and the prompts that come while an answer lasts. `beside` is what other
-    /// prompts add to the iteration that reads the own.
+    /// Time per output token: what the batch varies, and the prompts that come while an answer lasts. The iteration that reads
+    /// the own prompt is longer by its `seconds` at each point, and by what others add `beside`.
     fn per_token(
         &self,
         stream: &Stream<'_>,
         rate: f64,
         prompts: &Prompts,
-        beside: &Cumulants,
+        (seconds, beside): (&[f64; POINTS], &Cumulants),
     ) -> Percentiles {
         let s = prompts.added.map(|moment| rate * moment);
         let (load, rest) = (self.load, 1.0 - self.load);
-        let own = prompts.last_iteration().plus(beside);
+        let own = prompts.last_iteration(seconds).plus(beside);
         let first = self.decode + prompts.fixed + own.mean;
         let mut out = Mixture::<{ 2 * POINTS }>::new();
         let deviation = libm::sqrt(self.variance);
@@ -207,7 +208,10 @@ impl Decode {
             let scv = ((more + mean * mean) / some / (given * given) - 1.0).max(0.0);
             let (weight, z) = (point.weight, point.wait);
             out.add(weight * none, (self.decode + deviation * z).max(0.0));
-            out.add(weight * some, (self.decode + gamma_quantile(given, scv, z)).min(prompts.longest));
+            out.add(
+                weight * some,
+                (self.decode + gamma_quantile(given, (scv, libm::sqrt(scv)), z)).min(prompts.longest),
+            );
         }
         out.percentiles()
     }
@@ -244,9 +248,10 @@ impl Answers {
     }
 }
 
-/// Quantile of a gamma distribution, at a quantile of the normal one.
-fn gamma_quantile(mean: f64, scv: f64, z: f64) -> f64 {
-    let cube = (1.0 - scv / 9.0 + z * libm::sqrt(scv) / 3.0).max(0.0);
+/// Quantile of a gamma distribution, its squared coefficient of variation beside that one's root, at a quantile of the normal
+/// one.
+fn gamma_quantile(mean: f64, (scv, deviation): (f64, f64), z: f64) -> f64 {
+    let cube = (1.0 - scv / 9.0 + z * deviation / 3.0).max(0.0);
     mean * cube * cube * cube
 }
 
@@ -303,20 +308,23 @@ impl Prompts {
     }
 
     /// What a prompt adds to the iteration that reads its end, which is no longer than others.
-    fn last_iteration(&self) -> Cumulants {
+    fn last_iteration(&self, seconds: &[f64; POINTS]) -> Cumulants {
         let (mut mean, mut square) = (0.0, 0.0);
-        for point in points() {
-            let seconds = self.seconds(point.length).min(self.longest);
+        for (point, seconds) in points().iter().zip(seconds) {
+            let seconds = seconds.min(self.longest);
             mean += point.weight * seconds;
             square += point.weight * seconds * seconds;
         }
         Cumulants::of(mean, square, 0.0)
     }
 
-    /// Seconds that a prompt adds, at a normal quantile of its length.
-    fn seconds(&self, z: f64) -> f64 {
-        let length = gamma_quantile(self.length, self.scv, z).max(1.0);
-        length * (self.first + self.second * length)
+    /// Seconds that a prompt adds, at each point's quantile of its length.
+    fn seconds(&self) -> [f64; POINTS] {
+        let deviation = libm::sqrt(self.scv);
+        points().map(|point| {
+            let length = gamma_quantile(self.length, (self.scv, deviation), point.length).max(1.0);
+            length * (self.first + self.second * length)
+        })
     }
 
     /// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many
@@ -421,16 +429,29 @@ impl Cumulants {
             third: self.third + other.third,
         }
     }
+}
+
+/// A distribution of given cumulants, ready to be asked for quantiles.
+struct Shape {
+    mean: f64,
+    deviation: f64,
+    /// None where it is as good as normal.
+    skew: Option<f64>,
+}
+
+impl Shape {
+    fn of(given: &Cumulants) -> Self {
+        let deviation = libm::sqrt(given.variance);
+        let skew = given.third / (given.variance * deviation);
+        let normal = deviation <= 0.0 || skew.is_nan() || skew < 1e-6;
+        Self { mean: given.mean, deviation, skew: if normal { None } else { Some(skew) } }
+    }
 
     /// Quantile at a quantile of the normal distribution.
     fn quantile(&self, z: f64) -> f64 {
-        let deviation = libm::sqrt(self.variance);
-        let skew = self.third / (self.variance * deviation);
-        if deviation <= 0.0 || skew.is_nan() || skew < 1e-6 {
-            return self.mean + deviation * z;
-        }
+        let Some(skew) = self.skew else { return self.mean + self.deviation * z };
         let cube = (1.0 + skew * z / 6.0 - skew * skew / 36.0).max(0.0);
-        self.mean + deviation * 2.0 / skew * (cube * cube * cube - 1.0)
+        self.mean + self.deviation * 2.0 / skew * (cube * cube * cube - 1.0)
     }
 }
 
