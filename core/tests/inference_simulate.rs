@@ -5,7 +5,7 @@
 mod support;
 
 use rackrate::catalog::Catalog;
-use rackrate::inference::{EngineConstants, SimulationReport, simulate};
+use rackrate::inference::{EngineConstants, ServingPointRequest, SimulationReport, serving_point, simulate};
 use rackrate::input::{Value, read};
 use serde_json::{Value as Json, json};
 use support::{merged, simulated};
@@ -43,6 +43,36 @@ fn the_closed_form_agrees_with_the_simulation() {
         let mut errors: Vec<f64> = cells.iter().map(|c| c.errors[at].abs()).collect();
         errors.sort_by(f64::total_cmp);
         assert!(errors[errors.len() / 2] < 0.08, "{name}: median {}", errors[errors.len() / 2]);
+    }
+}
+
+/// A replica that only reads prompts, as in a pool of its own: 4,000 tokens that spread as Azure's conversations do.
+#[test]
+fn prompts_alone_wait_and_spread_as_in_the_simulation() {
+    let replica = json!({
+        "model": "llama-3.3-70b", "shape": "BM.GPU.H100.8", "gpu": null, "gpus": 8, "layout": {"tp": 8},
+        "precision": "fp8"
+    });
+    let spread = 0.922;
+    for rate in [0.05, 0.8, 3.0, 6.0] {
+        let lengths = json!({
+            "input_tokens": 4000.0, "output_tokens": 1.0, "input_spread": spread, "request_rate": rate
+        });
+        let point = merged(&replica, lengths);
+        let point: ServingPointRequest = serde_json::from_value(point).unwrap();
+        let point = serving_point(Catalog::embedded().unwrap(), &point).unwrap();
+        let run = simulated(&merged(
+            &replica,
+            json!({
+                "request_rate": rate, "requests": 20_000, "output": {"mean_tokens": 1.0}, "phase": "prefill",
+                "input": {"mean_tokens": 4000.0, "family": "gamma", "coefficient_of_variation": f64::sqrt(spread)}
+            }),
+        ));
+        let told = point.percentiles.unwrap().ttft;
+        let off = |ours: f64, theirs: f64| (ours / theirs - 1.0).abs();
+        assert!(off(told.p50_seconds, run.ttft.p50_seconds) < 0.15, "{rate}: {told:?} {:?}", run.ttft);
+        assert!(off(told.p95_seconds, run.ttft.p95_seconds) < 0.25, "{rate}: {told:?} {:?}", run.ttft);
+        assert_eq!(told.p95_seconds, point.ttft_p95_seconds);
     }
 }
 

@@ -163,3 +163,24 @@ fn a_service_is_saved_with_what_it_says() {
     assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), scenario);
     assert_eq!(scenario.serving.unwrap().mode, Some(ServingMode::Disaggregated));
 }
+
+/// Input tokens are charged for the share of the replica's time that prompts take, not for that of one of its streams: what
+/// prompts and answers take together is no more than there is.
+#[test]
+fn prompts_are_charged_for_one_of_the_streams_of_a_replica() {
+    let changes = json!({
+        "model": "deepseek-v3", "mode": "aggregated", "input_tokens": 4000.0, "output_tokens": 500.0,
+        "slo": {"ttft_p95_seconds": 3.0, "tpot_p95_seconds": 0.08}, "shapes": ["Standard_ND96isr_H200_v5"]
+    });
+    let option = options(&changes).remove(0);
+    let point = &option.point;
+    let streams = f64::from(point.layout.dp * point.layout.pp);
+    assert!(streams > 1.0, "{:?}", point.layout);
+    let (input, output) =
+        (option.usd_per_million_input_tokens.unwrap() * 8.0, option.usd_per_million_output_tokens.unwrap());
+    let share = input / (input + output);
+    let busy = point.requests_per_second * point.prefill.total_seconds / streams;
+    assert!(busy < 1.0, "{busy}");
+    let decode = 500.0 / point.tokens_per_iteration * point.decode.total_seconds / point.decode_batch;
+    assert!((share - busy / (busy + point.requests_per_second * decode)).abs() < 1e-9, "{share}");
+}

@@ -141,7 +141,8 @@ pub(super) struct PoolPair<'m, 'a> {
     pub prefill: SteadyState,
     /// One decode replica with more to do than it can.
     pub decode: SteadyState,
-    /// Requests per second at random times that one decode replica sustains.
+    /// Requests per second at random times that one replica of each pool sustains.
+    prefill_at_random: f64,
     decode_at_random: f64,
     input: f64,
     output: f64,
@@ -201,6 +202,8 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             decode_gpus: replica_gpus(decode_layout)?,
             prefill: prefill_model.point(prefill_layout, &full(1.0)),
             decode: decode_model.point(decode_layout, &full(load.output_tokens)),
+            prefill_at_random: prefill_model
+                .sustainable_rate(prefill_layout, &ServingLoad { output_tokens: 1.0, ..load.at_random(0.0) }),
             decode_at_random: decode_model.sustainable_rate(decode_layout, &load.at_random(0.0)),
             input: load.input_tokens,
             output: load.output_tokens,
@@ -253,6 +256,14 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         }
     }
 
+    /// Requests per second that one replica that reads prompts sustains.
+    fn prefill_rate(&self, arrivals: Arrivals) -> f64 {
+        match arrivals {
+            Arrivals::Closed(_) | Arrivals::Full => self.prefill.sustainable_request_rate,
+            Arrivals::Poisson(_) => self.prefill_at_random,
+        }
+    }
+
     /// Requests per second that one decode replica sustains.
     fn decode_rate(&self, arrivals: Arrivals) -> f64 {
         match arrivals {
@@ -266,7 +277,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     pub fn most_rate(&self, prefill: u32, decode: u32, arrivals: Arrivals) -> f64 {
         let links = self.transfer(prefill, decode, 0.0).map_or(0.0, |transfer| transfer.most_rate);
         let (prefill, decode) = (f64::from(prefill), f64::from(decode));
-        (prefill * self.prefill.sustainable_request_rate).min(decode * self.decode_rate(arrivals)).min(links)
+        (prefill * self.prefill_rate(arrivals)).min(decode * self.decode_rate(arrivals)).min(links)
     }
 
     /// A request's transfer at a `rate` of them; none where no link joins the pools.
@@ -443,7 +454,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             prefill_replicas: prefill,
             decode_gpus: point.gpus,
             decode_replicas: decode,
-            prefill_utilisation: state.rate / (reading * self.prefill.sustainable_request_rate),
+            prefill_utilisation: state.rate / (reading * self.prefill_rate(load.arrivals)),
             decode_utilisation: state.rate / (decoding * self.decode_rate(load.arrivals)),
             transfer_utilisation: state.rate / state.transfer.most_rate,
             balanced_prefill_gpus_per_decode_gpu: self.balance(load.arrivals),
@@ -496,7 +507,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     pub fn balance(&self, arrivals: Arrivals) -> f64 {
         let per_gpu = |rate: f64, gpus: u32| rate / f64::from(gpus);
         per_gpu(self.decode_rate(arrivals), self.decode_gpus)
-            / per_gpu(self.prefill.sustainable_request_rate, self.prefill_gpus)
+            / per_gpu(self.prefill_rate(arrivals), self.prefill_gpus)
     }
 }
 

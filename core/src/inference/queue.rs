@@ -130,6 +130,52 @@ pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace)
     }
 }
 
+/// Times to first token of a stream that only reads prompts, first come, first served, `rate` of them a second: what the mean
+/// prompt takes `alone`, what a longer one takes more, and the wait of an M/G/1 queue, whose moments follow from those of the
+/// service (Takács' recursion). `packed` gives the seconds that a prompt takes of a busy stream, by its length.
+pub(super) fn first_tokens(
+    stream: &Stream<'_>,
+    (rate, most_rate): (f64, f64),
+    alone: f64,
+    packed: impl Fn(f64) -> f64,
+) -> Percentiles {
+    let (length, scv) = (stream.input, stream.spread.0);
+    let each = packed(length);
+    let second = if scv > 0.0 {
+        let times = 1.0 + 2.0 * scv;
+        ((packed(times * length) - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
+    } else {
+        0.0
+    };
+    let first = (each / length - second * length).max(0.0);
+    let [_, s1, s2, s3, s4] = moments_of_squares(first, second, length, scv);
+    let used = (rate / most_rate).min(MOST_USED);
+    // Of arrivals: so that the queue is as full as the rate that it sustains says.
+    let arrivals = used / s1;
+    let open = arrivals / (1.0 - used);
+    let w1 = open * s2 / 2.0;
+    let w2 = open * (s2 * w1 + s3 / 3.0);
+    let w3 = open * (1.5 * s2 * w2 + s3 * w1 + s4 / 4.0);
+    let own = Cumulants::of(s1, s2, s3);
+    let mut whole = own.plus(&Cumulants::of(w1, w2, w3));
+    whole.mean += alone - each;
+    let shape = Shape::of(&whole);
+    // No prompt is read in less than what is fixed.
+    let at = |z: f64| shape.quantile(z).max(alone - each);
+    Percentiles {
+        mean_seconds: whole.mean,
+        p50_seconds: at(0.0),
+        p90_seconds: at(Z90),
+        p95_seconds: at(Z95),
+        p99_seconds: at(Z99),
+    }
+}
+
+/// Quantiles of the standard normal distribution at 90, 95 and 99 %.
+const Z90: f64 = 1.281_551_565_544_600_4;
+const Z95: f64 = 1.644_853_626_951_472_2;
+const Z99: f64 = 2.326_347_874_040_840_8;
+
 /// The decode batch with its fluctuations.
 struct Decode {
     batch: f64,

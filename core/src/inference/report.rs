@@ -203,6 +203,12 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
+    /// Of what always takes as long.
+    pub(super) fn of_one(seconds: f64) -> Self {
+        let [mean_seconds, p50_seconds, p90_seconds, p95_seconds, p99_seconds] = [seconds; 5];
+        Self { mean_seconds, p50_seconds, p90_seconds, p95_seconds, p99_seconds }
+    }
+
     /// All of them times `by`.
     pub(super) fn scaled(&self, by: f64) -> Self {
         Self {

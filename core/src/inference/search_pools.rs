@@ -37,8 +37,10 @@ struct Side {
     layout: LegalLayout,
     gpus: u32,
     full: SteadyState,
-    /// Requests per second at random times that it sustains.
+    /// Requests per second that it sustains at most, of which bounds are made.
     most: f64,
+    /// Of those that come at random times.
+    at_random: f64,
 }
 
 impl Side {
@@ -72,7 +74,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         load: ServingLoad,
         (most_gpus, rented): (u32, Rented),
     ) -> Result<Self, Error> {
-        let sides = |model: &ServingModel<'_>, load: &ServingLoad| -> Result<Vec<Side>, Error> {
+        let sides = |model: &ServingModel<'_>, load: &ServingLoad, reads: bool| -> Result<Vec<Side>, Error> {
             let mut sides = Vec::new();
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
@@ -81,22 +83,24 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 }
                 let full = model.point(layout, load);
                 if full.memory.fits {
-                    let most = model.sustainable_rate(layout, &load.at_random(0.0));
-                    sides.push(Side { layout: *layout, gpus, full, most });
+                    let at_random = model.sustainable_rate(layout, &load.at_random(0.0));
+                    // Prompts under endless demand are those of a closed loop, which need not spread.
+                    let most = if reads { at_random.max(full.sustainable_request_rate) } else { at_random };
+                    sides.push(Side { layout: *layout, gpus, full, most, at_random });
                 }
             }
             sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
             Ok(sides)
         };
         let mut prefill: Vec<Side> = Vec::new();
-        for side in sides(model, &ServingLoad { output_tokens: 1.0, ..load })? {
+        for side in sides(model, &ServingLoad { output_tokens: 1.0, ..load }, true)? {
             let better =
                 |known: &Side| known.gpus <= side.gpus && known.full.ttft_seconds <= side.full.ttft_seconds;
             if !prefill.iter().any(better) {
                 prefill.push(side);
             }
         }
-        let decode = sides(reading, &load)?;
+        let decode = sides(reading, &load, false)?;
         let considered = 2 * layouts.len() as u64;
         Ok(Self { model, reading, prefill, decode, load, most_gpus, rented, considered })
     }
@@ -291,7 +295,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         if left <= prefill.full.ttft_seconds {
             return None;
         }
-        let most = prefill.full.sustainable_request_rate;
+        let most = prefill.at_random;
         let (met, looked) = highest(most * ALONE, most, |rate| {
             let load = ServingLoad { output_tokens: 1.0, arrivals: Arrivals::Poisson(rate), ..self.load };
             let state = self.model.point(&prefill.layout, &load);

@@ -8,7 +8,7 @@ use super::cut::Cut;
 use super::iteration::{ServingModel, Work};
 use super::root::{between, root};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
-use super::{IterationParts, LatencyPercentiles, ServingMemory, queue};
+use super::{IterationParts, LatencyPercentiles, Percentiles, ServingMemory, queue};
 use crate::quantity::GIB;
 
 /// Quantile of the standard normal distribution at 95 %.
@@ -325,7 +325,7 @@ impl<'a> Stream<'a> {
             sequences: 0.0,
             keys: 0.0,
             prompt_tokens: chunk,
-            prompt_length: self.input,
+            prompt_length: self.token_length(),
             busy: self.busy,
             reading: 1.0,
         };
@@ -346,22 +346,32 @@ impl<'a> Stream<'a> {
     pub(super) fn prefill_only(&self, streams: f64, load: &ServingLoad) -> SteadyState {
         let model = self.model;
         let chunk = model.engine.chunk_tokens;
-        let time = |tokens: f64| {
+        let time = |tokens: f64, length: f64| {
             let work = Work {
                 sequences: 0.0,
                 keys: 0.0,
                 prompt_tokens: tokens,
-                prompt_length: self.input,
+                prompt_length: length,
                 busy: self.busy,
                 reading: 1.0,
             };
             model.iteration(self.cut, &work).total_seconds
         };
         let unread = self.unread.max(1.0);
-        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk));
+        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk), self.input);
         let most = self.sustainable();
         let packed = 1.0 / most;
-        let scv = model.random_spread().0;
+        let decode_work = Work {
+            sequences: 1.0,
+            keys: self.keys(),
+            prompt_tokens: 0.0,
+            prompt_length: 0.0,
+            busy: self.busy,
+            reading: 0.0,
+        };
+        let decode = model.iteration(self.cut, &decode_work);
+        let tpot = decode.total_seconds / model.accepted_tokens();
+        let mut percentiles = None;
         let (ttft, p95, rate, concurrency, saturated) = match load.arrivals {
             Arrivals::Full => (alone, alone, most, most * alone, false),
             Arrivals::Closed(total) => {
@@ -372,30 +382,26 @@ impl<'a> Stream<'a> {
             }
             Arrivals::Poisson(rate) => {
                 let each = rate / streams;
-                let load = each / most;
-                if load >= 1.0 {
+                if each >= most {
                     (alone, alone, most, most * alone, true)
                 } else {
-                    let queue = 0.5 * (1.0 + scv) * packed / (1.0 - load);
-                    let ttft = alone + load * queue;
-                    (ttft, alone + exceeded(load, queue), each, each * ttft, false)
+                    let seconds = |length: f64| time(chunk, length) * unread * (length / self.input) / chunk;
+                    let ttft = queue::first_tokens(self, (each, most), alone, seconds);
+                    percentiles = Some(LatencyPercentiles {
+                        ttft,
+                        tpot: Percentiles::of_one(tpot),
+                        input_spread: self.spread.0,
+                        output_spread: self.spread.1,
+                    });
+                    (ttft.mean_seconds, ttft.p95_seconds, each, each * ttft.mean_seconds, false)
                 }
             }
         };
-        let decode_work = Work {
-            sequences: 1.0,
-            keys: self.keys(),
-            prompt_tokens: 0.0,
-            prompt_length: 0.0,
-            busy: self.busy,
-            reading: 0.0,
-        };
-        let decode = model.iteration(self.cut, &decode_work);
         self.state(StateParts {
             ttft,
             ttft_p95: p95,
-            tpot: decode.total_seconds / model.accepted_tokens(),
-            tpot_p95: decode.total_seconds / model.accepted_tokens(),
+            tpot,
+            tpot_p95: tpot,
             requests_per_second: rate * streams,
             batch: 0.0,
             concurrency: concurrency * streams,
@@ -405,7 +411,7 @@ impl<'a> Stream<'a> {
             decode,
             decode_work,
             kv_batch: 0.0,
-            percentiles: None,
+            percentiles,
         })
     }
 
@@ -452,9 +458,4 @@ impl<'a> Stream<'a> {
             fits: self.capacity >= alone(self.input + self.output) + shared,
         }
     }
-}
-
-/// Mean wait `mean` of those who wait, which a share `chance` does: how much 5 % exceed.
-fn exceeded(chance: f64, mean: f64) -> f64 {
-    if chance > 0.05 { mean * (libm::log(chance) + LN20) } else { 0.0 }
 }

@@ -170,12 +170,13 @@ fn at_peak(
 }
 
 /// Share of the GPUs' time that goes to prompts: of the GPUs themselves where pools are apart; else a request takes its
-/// prefill, and its share of the decode iterations.
+/// prefill on one of the replica's streams, and its share of the decode iterations.
 fn prefill_share(point: &ServingPoint, output_tokens: f64) -> f64 {
     if let Some(pools) = &point.pools {
         return f64::from(pools.prefill_gpus) / f64::from(point.gpus);
     }
-    let prefill = point.prefill.total_seconds;
+    let streams = f64::from(point.layout.dp) * f64::from(point.layout.pp);
+    let prefill = point.prefill.total_seconds / streams;
     let steps = output_tokens / point.tokens_per_iteration;
     let decode = steps * point.decode.total_seconds / point.decode_batch.max(1.0);
     prefill / (prefill + decode)
