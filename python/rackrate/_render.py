@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Shown first in one line, where the answer has them.
 FIRST: Final = (
     "name",
+    "saturated",
     "shape",
     "gpu",
     "gpus",
@@ -37,6 +38,9 @@ UNBROKEN: Final = 50
 def line(answer: Answer) -> str:
     """Give an answer as one line: its first figures, and an ellipsis where it has more."""
     row = {name: value for name, value in answer._flat().items() if value is not None and value != ""}
+    # Told where it is so: latencies past saturation are not what a user would see.
+    if row.get("saturated") is False:
+        del row["saturated"]
     names: list[str] = [name for name in FIRST if name in row]
     names += [name for name in row if name not in names and "." not in name]
     told = [f"{name}={short(row[name])}" for name in names[:SHOWN]]

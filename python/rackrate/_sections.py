@@ -67,6 +67,7 @@ def parts(record: Any, ending: str, unit: str, leave: tuple[str, ...] = (), scal
     return " + ".join(f"{amount(value * scale)} {name.replace('_', ' ')}" for value, name in shown) + f" ({unit})"
 
 
+USUAL_SCHEDULE: Final = "one_forward_one_backward"
 WAYS: Final = ("tp", "pp", "vp", "cp", "ep", "dp")
 
 
@@ -78,6 +79,12 @@ def layout_words(layout: Layout | ServingLayout) -> str:
         words.append(f"mb{given['micro_batch']}")
     if given.get("recompute", "none") != "none":
         words.append(f"{given['recompute']} recompute")
-    if given.get("zero", 0) > 1:
+    if given.get("redundant_experts"):
+        words.append(f"+{given['redundant_experts']} experts")
+    if given.get("expert_tp"):
+        words.append(f"etp{given['expert_tp']}")
+    if given.get("schedule", USUAL_SCHEDULE) != USUAL_SCHEDULE and given.get("pp", 1) > 1:
+        words.append(given["schedule"].replace("_", " "))
+    if given.get("zero", 1) != 1:
         words.append(f"ZeRO-{given['zero']}")
     return " ".join(words) or "1 GPU"

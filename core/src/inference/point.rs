@@ -274,8 +274,20 @@ pub(super) fn answer(
             "request_rate",
             format!(
                 "past the sustainable rate of {:.3} requests/s: the queue grows without end; latencies are those at \
-                 that rate",
+                 that rate, without the queue",
                 state.sustainable_request_rate * copies
+            ),
+        ));
+    }
+    let random = matches!(load.arrivals, Arrivals::Poisson(_));
+    if random && l.dp > 1 && model.sizes.moe.is_some() {
+        warnings.push(Warning::new(
+            "ranks_aligned",
+            "layout.dp",
+            format!(
+                "{} attention ranks meet in every layer of experts; their engine is taken to align the prompts that they \
+                 read as closed loops show it. Where it aligns none, tokens take several times as long: see simulate",
+                l.dp
             ),
         ));
     }

@@ -90,17 +90,24 @@ pub(super) struct Queued {
 }
 
 /// Latencies of a stream to which `rate` requests come per second, with `batch` sequences in decode at this pace by the mean
-/// alone.
-pub(super) fn latencies(stream: &Stream<'_>, rate: f64, batch: f64, pace: &Pace) -> Queued {
+/// alone; without the queue where more come than it sustains.
+pub(super) fn latencies(
+    stream: &Stream<'_>,
+    rate: f64,
+    (batch, pace): (f64, &Pace),
+    saturated: bool,
+) -> Queued {
     let prompts = Prompts::new(stream, batch);
     let decode = Decode::new(stream, rate, (batch, pace), &prompts);
     let idle = libm::exp(-decode.batch);
-    let place = stream.place(rate, decode.tpot);
+    // Past saturation the queue grows without end: it is left out.
+    let none = Cumulants::of(0.0, 0.0, 0.0);
+    let place = if saturated { none } else { stream.place(rate, decode.tpot) };
     let mut ttft = Mixture::<{ 2 * POINTS }>::new();
     let mut beside = Cumulants::of(0.0, 0.0, 0.0);
     let reads = stream.unread > 0.0;
     // Something decodes when a request comes, or nothing.
-    let overflow = prompts.overflow(stream, rate);
+    let overflow = if saturated { none } else { prompts.overflow(stream, rate) };
     let own = prompts.seconds();
     for (chance, busy) in [(idle, false), (1.0 - idle, true)] {
         if busy || chance > SELDOM {

@@ -71,7 +71,7 @@ pub struct SteadyState {
     pub(crate) decode_work: Work,
     /// Memory of one GPU.
     pub memory: ServingMemory,
-    /// Distribution of the latencies under random arrivals; else none.
+    /// Distribution of the latencies under random arrivals that it sustains; else none.
     pub percentiles: Option<LatencyPercentiles>,
 }
 
@@ -144,13 +144,13 @@ impl ServingModel<'_> {
         let mut percentiles = None;
         let (ttft, ttft_p95, tpot_p95) = match load.arrivals {
             Arrivals::Poisson(_) => {
-                let queued = queue::latencies(&stream, rate, batch, &pace);
+                let queued = queue::latencies(&stream, rate, (batch, &pace), saturated);
                 let (ttft, tpot) = (queued.percentiles.ttft, queued.percentiles.tpot);
                 batch = queued.batch;
                 let (parts, work) = stream.step(batch, f64::INFINITY);
                 pace = Pace { parts, work, tpot: tpot.mean_seconds, ..pace };
-                percentiles =
-                    Some(LatencyPercentiles { tpot: tpot.scaled(1.0 / accepted), ..queued.percentiles });
+                let told = LatencyPercentiles { tpot: tpot.scaled(1.0 / accepted), ..queued.percentiles };
+                percentiles = if saturated { None } else { Some(told) };
                 (ttft.mean_seconds, ttft.p95_seconds, tpot.p95_seconds)
             }
             Arrivals::Closed(_) | Arrivals::Full => {

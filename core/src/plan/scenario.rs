@@ -141,8 +141,8 @@ pub struct ServingJob {
     pub input_tokens: f64,
     /// Mean tokens of an answer.
     pub output_tokens: f64,
-    /// Squared coefficient of variation of the prompts' lengths, as an operating point takes it: with it or `output_spread`
-    /// the targets are kept by the distribution of the latencies, the other then being 1.
+    /// Squared coefficient of variation of the prompts' lengths, as an operating point takes it; that of Azure's trace of a
+    /// conversation service if not given.
     #[serde(default)]
     pub input_spread: Option<f64>,
     /// The same of the answers' lengths.

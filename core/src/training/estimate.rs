@@ -6,8 +6,8 @@ use super::layer::{LayerWork, Volume};
 use super::layout::Layout;
 use super::ledger::{Ledger, Told};
 use super::report::{
-    Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingStep,
-    TrainingStepRequest,
+    Dimension, DimensionTraffic, LayoutPoint, LayoutSearch, LayoutSearchRequest, StepParts, TrainingMemory,
+    TrainingStep, TrainingStepRequest,
 };
 use super::search::{Searcher, Wanted};
 use super::state_space;
@@ -32,6 +32,18 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
             .with_software(request.software)?;
     let price = if request.explain { explained_step } else { step };
     let mut answer = price(&job, &request.layout, request.gpus)?;
+    if !answer.memory.fits {
+        let TrainingMemory { total_gib, available_gib, .. } = answer.memory;
+        answer.warnings.push(Warning::new(
+            "does_not_fit",
+            "memory",
+            format!(
+                "the fullest GPU needs {total_gib:.0} GiB of the {available_gib:.1} GiB of a {}: times are those of a GPU \
+                 that had them",
+                answer.gpu
+            ),
+        ));
+    }
     answer.warnings.extend(assumed(&target));
     Ok(answer)
 }

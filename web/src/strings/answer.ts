@@ -258,6 +258,7 @@ export const answer = {
       does_not_fit: "Does not fit",
       saturated: "Saturated",
       requests_wait: "Requests wait",
+      ranks_aligned: "Prompts of attention ranks taken as aligned",
       own_rate_unused: "Own rates that are not used",
       storage_unused: "Storage that is not used",
       models_differ: "Another model is served than trained",
