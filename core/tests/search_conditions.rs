@@ -45,3 +45,15 @@ fn layouts_are_those_of_the_network_that_is_met() {
     let error = found(&json!({"oversubscription": 0.5})).unwrap_err();
     assert_eq!(error.field(), "network.oversubscription");
 }
+
+/// 509 is a prime: no way of cutting shares 1,024 sequences, 80 layers or 64 heads among so many GPUs.
+#[test]
+fn gpus_that_no_layout_cuts_are_refused() {
+    let request = json!({
+        "model": "llama-3.1-70b", "gpu": "H100-SXM", "gpus": 509, "global_batch": 1024, "sequence_length": 4096,
+    });
+    let request: LayoutSearchRequest = serde_json::from_value(request).unwrap();
+    let error = search_layouts(Catalog::embedded().unwrap(), &request).unwrap_err();
+    assert_eq!((error.field(), error.code()), ("gpus", "conflict"));
+    assert!(error.to_string().contains("no layout of 509 GPUs"), "{error}");
+}

@@ -51,7 +51,7 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
 /// The best layouts of a job on so many GPUs, over all dimensions.
 ///
 /// # Errors
-/// As [`training_step`]. "Nothing fits" is an answer.
+/// As [`training_step`]; GPUs that no layout cuts. "Nothing fits" is an answer.
 pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Result<LayoutSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = catalog.target(request.shape.as_deref(), request.gpu.as_deref(), None)?;
@@ -73,6 +73,17 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         schedules: &request.schedules,
     };
     let found = Searcher::new(&job).find(request.gpus, request.global_batch, &wanted)?;
+    if found.considered == 0 {
+        let (gpus, batch) = (request.gpus, request.global_batch);
+        return Err(Error::Conflict {
+            field: "gpus".to_owned(),
+            message: format!(
+                "no layout of {gpus} GPUs is legal: data parallel ranks share {batch} sequences, pipeline stages {} layers, \
+                 tensor ranks {} heads; try whole nodes with fewer odd factors, or a batch of more sequences",
+                job.architecture.layers, job.architecture.heads
+            ),
+        });
+    }
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));
