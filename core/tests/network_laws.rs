@@ -238,6 +238,19 @@ proptest! {
         let more = expert_all_to_all_time(&exchange(tokens * more), group, &topology).unwrap().seconds;
         prop_assert!(less.is_finite() && more >= less);
     }
+
+    /// A router that keeps a token to L of D domains is one that has only L; a limit that is no limit changes nothing.
+    #[test]
+    fn a_limited_router_is_one_over_fewer_domains(domains in 1u32..64, most in 1u32..64, experts_per_token in 1u32..16) {
+        let visited = |max_domains, places| {
+            ExpertExchange {
+                tokens: 1.0, bytes_per_token: 1.0, experts_per_token, max_domains, kernel: ExpertKernel::Normal
+            }
+            .visited(places)
+        };
+        prop_assert_eq!(visited(Some(most), domains), visited(None, domains.min(most)));
+        prop_assert!(visited(Some(most), domains) <= f64::from(experts_per_token.min(domains).min(most)) * (1.0 + 1e-12));
+    }
 }
 
 #[test]

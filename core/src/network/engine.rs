@@ -74,10 +74,15 @@ pub struct ExpertExchange {
 
 impl ExpertExchange {
     /// Expected number of distinct places (domains, or the ranks of one) that a token goes to, of `places` with uniform
-    /// routing: `D(1 − (1 − 1/D)^k)`, at most `max_domains`.
+    /// routing: `D(1 − (1 − 1/D)^k)`, where the router limits them with D at most `max_domains`: a token's experts are uniform
+    /// over the domains that it may visit.
     pub fn visited(&self, places: u32) -> f64 {
-        let limit = self.max_domains.map_or(f64::INFINITY, f64::from);
-        distinct(f64::from(places.max(1)), f64::from(self.experts_per_token)).min(limit)
+        distinct(self.allowed(places), f64::from(self.experts_per_token))
+    }
+
+    /// Of `domains`, those that a token may visit.
+    fn allowed(&self, domains: u32) -> f64 {
+        f64::from(self.max_domains.map_or(domains, |most| domains.min(most)).max(1))
     }
 }
 
@@ -102,8 +107,9 @@ pub fn domains_of(group: Group, topology: &Topology) -> u32 {
 /// [`super::collective_time`], and for tokens or bytes that are negative or not a number.
 ///
 /// Low latency: start-up plus the slower of the copies that leave the domain over the fabric and those inside over the
-/// scale-up link; `k` copies of each token. Normal: `D(1 − (1 − 1/D)^k)` distinct domains out of D (at most
-/// `max_domains`) get one copy over the fabric, and `n(1 − (1 − 1/n)^k)` distinct ranks one over the scale-up link.
+/// scale-up link; `k` copies of each token. Normal: `D(1 − (1 − 1/D)^k)` distinct domains of the D that a token may visit (all,
+/// or `max_domains`) get one copy over the fabric, and `n(1 − (1 − 1/n)^k)` distinct of their n ranks one over the scale-up
+/// link.
 /// Constants from DeepEP's published tables on H800 (128 and 4096 tokens, 8 to 256 ranks).
 pub fn expert_all_to_all_time(
     exchange: &ExpertExchange,
@@ -136,7 +142,9 @@ pub fn expert_all_to_all_time_with(
     let chosen = f64::from(experts_per_token);
     let (visited_domains, copies) = match kernel {
         ExpertKernel::LowLatency => (chosen, chosen),
-        ExpertKernel::Normal => (exchange.visited(domains), distinct(ranks, chosen)),
+        ExpertKernel::Normal => {
+            (exchange.visited(domains), distinct(local * exchange.allowed(domains), chosen))
+        }
     };
     let scale_out_bytes = bytes * visited_domains * (1.0 - 1.0 / domains_f);
     let scale_up_bytes = match kernel {
@@ -230,7 +238,7 @@ mod tests {
     /// token once for each node it goes to (each rank at 8 ranks), its own included.
     #[test]
     fn normal_experts_take_what_deepep_measured() {
-        for (ranks, copies, gb_per_s) in [(8, 5.25, 153.0), (16, 2.0, 43.0), (32, 3.6, 58.0), (64, 4.0, 51.0)]
+        for (ranks, copies, gb_per_s) in [(8, 5.25, 153.0), (16, 2.0, 43.0), (32, 3.6, 58.0), (64, 3.6, 51.0)]
         {
             let exchange = ExpertExchange {
                 tokens: 4096.0,

@@ -93,13 +93,11 @@ pub fn data_exchange<L: Ledger>(
     };
     let forward_window = pass.forward * rounds;
     let backward_window = pass.backward * rounds;
-    // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
-    let shard_ranks = cut.shards;
-    // DualPipe's two stages of each rank lie on twice the ranks that there are to exchange with.
     let copies = cut.stage_copies();
-    let dense = Group { ranks: dense.ranks.saturating_mul(copies), ..dense };
-    let experts = Group { ranks: experts.ranks.saturating_mul(copies), ..experts };
-    for (parameters, group) in [(rank.dense + rank.embedding, dense), (rank.experts, experts)] {
+    for (parameters, alone, shards) in
+        [(rank.dense + rank.embedding, dense, cut.shards), (rank.experts, experts, cut.expert_shards)]
+    {
+        let group = both_ways(alone, job, cut);
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
         }
@@ -139,7 +137,11 @@ pub fn data_exchange<L: Ledger>(
                 gather.tell(&mut told, "all-gather of weights", forward);
             }
             _ => {
-                let inner = Group { ranks: group.ranks.min(shard_ranks as u32).max(1), ..group };
+                // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
+                let shards = alone.ranks.min(shards as u32).max(1);
+                let inner = both_ways(Group { ranks: shards, ..alone }, job, cut);
+                // The mean of a rank's stages, for as long as all micro-batches last.
+                let window = (pass.forward + pass.backward) * micro_batches;
                 // Each micro-batch passes through one of a rank's stages.
                 let micro_batches = micro_batches / f64::from(copies);
                 let layers = (cut.stage_layers * f64::from(copies)).max(1.0);
@@ -154,9 +156,9 @@ pub fn data_exchange<L: Ledger>(
                 )?;
                 let mut all = gather.seconds + scatter.seconds;
                 let mut between = None;
-                if inner.ranks < group.ranks {
+                if shards < alone.ranks {
                     let outer =
-                        Group { ranks: group.ranks / inner.ranks, stride: group.stride * inner.ranks };
+                        Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
                     let sum = once(
                         CollectiveOp::AllReduce,
                         shard * gradient_bytes * trained / f64::from(inner.ranks),
@@ -166,7 +168,6 @@ pub fn data_exchange<L: Ledger>(
                     all += sum.seconds;
                     between = Some(sum);
                 }
-                let window = (pass.forward + pass.backward) * micro_batches;
                 let waited =
                     hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
                 exposed += waited;
@@ -187,6 +188,18 @@ pub fn data_exchange<L: Ledger>(
     told.note(|| Entry::idle(StepPart::DataParallel, SLOW_DOWN, 1.0, contention, Bound::Compute));
     total.told = told;
     Some(total)
+}
+
+/// The ranks that exchange what `alone`, a group of one stage's ranks, holds. DualPipe's stages lie on the ranks of stage
+/// p − 1 − i too: twice as many, and where the first and the last stage's are a scale-up domain or more apart, no domain holds
+/// more of them than before.
+fn both_ways(alone: Group, job: &Job, cut: &Cut) -> Group {
+    let copies = cut.stage_copies();
+    let stage = f64::from(cut.layer.tp) * f64::from(cut.layer.cp) * f64::from(cut.dp);
+    let domain = job.topology.scale_up_domain;
+    let apart = copies > 1 && (cut.pp - 1.0) * stage >= f64::from(domain);
+    let stride = if apart { alone.stride.max(domain.div_ceil(alone.ranks.max(1))) } else { alone.stride };
+    Group { ranks: alone.ranks.saturating_mul(copies), stride }
 }
 
 const SLOW_DOWN: &str = "slow-down of computation beside the exchange";
