@@ -60,12 +60,16 @@ const Frame = ({ path, wide, together = [], children }: FrameProps) => {
         <Back paths={[path, ...together]} label={words.label} />
       </div>
       {children(attributes)}
-      {words.help && (
-        <p class="help" id={`${id}-help`}>
-          {words.help}
-        </p>
+      {(words.help || wrong) && (
+        <div class="below">
+          {words.help && (
+            <p class="help" id={`${id}-help`}>
+              {words.help}
+            </p>
+          )}
+          {wrong && <Wrong path={path} id={`${id}-wrong`} refusal={wrong} />}
+        </div>
       )}
-      {wrong && <Wrong path={path} id={`${id}-wrong`} refusal={wrong} />}
     </div>
   );
 };
