@@ -113,6 +113,29 @@ describe("asking", () => {
     expect(modules.length).toBe(1);
   });
 
+  test("the whole package is asked only about a model that is described", async () => {
+    const page = await openBroken("");
+    await page.locator(".headline").waitFor();
+    const modules: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().endsWith(".wasm")) modules.push(request.url());
+    });
+    const alert = page.getByRole("alert");
+    const model = page.getByLabel("Model").first();
+    await model.fill("deepseek-v3.2");
+    await expect.poll(() => alert.textContent()).toContain("indexer");
+    expect(modules).toEqual([]);
+    // Where it does not load, what the page's own module said stands.
+    await page.route("**/*.wasm", (route) => route.abort());
+    const asked = { ...first(), training: { ...first().training, model: { model_type: "llama" } } };
+    const buffer = Buffer.from(JSON.stringify(asked));
+    await page
+      .getByLabel(strings.actions.open)
+      .setInputFiles({ name: "asked.json", mimeType: "application/json", buffer });
+    await expect.poll(() => alert.textContent()).toContain("reads no Hugging Face config");
+    expect(modules.length).toBe(1);
+  });
+
   test("units of inputs: percent and milliseconds", async () => {
     const page = await open();
     await page.getByLabel("OCI discount").fill("30");
