@@ -212,6 +212,15 @@ describe("bad input", () => {
     const alert = page.getByRole("alert");
     await alert.waitFor();
     expect(await alert.textContent()).toContain("input_tokens");
+    // Nothing is on its way; from here the scenario is one press away.
+    expect(await page.locator(".waiting").count()).toBe(0);
+    await page.getByRole("button", { name: fill(strings.backTo, { name: "serve-70b" }) }).click();
+    await tells(
+      page,
+      core.scenarios().find((one) => one.name === "serve-70b"),
+    );
+    expect(await alert.count()).toBe(0);
+    expect(fragment(page)).toBe("#v=1&s=serve-70b");
   });
 
   test("a link from another version is said to be one, and the page works", async () => {

@@ -32,6 +32,7 @@ export const strings = {
   fileProblem: "That file is not JSON: {message}",
   computed: "Computed in {time} in this browser",
   outdated: "The figures below answer the last question that could be read.",
+  backTo: "Back to the scenario {name}",
   didYouMean: "Use {hint}",
   scenario: "Scenario",
   ownScenario: "Own scenario",
