@@ -527,6 +527,20 @@ describe("one point", () => {
     await told(page, { ...asked, gpus: 4, layout: { ...asked.layout, tp: 2 } });
   });
 
+  test("a refusal stands below what helps with its field, not over it", async () => {
+    const { page } = await tried();
+    await field(page, "point.layout.tp").fill("8");
+    const refused = page.locator('.bench-ask [aria-invalid="true"]');
+    await refused.waitFor();
+    const below = ((await refused.getAttribute("aria-describedby")) ?? "").split(" ");
+    expect(below.length).toBe(2);
+    const boxes = [refused, ...below.map((id) => page.locator(`#${id}`))];
+    const [input, help, wrong] = await Promise.all(boxes.map((one) => one.boundingBox()));
+    if (!input || !help || !wrong) throw new Error("not on the page");
+    expect(help.y).toBeGreaterThanOrEqual(input.y + input.height);
+    expect(wrong.y).toBeGreaterThanOrEqual(help.y + help.height);
+  });
+
   test("its operations add up, and it can be taken away as Python", async () => {
     const { page, asked } = await tried();
     await field(page, "point.input_tokens").fill("4k");

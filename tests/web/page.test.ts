@@ -113,6 +113,57 @@ describe("asking", () => {
     expect(modules.length).toBe(1);
   });
 
+  test("a config pasted for a model is read, shown by its name and held by the link", async () => {
+    const page = await open();
+    const file = new URL("../../core/tests/configs/command-r-v01.json", import.meta.url);
+    const described = { architectures: ["CohereForCausalLM"], ...JSON.parse(readFileSync(file, "utf8")) };
+    const config = JSON.stringify(described, null, 2);
+    const model = page.getByLabel("Model").first();
+    await model.fill(config);
+    const asked = { ...first(), training: { ...first().training, model: described } };
+    await tells(page, asked);
+    expect(await model.inputValue()).toBe("CohereForCausalLM, from config.json");
+    await expect.poll(() => fragment(page)).toContain("t.model.hidden_size=8192");
+    await page.reload();
+    await page.locator(".headline").waitFor();
+    await tells(page, asked);
+    expect(await model.inputValue()).toBe("CohereForCausalLM, from config.json");
+    // Cut short it is told at the field; however long, it stays within the page.
+    await model.fill(config.slice(0, -3).replaceAll(/\s/g, "").repeat(20));
+    const wrong = page.locator("#field-training-model-wrong");
+    await expect.poll(() => wrong.textContent()).toContain("is not JSON");
+    expect(await model.getAttribute("aria-invalid")).toBe("true");
+    await page.getByRole("alert").waitFor();
+    const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
+    expect(await wide()).toBe(1440);
+    await model.fill("llama-3.1-405b");
+    await tells(page, first());
+    expect(await wrong.count()).toBe(0);
+  });
+
+  test("the whole package is asked only about a model that is described", async () => {
+    const page = await openBroken("");
+    await page.locator(".headline").waitFor();
+    const modules: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().endsWith(".wasm")) modules.push(request.url());
+    });
+    const alert = page.getByRole("alert");
+    const model = page.getByLabel("Model").first();
+    await model.fill("deepseek-v3.2");
+    await expect.poll(() => alert.textContent()).toContain("indexer");
+    expect(modules).toEqual([]);
+    // Where it does not load, what the page's own module said stands.
+    await page.route("**/*.wasm", (route) => route.abort());
+    const asked = { ...first(), training: { ...first().training, model: { model_type: "llama" } } };
+    const buffer = Buffer.from(JSON.stringify(asked));
+    await page
+      .getByLabel(strings.actions.open)
+      .setInputFiles({ name: "asked.json", mimeType: "application/json", buffer });
+    await expect.poll(() => alert.textContent()).toContain("reads no Hugging Face config");
+    expect(modules.length).toBe(1);
+  });
+
   test("units of inputs: percent and milliseconds", async () => {
     const page = await open();
     await page.getByLabel("OCI discount").fill("30");
@@ -189,6 +240,15 @@ describe("bad input", () => {
     const alert = page.getByRole("alert");
     await alert.waitFor();
     expect(await alert.textContent()).toContain("input_tokens");
+    // Nothing is on its way; from here the scenario is one press away.
+    expect(await page.locator(".waiting").count()).toBe(0);
+    await page.getByRole("button", { name: fill(strings.backTo, { name: "serve-70b" }) }).click();
+    await tells(
+      page,
+      core.scenarios().find((one) => one.name === "serve-70b"),
+    );
+    expect(await alert.count()).toBe(0);
+    expect(fragment(page)).toBe("#v=1&s=serve-70b");
   });
 
   test("a link from another version is said to be one, and the page works", async () => {

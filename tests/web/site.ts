@@ -1,4 +1,4 @@
-// The built page on a static host of the plainest kind, under a path of its own, and a browser to open it.
+// A static host of the plainest kind, for the built page under a path of its own, and a browser to open it.
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -21,14 +21,16 @@ export interface Site {
   close: () => void;
 }
 
-export const serve = async (path: string): Promise<Site> => {
-  if (!existsSync(join(dist, "index.html"))) throw new Error("build the page first: npm run build");
+/** The built page under `path`, or another folder. */
+export const serve = async (path: string, folder = dist): Promise<Site> => {
+  if (folder === dist && !existsSync(join(dist, "index.html")))
+    throw new Error("build the page first: npm run build");
   const server: Server = createServer(async ({ url = "/" }, response) => {
     const { pathname } = new URL(url, "http://localhost");
     if (!pathname.startsWith(path)) return response.writeHead(404).end();
     const file = pathname.slice(path.length) || "index.html";
     try {
-      const body = await readFile(join(dist, file));
+      const body = await readFile(join(folder, file));
       response
         .writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" })
         .end(body);

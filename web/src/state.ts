@@ -56,6 +56,9 @@ export const changed = computed(() => !same(builtIn(base.value), scenario.value)
 const builtIn = (name: string): Data | undefined =>
   scenarios.value.find((one) => one.name === name) as Data | undefined;
 
+/** The built-in scenario to go back to: the one that this began from, else what the page opens with. */
+export const origin = computed(() => base.value || FIRST);
+
 export const get = (path: string): Data => at(scenario.value, path);
 
 /** What core took at `path` where the scenario leaves it open, as the last plan tells; null until there is one. */

@@ -2,6 +2,7 @@
 import init, * as rackrate from "../pkg/page/rackrate";
 import module from "../pkg/page/rackrate_bg.wasm?url";
 import wholeModule from "../pkg/rackrate_bg.wasm?url";
+import { at, type Data, isFields } from "./data";
 import type { Answered, Asked, Call, Refusal } from "./protocol";
 
 /** Names of the storage rows that core takes as a tier: asked one by one, for the rule is core's. */
@@ -63,13 +64,23 @@ const answered = async (call: Call, given: unknown[]): Promise<unknown> => {
   try {
     if (Object.hasOwn(calls, call)) return run(calls, call, given);
   } catch (thrown) {
-    // Perhaps only by this module, which reads no Hugging Face config.
-    if (refusal(thrown).code !== "unsupported") throw thrown;
+    if (!isOfDescribed(refusal(thrown), given)) throw thrown;
+    // Perhaps only by this module, which reads no Hugging Face config. Where the other does not load, this refusal stands.
+    const whole = await loaded().catch(() => Promise.reject(thrown));
+    return run({ ...calls, ...whole }, call, given);
   }
-  // Loaded when something is first asked that the page's module is built without.
+  return run({ ...calls, ...(await loaded()) }, call, given);
+};
+
+/** Whether what is not supported is a model that is described rather than named, as a config describes one. */
+const isOfDescribed = ({ code, field }: Refusal, [request]: unknown[]): boolean =>
+  code === "unsupported" && isFields(at((request ?? null) as Data, field));
+
+/** The whole package: loaded when something is first asked that the page's module is built without. */
+const loaded = async (): Promise<typeof import("../pkg/rackrate")> => {
   const whole = await import("../pkg/rackrate");
   await whole.default({ module_or_path: wholeModule });
-  return run({ ...calls, ...whole }, call, given);
+  return whole;
 };
 
 const run = (from: Partial<Record<Call, unknown>>, call: Call, given: unknown[]): unknown => {

@@ -21,8 +21,10 @@ fn main() -> ExitCode {
         .input_path(&module)
         .out_name("rackrate")
         .web(true)
+        // Without an argument `init()` loads the module that lies beside the glue.
+        .map(|bindgen| bindgen.typescript(true).omit_default_module_path(false))
         // Names of functions are of use to a profiler only, and wasm-opt would remove them anyway.
-        .and_then(|bindgen| bindgen.typescript(true).remove_name_section(true).generate(&folder));
+        .and_then(|bindgen| bindgen.remove_name_section(true).generate(&folder));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -209,10 +209,22 @@ const Notices = () => {
               </button>
             )}
           </p>
-          {state.plan.value && <p class="help">{strings.outdated}</p>}
+          {state.plan.value ? <p class="help">{strings.outdated}</p> : <WayBack />}
         </div>
       )}
     </>
+  );
+};
+
+/** From a question that nothing stands below: a link that was refused. */
+const WayBack = () => {
+  const name = state.origin.value;
+  return (
+    <p class="help">
+      <button type="button" class="link" onClick={() => state.choose(name)}>
+        {fill(strings.backTo, { name })}
+      </button>
+    </p>
   );
 };
 
@@ -230,9 +242,9 @@ const Answer = ({ plan }: { plan: Plan }) => (
   </div>
 );
 
-/** The answer's outline, at its size, until it is there. */
+/** The answer's outline, at its size, until it is there; where none will come, nothing. */
 const Waiting = () =>
-  state.failure.value !== undefined ? null : (
+  state.failure.value !== undefined || state.refusal.value !== undefined ? null : (
     <div class="waiting" aria-busy="true">
       <p class="sr-only" role="status">
         {strings.loading}

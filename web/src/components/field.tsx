@@ -2,7 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { type Data, differing, same } from "../data";
+import { type Data, differing, type Fields, isFields, same } from "../data";
 import { parse, type Scale, show } from "../entry";
 import { faultyField, scenarioForm, useForm } from "../form";
 import type { Refusal } from "../protocol";
@@ -45,11 +45,13 @@ interface Common {
 }
 
 interface FrameProps extends Common {
+  /** Why what was typed cannot be read as what it begins to be. */
+  unread?: string | undefined;
   children: (attributes: ReturnType<typeof useFrame>["attributes"]) => ComponentChildren;
 }
 
-const Frame = ({ path, wide, together = [], children }: FrameProps) => {
-  const { words, id, wrong, attributes } = useFrame(path);
+const Frame = ({ path, wide, together = [], unread, children }: FrameProps) => {
+  const { words, id, wrong, attributes } = useFrame(path, unread);
   return (
     <div class={wide ? "field wide" : "field"}>
       <div class="head">
@@ -60,19 +62,25 @@ const Frame = ({ path, wide, together = [], children }: FrameProps) => {
         <Back paths={[path, ...together]} label={words.label} />
       </div>
       {children(attributes)}
-      {words.help && (
-        <p class="help" id={`${id}-help`}>
-          {words.help}
-        </p>
+      {(words.help || wrong) && (
+        <div class="below">
+          {words.help && (
+            <p class="help" id={`${id}-help`}>
+              {words.help}
+            </p>
+          )}
+          {wrong && <Wrong path={path} id={`${id}-wrong`} refusal={wrong} />}
+        </div>
       )}
-      {wrong && <Wrong path={path} id={`${id}-wrong`} refusal={wrong} />}
     </div>
   );
 };
 
-/** What an input at `path` is called, and what is wrong with it. */
-const useFrame = (path: string) => {
-  const wrong = useWrong(path);
+/** What an input at `path` is called, and what is wrong with it: what the page itself cannot read comes first. */
+const useFrame = (path: string, unread?: string) => {
+  const refused = useWrong(path);
+  const wrong: Refusal | undefined =
+    unread === undefined ? refused : { code: "unread", field: path, message: unread, hint: null };
   const words = wordsOf(path);
   const id = idOf(path);
   const described = [words.help && `${id}-help`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
@@ -228,15 +236,61 @@ interface TextProps extends Common {
 
 export const TextField = ({ known, type = "text", ...common }: TextProps) => {
   const bound = useText(common, (text) => text.trim() || null, show);
-  const list = `${idOf(common.path)}-known`;
+  return <Named {...common} {...(known ? { known } : {})} bound={{ ...bound, type }} />;
+};
+
+/** A model by its name, or by a pasted description such as a Hugging Face config, of which then the name is shown. */
+export const ModelField = ({ known, ...common }: Pick<TextProps, "known"> & Common) => {
+  const { get } = useForm();
+  const held = get(common.path);
+  const bound = useText(common, (text) => described(text).data, show);
+  const value = isFields(held) ? nameOf(held) : bound.value;
+  const unread = typeof held === "string" ? described(held).problem : undefined;
   return (
-    <Frame {...common}>
+    <Named
+      {...common}
+      {...(known ? { known } : {})}
+      unread={unread}
+      bound={{ ...bound, value, type: "text" }}
+    />
+  );
+};
+
+/** The name typed, or the object that a pasted text describes; the text itself where that cannot be read. */
+const described = (given: string): { data: Data; problem?: string } => {
+  const text = given.trim();
+  if (!text.startsWith("{")) return { data: text || null };
+  try {
+    return { data: JSON.parse(text) };
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return { data: text, problem: fill(strings.configProblem, { message }) };
+  }
+};
+
+/** What to call a model that is described: by the class that a Hugging Face config names, else as it names itself. */
+const nameOf = (model: Fields): string => {
+  const { architectures, model_type, name } = model;
+  const [first = model_type] = Array.isArray(architectures) ? architectures : [];
+  if (typeof first === "string") return fill(strings.fromConfig, { name: first });
+  return fill(strings.asDescribed, { name: typeof name === "string" ? name : strings.ownModel });
+};
+
+interface NamedProps extends Omit<FrameProps, "children"> {
+  known?: TextProps["known"];
+  bound: ReturnType<typeof useText> & { type: "text" | "date" };
+}
+
+/** An input for a name, with those that are offered. */
+const Named = ({ known, bound, ...frame }: NamedProps) => {
+  const list = `${idOf(frame.path)}-known`;
+  return (
+    <Frame {...frame}>
       {(attributes) => (
         <>
           <input
             {...attributes}
             {...bound}
-            type={type}
             list={known ? list : undefined}
             autocomplete="off"
             spellcheck={false}

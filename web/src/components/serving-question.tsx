@@ -8,6 +8,7 @@ import {
   ChoiceField,
   Either,
   Group,
+  ModelField,
   NamesField,
   NumberField,
   NumbersField,
@@ -26,7 +27,7 @@ const none = (paths: readonly string[]): Change[] => paths.map((path) => [path, 
 export const ServingQuestion = () => (
   <>
     <div class="fields">
-      <TextField path="serving.model" known={models()} wide />
+      <ModelField path="serving.model" known={models()} wide />
       <Traffic />
       <NumberField path="serving.input_tokens" />
       <NumberField path="serving.output_tokens" />

@@ -3,7 +3,7 @@ import type { TrainingOption } from "../../pkg/rackrate";
 import type { Data } from "../data";
 import { example, get, plan, set } from "../state";
 import { strings } from "../strings";
-import { ChoiceField, Either, Group, NamesField, NumberField, TextField, useHeld } from "./field";
+import { ChoiceField, Either, Group, ModelField, NamesField, NumberField, TextField, useHeld } from "./field";
 import { gpus, models } from "./known";
 import { Failures, Layout, Network, Pauses, Software } from "./training-groups";
 
@@ -25,7 +25,7 @@ const BATCH = [SEQUENCES, IN_TOKENS];
 export const TrainingQuestion = () => (
   <>
     <div class="fields">
-      <TextField path="training.model" known={models()} wide />
+      <ModelField path="training.model" known={models()} wide />
       <Goal />
       <Batch />
       <ChoiceField path="training.precision" options={strings.precisions} />
