@@ -2791,8 +2791,7 @@ class ServingJob(Answer):
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         input_spread: Squared coefficient of variation of the prompts' lengths, as an operating point
-            takes it: with it or `output_spread` the targets are kept by the distribution of the
-            latencies, the other then being 1.
+            takes it; that of Azure's trace of a conversation service if not given.
         output_spread: The same of the answers' lengths.
         slo: Latency targets.
         engine: The inference engine; a current one of no class if not given.
