@@ -73,15 +73,32 @@ fn eight_bit_products_gather_eight_bits() {
     assert!(half.1 < before.1 && before.1 < after.1);
 }
 
-/// Of 2 bytes a gradient and 2 a weight, 3 remain.
+/// Of 2 bytes a gradient and 2 a weight, 3 remain, but for embedding and output projection.
 #[test]
-fn weights_gathered_in_8_bits_are_half_the_bytes() {
+fn weights_of_layers_are_gathered_in_8_bits() {
     let job = job("H100-SXM", "llama-3.1-8b", Precision::Fp8);
     let bytes = |fp8_weight_gather| {
         let software = Software { fp8_weight_gather, ..Software::default() };
         fabric_bytes(&under(&job, software, Layout::data_parallel(64), 64), Dimension::Data)
     };
-    assert!((bytes(true) / bytes(false) - 0.75).abs() < 0.01, "{} of {}", bytes(true), bytes(false));
+    let sizes = &job.sizes;
+    let (layers, ends) = (sizes.dense_parameters(), sizes.embedding + sizes.output);
+    let expected = (3.0 * layers + 4.0 * ends) / (4.0 * (layers + ends));
+    assert!((bytes(true) / bytes(false) - expected).abs() < 1e-9, "{} of {}", bytes(true), bytes(false));
+}
+
+/// MXFP8 and NVFP4 are cast after the gather.
+#[test]
+fn eight_bits_are_gathered_for_recipes_with_8_bit_weights_only() {
+    let software = Software { fp8_weight_gather: true, ..Software::default() };
+    let at = |precision| job("B200", "llama-3.1-8b", precision).with_software(software);
+    for precision in [Precision::Fp8, Precision::Fp8Blockwise] {
+        assert!(at(precision).is_ok(), "{precision:?}");
+    }
+    for precision in [Precision::Bf16, Precision::Mxfp8, Precision::Nvfp4] {
+        let error = at(precision).unwrap_err().to_string();
+        assert!(error.contains("software.fp8_weight_gather"), "{precision:?}: {error}");
+    }
 }
 
 #[test]

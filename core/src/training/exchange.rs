@@ -94,9 +94,10 @@ pub fn data_exchange<L: Ledger>(
     let forward_window = pass.forward * rounds;
     let backward_window = pass.backward * rounds;
     let copies = cut.stage_copies();
-    for (parameters, alone, shards) in
-        [(rank.dense + rank.embedding, dense, cut.shards), (rank.experts, experts, cut.expert_shards)]
-    {
+    for (parameters, weight_bytes, alone, shards) in [
+        (rank.dense + rank.embedding, weight_bytes(job, rank.dense, rank.embedding), dense, cut.shards),
+        (rank.experts, weight_bytes(job, rank.experts, 0.0), experts, cut.expert_shards),
+    ] {
         let group = both_ways(alone, job, cut);
         if parameters <= 0.0 || group.ranks < 2 {
             continue;
@@ -117,7 +118,6 @@ pub fn data_exchange<L: Ledger>(
             }
             Some(Sent { time, times, seconds: time.seconds * times })
         };
-        let weight_bytes = if job.software.fp8_weight_gather { 1.0 } else { WEIGHT };
         let gradient_bytes = GRADIENT;
         match cut.zero {
             0 => {
@@ -188,6 +188,15 @@ pub fn data_exchange<L: Ledger>(
     told.note(|| Entry::idle(StepPart::DataParallel, SLOW_DOWN, 1.0, contention, Bound::Compute));
     total.told = told;
     Some(total)
+}
+
+/// Bytes of a gathered weight, the mean over so many in layers and in embedding and output projection: these stay in 16 bits.
+fn weight_bytes(job: &Job, layers: f64, ends: f64) -> f64 {
+    if job.software.fp8_weight_gather && layers > 0.0 {
+        (layers + ends * WEIGHT) / (layers + ends)
+    } else {
+        WEIGHT
+    }
 }
 
 /// The ranks that exchange what `alone`, a group of one stage's ranks, holds. DualPipe's stages lie on the ranks of stage

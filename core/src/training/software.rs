@@ -46,8 +46,11 @@ pub struct Software {
     /// What products in 8 or 4 bits read is gathered in 16 bits and cast after (torchtitan with row-wise scales), not cast
     /// before and gathered in their format (Transformer Engine; torchtitan with one scale a tensor).
     pub cast_after_gather: bool,
-    /// Weights are kept and gathered in 8 bits (NeMo's `fp8_params`, Megatron-Core's `fp8_param_gather`, torchao's
-    /// `enable_fsdp_float8_all_gather`).
+    /// Weights of layers are gathered in 8 bits (NeMo's `fp8_params`, Megatron-Core's `fp8_param_gather`, torchao's
+    /// `enable_fsdp_float8_all_gather`), embedding and output projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is
+    /// cast after a gather in 16 bits (Megatron-Core's `reuse_grad_buf_for_mxfp8_param_ag`). Memory counts 2 bytes a weight
+    /// all the same: the transposed 8-bit copy that the backward pass reads lies beside it (NVIDIA/TransformerEngine pull
+    /// 1300).
     pub fp8_weight_gather: bool,
     /// Norms, activations, rotary embedding and the loss are fused kernels, by a library's or a compiler's; eager PyTorch
     /// writes every operation's result to memory.
@@ -116,10 +119,10 @@ impl Software {
                 "true with software.tensor_overlap false: tiles are a way to overlap; give one of them",
             );
         }
-        if self.fp8_weight_gather && !job.casts() {
+        if self.fp8_weight_gather && !matches!(job.precision, Precision::Fp8 | Precision::Fp8Blockwise) {
             return conflict(
                 "software.fp8_weight_gather",
-                "true with products in 16 bits: it needs precision fp8, fp8_blockwise, mxfp8 or nvfp4",
+                "true with another precision than fp8 or fp8_blockwise: only their weights are gathered in 8 bits",
             );
         }
         let refused = |given: &str, reason: &str| {
