@@ -208,6 +208,14 @@ describe("asking", () => {
       .getByRole("button", { name: other, exact: true })
       .click();
     await page.getByRole("heading", { name: `Training on ${other}` }).waitFor();
+    // The link holds it, until another scenario is chosen.
+    await expect
+      .poll(() => fragment(page))
+      .toBe(`#v=1&s=azure-trains-oci-serves&pick.training=${encodeURIComponent(other)}`);
+    await page.reload();
+    await page.getByRole("heading", { name: `Training on ${other}` }).waitFor();
+    await page.getByRole("combobox", { name: strings.scenario }).selectOption("fine-tune-8b");
+    await expect.poll(() => fragment(page)).toBe("#v=1&s=fine-tune-8b");
   });
 });
 

@@ -53,6 +53,17 @@ describe("links", () => {
     expect(read(hash, known)).toEqual({ name: "first", scenario: base, point });
   });
 
+  test("the options that are looked at are read back; another key that begins alike is the scenario's", () => {
+    const picked = { training: "BM.GPU.H100.8", serving: "1 & 2" };
+    const link = write({ name: "first", scenario: base, picked }, base);
+    expect(link).toBe("v=1&s=first&pick.training=BM.GPU.H100.8&pick.serving=1%20%26%202");
+    expect(read(link, known)).toEqual({ name: "first", scenario: base, picked });
+    expect(read("v=1&s=first&pick.trainig=a", known)).toEqual({
+      name: "first",
+      scenario: { ...base, pick: { trainig: "a" } },
+    });
+  });
+
   test("what cannot be read is said, not guessed", () => {
     expect(read("v=2&s=first", known)).toEqual({ problem: "version", given: "2" });
     expect(read("t.tokens=1", known)).toEqual({ problem: "version", given: "" });
@@ -89,6 +100,7 @@ describe("links", () => {
     "~t",
     "x",
     "point",
+    "pick",
   );
   const scenarioLike = fc.dictionary(
     fc.oneof(someKeys, fc.string()),

@@ -14,7 +14,12 @@ export interface Linked {
   scenario: Data;
   /** What was changed of the one point that is tried, by paths that begin with `point.`. */
   point?: readonly Change[];
+  /** Shapes of the options that are looked at, where they are others than the plan leads to. */
+  picked?: Picked;
 }
+
+const PARTS = ["training", "serving"] as const;
+export type Picked = { readonly [part in (typeof PARTS)[number]]?: string };
 
 /** `without`: what the link says that it leaves out. */
 export type Read =
@@ -31,18 +36,24 @@ const SHORT: Readonly<Record<string, string>> = {
 const LONG = new Map(Object.entries(SHORT).map(([long, short]) => [short, long]));
 /** Begins the keys of the point that is tried. */
 const POINT = "point";
-const TAKEN = new Set(["v", "s", "x", POINT, ...LONG.keys()]);
+/** Begins the keys of the options that are looked at. */
+const PICK = "pick";
+const TAKEN = new Set(["v", "s", "x", POINT, PICK, ...LONG.keys()]);
 
 const PLAIN_KEY = /^[A-Za-z0-9_-]+$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** The fragment, without `#`, for a scenario told as its difference from `base`. */
-export const write = ({ name, scenario, point = [] }: Linked, base: Data): string => {
+export const write = ({ name, scenario, point = [], picked = {} }: Linked, base: Data): string => {
   const parts = [`v=${VERSION}`];
   if (name !== "") parts.push(`s=${escaped(name)}`);
   differences([], base, scenario, (path, value) => {
     parts.push(`${key(path)}=${escaped(text(value))}`);
   });
+  for (const part of PARTS) {
+    const shape = picked[part];
+    if (shape !== undefined) parts.push(`${PICK}.${part}=${escaped(shape)}`);
+  }
   for (const [path, value] of point) parts.push(`${escaped(path)}=${escaped(text(value))}`);
   return parts.join("&");
 };
@@ -70,8 +81,11 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
   let scenario = name === "" ? {} : base(name);
   if (scenario === undefined) return { problem: "scenario", given: name };
   const point: Change[] = [];
+  const picked: { -readonly [part in keyof Picked]: string } = {};
   for (const [short, value] of pairs) {
-    if (short.startsWith(`${POINT}.`)) point.push([short, data(value)]);
+    const part = PARTS.find((part) => short === `${PICK}.${part}`);
+    if (part !== undefined) picked[part] = value;
+    else if (short.startsWith(`${POINT}.`)) point.push([short, data(value)]);
     else if (!["v", "s", "x"].includes(short)) scenario = put(scenario, path(short), data(value));
   }
   const without = given.get("x");
@@ -79,6 +93,7 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
     name,
     scenario,
     ...(point.length > 0 ? { point } : {}),
+    ...(Object.keys(picked).length > 0 ? { picked } : {}),
     ...(without === undefined ? {} : { without }),
   };
 };

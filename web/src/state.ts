@@ -16,7 +16,7 @@ import type {
 } from "../pkg/rackrate";
 import { at, type Change, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
-import { type Linked, LONGEST_LINK, leaveOut, read, write } from "./link";
+import { type Linked, LONGEST_LINK, leaveOut, type Picked, read, write } from "./link";
 import type { Refusal } from "./protocol";
 import { strings } from "./strings";
 
@@ -39,6 +39,8 @@ export const tiers = signal<ReadonlySet<string>>(new Set());
 export const scenario = signal<Data>(null);
 /** What was changed of the one point that is tried, in the order in which it was: a question beside the scenario's. */
 export const tried = signal<readonly Change[]>([]);
+/** Shapes of the options that are looked at, where the plan leads to others. */
+export const picked = signal<Picked>({});
 export const plan = signal<Plan | undefined>(undefined);
 export const refusal = signal<Refusal | undefined>(undefined);
 /** The page itself cannot work, with what to try. */
@@ -82,6 +84,12 @@ export const overlay = computed((): Data => {
   return same(laid, {}) ? null : laid;
 });
 
+/** Looks at an option; back at the one that the plan leads to, the link need not say so. */
+export const pick = (part: keyof Picked, shape: string): void => {
+  const { [part]: _, ...rest } = picked.value;
+  picked.value = plan.value?.[part]?.chosen === shape ? rest : { ...rest, [part]: shape };
+};
+
 export const choose = (name: string): void => {
   const found = builtIn(name);
   if (found === undefined) return;
@@ -90,6 +98,7 @@ export const choose = (name: string): void => {
     base.value = name;
     scenario.value = found;
     tried.value = [];
+    picked.value = {};
   });
 };
 
@@ -109,6 +118,7 @@ export const open = (data: Data): void => {
     base.value = "";
     scenario.value = data;
     tried.value = [];
+    picked.value = {};
   });
 };
 
@@ -119,7 +129,12 @@ export const example = (path: string): Data => {
 };
 
 const written = computed(() => {
-  const linked: Linked = { name: base.value, scenario: scenario.value, point: tried.value };
+  const linked: Linked = {
+    name: base.value,
+    scenario: scenario.value,
+    point: tried.value,
+    picked: picked.value,
+  };
   const from = builtIn(base.value) ?? {};
   const whole = write(linked, from);
   if (whole.length <= LONGEST_LINK || overlay.value === null) return { link: whole, whole: true };
@@ -147,6 +162,7 @@ const follow = (fragment: string): void => {
     base.value = found.name;
     scenario.value = found.scenario;
     tried.value = found.point ?? [];
+    picked.value = found.picked ?? {};
   });
 };
 
@@ -235,7 +251,7 @@ export const start = async (): Promise<void> => {
     clearTimeout(timer);
     const tell = () => {
       history.replaceState(null, "", `#${fragment}`);
-      // Of a point that is tried only the link tells; the plan stands.
+      // Of a point that is tried, and of what is looked at, only the link tells; the plan stands.
       if (question !== asked) askAnew(question);
     };
     if (first) {

@@ -1,10 +1,9 @@
 // Ways to serve, ranked; one of them in detail.
-import { useSignal } from "@preact/signals";
 import type { Plan, ServingOption, ServingPlan, ServingPoint, Term } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
-import { tried } from "../state";
+import { pick, picked, tried } from "../state";
 import { fill, strings } from "../strings";
 import { cut } from "./cut-serving";
 import { Fleet } from "./fleet";
@@ -24,9 +23,8 @@ const words = strings.serving;
 const detail = strings.detail;
 
 export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan }) => {
-  const picked = useSignal<string | undefined>(undefined);
   const { options } = serving;
-  const current = options.find((option) => option.shape === picked.value) ?? chosenServing(plan);
+  const current = options.find((option) => option.shape === picked.value.serving) ?? chosenServing(plan);
   const term = plan.scenario.pricing?.term ?? "payg";
   const priced = options.filter((option) => option.cost !== null);
   const bars = options.map((option) => ({
@@ -54,7 +52,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
           columns={table(
             term,
             (shape) => {
-              picked.value = shape;
+              pick("serving", shape);
             },
             current?.shape,
           )}

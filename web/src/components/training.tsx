@@ -1,9 +1,9 @@
 // Ways to train, ranked; one of them picked.
-import { useSignal } from "@preact/signals";
 import type { Plan, Term, TrainingOption, TrainingPlan } from "../../pkg/rackrate";
 import { charts } from "../charts/lazy";
 import { short } from "../currency";
 import * as show from "../format";
+import { pick, picked } from "../state";
 import { fill, strings } from "../strings";
 import { chosenTraining } from "./headline";
 import { endOf, inUsd, moneyColumn, totalOf } from "./money";
@@ -17,9 +17,8 @@ const columns = strings.columns;
 const words = strings.training;
 
 export const Training = ({ plan, training }: { plan: Plan; training: TrainingPlan }) => {
-  const picked = useSignal<string | undefined>(undefined);
   const { options } = training;
-  const current = options.find((option) => option.shape === picked.value) ?? chosenTraining(plan);
+  const current = options.find((option) => option.shape === picked.value.training) ?? chosenTraining(plan);
   const term = plan.scenario.pricing?.term ?? "payg";
   const priced = options.filter((option) => option.cost !== null);
   const sought = training.tokens_basis !== "given";
@@ -51,7 +50,7 @@ export const Training = ({ plan, training }: { plan: Plan; training: TrainingPla
           columns={table(
             term,
             (shape) => {
-              picked.value = shape;
+              pick("training", shape);
             },
             current?.shape,
             options.some((option) => !option.meets_deadline),
