@@ -2460,8 +2460,12 @@ class Software(Answer):
         cast_after_gather: What products in 8 or 4 bits read is gathered in 16 bits and cast after
             (torchtitan with row-wise scales), not cast before and gathered in their format (Transformer
             Engine; torchtitan with one scale a tensor).
-        fp8_weight_gather: Weights are kept and gathered in 8 bits (NeMo's `fp8_params`, Megatron-
-            Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`).
+        fp8_weight_gather: Weights of layers are gathered in 8 bits (NeMo's `fp8_params`, Megatron-
+            Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`), embedding and output
+            projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is cast after a gather in 16 bits
+            (Megatron-Core's `reuse_grad_buf_for_mxfp8_param_ag`). Memory counts 2 bytes a weight all the
+            same: the transposed 8-bit copy that the backward pass reads lies beside it
+            (NVIDIA/TransformerEngine pull 1300).
         fused_elementwise: Norms, activations, rotary embedding and the loss are fused kernels, by a
             library's or a compiler's; eager PyTorch writes every operation's result to memory.
     """
