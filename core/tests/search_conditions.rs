@@ -41,7 +41,10 @@ fn layouts_are_those_of_the_network_that_is_met() {
     let seconds = |network: Value| found(&network).unwrap().best[0].step_seconds;
     let stated = seconds(json!({}));
     assert!(seconds(json!({"placement": "scattered"})) > stated);
-    assert!(seconds(json!({"oversubscription": 8.0, "tier_gpus": 64})) > stated);
+    // A ring through tiers of eight nodes sends one flow in eight out of a tier: 8 : 1 leaves it what it needs, 64 : 1 does not.
+    let narrowed = |ratio: f64| seconds(json!({"oversubscription": ratio, "tier_gpus": 64}));
+    assert!(narrowed(8.0) >= stated);
+    assert!(narrowed(64.0) > stated);
     let error = found(&json!({"oversubscription": 0.5})).unwrap_err();
     assert_eq!(error.field(), "network.oversubscription");
 }
