@@ -21,7 +21,7 @@
 
 use std::sync::OnceLock;
 
-use super::stream::{Pace, Stream};
+use super::stream::{Pace, Stream, Z95};
 use super::{LatencyPercentiles, Percentiles};
 
 /// Share of the time beyond which a queue is taken as this busy: formulas of the steady state end at 1.
@@ -148,13 +148,7 @@ pub(super) fn first_tokens(
 ) -> Percentiles {
     let (length, scv) = (stream.input, stream.spread.0);
     let each = packed(length);
-    let second = if scv > 0.0 {
-        let times = 1.0 + 2.0 * scv;
-        ((packed(times * length) - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
-    } else {
-        0.0
-    };
-    let first = (each / length - second * length).max(0.0);
+    let (first, second) = by_length((length, scv), each, &packed);
     let [_, s1, s2, s3, s4] = moments_of_squares(first, second, length, scv);
     let used = (rate / most_rate).min(MOST_USED);
     // Of arrivals: so that the queue is as full as the rate that it sustains says.
@@ -178,9 +172,8 @@ pub(super) fn first_tokens(
     }
 }
 
-/// Quantiles of the standard normal distribution at 90, 95 and 99 %.
+/// Quantiles of the standard normal distribution at 90 and 99 %.
 const Z90: f64 = 1.281_551_565_544_600_4;
-const Z95: f64 = 1.644_853_626_951_472_2;
 const Z99: f64 = 2.326_347_874_040_840_8;
 
 /// The decode batch with its fluctuations.
@@ -334,15 +327,8 @@ impl Prompts {
         let two = stream.read(sequences, 2.0, length);
         let each = (two - one).clamp(0.0, (one - plain).max(0.0));
         let fixed = (one - plain - each).max(0.0);
-        let second = if scv > 0.0 {
-            // Where the seconds of long prompts lie.
-            let times = 1.0 + 2.0 * scv;
-            let long = stream.read(sequences, 1.0, times * length);
-            ((long - plain - fixed - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
-        } else {
-            0.0
-        };
-        let first = (each / length - second * length).max(0.0);
+        let long = |length: f64| stream.read(sequences, 1.0, length) - plain - fixed;
+        let (first, second) = by_length((length, scv), each, long);
         Self {
             length,
             scv,
@@ -433,6 +419,18 @@ struct Met {
     wait: Cumulants,
     /// The second part of it.
     beside: Cumulants,
+}
+
+/// Seconds of a prompt by its length and the square of it, from what the mean one takes and one where the seconds of long
+/// prompts lie.
+fn by_length((length, scv): (f64, f64), each: f64, seconds: impl Fn(f64) -> f64) -> (f64, f64) {
+    let times = 1.0 + 2.0 * scv;
+    let second = if scv > 0.0 {
+        ((seconds(times * length) - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
+    } else {
+        0.0
+    };
+    ((each / length - second * length).max(0.0), second)
 }
 
 /// Moments 0 to 4 of `first·L + second·L²` for a gamma distributed L: `E[L^k] = m^k·Π(1 + j·scv)`.

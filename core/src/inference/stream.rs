@@ -12,7 +12,7 @@ use super::{IterationParts, LatencyPercentiles, Percentiles, ServingMemory, queu
 use crate::quantity::GIB;
 
 /// Quantile of the standard normal distribution at 95 %.
-const Z95: f64 = 1.644_853_626_951_472_2;
+pub(super) const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
 pub(super) const LN20: f64 = 2.995_732_273_553_991;
 
