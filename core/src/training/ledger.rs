@@ -192,11 +192,6 @@ impl Entry {
         }
     }
 
-    /// This share of the operations of a part, and none of the others.
-    pub fn share_of(&mut self, part: StepPart, share: f64) {
-        self.scale(if self.part == part { share } else { 0.0 });
-    }
-
     fn scale(&mut self, by: f64) {
         self.count *= by;
         self.cost = self.cost.times(by);

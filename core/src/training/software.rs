@@ -40,8 +40,8 @@ pub struct Software {
     pub tensor_overlap: bool,
     /// That exchange is cut into as many tiles as there are ranks, each under the matrix product of another (NeMo's
     /// `ub_tp_comm_overlap`, Megatron-Core's `tp_comm_overlap`, with sequence parallelism): what shows is the first or last
-    /// tile and what the others take longer than the products. Without it, `tensor_overlap` hides a share that published
-    /// steps show.
+    /// tile and what the others take longer than the one product that reads or makes them; routed experts' hide none.
+    /// Without it, `tensor_overlap` hides a share that published steps show.
     pub tensor_tiles: bool,
     /// What products in 8 or 4 bits read is gathered in 16 bits and cast after (torchtitan with row-wise scales), not cast
     /// before and gathered in their format (Transformer Engine; torchtitan with one scale a tensor).

@@ -10,16 +10,12 @@ use super::job::Job;
 use super::layer::{Block, Gathered, LayerCut, LayerWork, Rank, Volume};
 use super::layout::Layout;
 use super::ledger::{Ledger, Role};
-use super::recompute::Piece;
 use crate::kernel::{Cost, SCAN_KERNELS, ScanShape};
 use crate::model::StateSpace;
 use crate::quantity::Warning;
 
 /// Bytes of a 16-bit number.
 const HALF: f64 = 2.0;
-
-/// Tensor parallel exchanges of one layer that is not a pair: an all-gather before it and a reduce-scatter behind it.
-const GATHERS: f64 = 1.0;
 
 /// The mean of a hybrid's layers without experts; none where a group needs a fabric that is not there.
 pub fn mean_layer<L: Ledger>(
@@ -32,29 +28,21 @@ pub fn mean_layer<L: Ledger>(
     let sizes = &job.sizes;
     let mut mean = Block::default();
     let mut add = |block: &Block<L>, layers: f64| mean.add(&block.scaled(layers / sizes.dense_layers));
-    add(&rank.state_space_block(hybrid), f64::from(hybrid.layers));
+    add(&rank.state_space_block(hybrid)?, f64::from(hybrid.layers));
     if hybrid.attention_layers > 0 {
         add(attention, f64::from(hybrid.attention_layers));
     }
     if sizes.dense_ffn_layers > 0.0 {
-        add(&rank.dense_block(), sizes.dense_ffn_layers);
+        add(&rank.dense_block()?, sizes.dense_ffn_layers);
     }
-    let mut work = rank.joined(&mean, &Block::default(), Volume::default(), GATHERS)?;
-    let whole = &mut work.pieces[Piece::DenseWhole as usize].pass;
-    whole.tensor_share_of(&work.forward, sizes.dense_ffn_layers, sizes.dense_layers);
-    Some(work)
+    Some(rank.joined(&mean, &Block::default(), Volume::default()))
 }
 
 /// A hybrid's layer with experts; none where the model has none or a group needs a fabric that is not there.
 pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let (block, exchange) = rank.expert_block()?;
-    // With whole experts on each rank, tokens stay cut along the sequence: only shared experts gather them.
-    let shared = job.architecture.moe.is_some_and(|moe| moe.shared_ffn > 0);
-    let gathers = if !rank.whole_sequence_experts() && !shared { 0.0 } else { GATHERS };
-    let mut work = LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange, gathers)? };
-    work.pieces[Piece::ExpertsWhole as usize].pass.tensor_share_of(&work.forward, 1.0, 1.0);
-    Some(work)
+    Some(LayerWork { routed: true, ..rank.joined(&Block::default(), &block, exchange) })
 }
 
 /// What multi-token prediction runs beside one layer of the main stack's last kind and the output projection: the
@@ -62,10 +50,11 @@ pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>
 pub fn prediction_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let mut block = rank.projection_of_two();
+    rank.exchange_around(&mut block)?;
     if job.architecture.state_space.is_some() {
         block.add(&rank.attention_block()?);
     }
-    rank.joined(&block, &Block::default(), Volume::default(), GATHERS)
+    Some(rank.joined(&block, &Block::default(), Volume::default()))
 }
 
 /// The warning that stages are taken to be alike, where a pipeline cuts a hybrid.
@@ -78,7 +67,7 @@ pub fn mean_stages(job: &Job, layout: &Layout) -> Option<Warning> {
 
 impl Rank<'_> {
     /// Norm, projection, convolution, scan, gated norm, projection back.
-    fn state_space_block<L: Ledger>(&self, s: &StateSpace) -> Block<L> {
+    fn state_space_block<L: Ledger>(&self, s: &StateSpace) -> Option<Block<L>> {
         let Job { device, constants, generation, .. } = self.job;
         let rate = constants.scan_rate(*generation);
         let mut block = Block::default();
@@ -128,7 +117,8 @@ impl Rank<'_> {
         // scan's output.
         block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
         self.norm_output(&mut block);
-        block
+        self.exchange_around(&mut block)?;
+        Some(block)
     }
 
     /// Two hidden states of each token beside each other to one.
@@ -138,17 +128,5 @@ impl Rank<'_> {
         let sizes = (self.local_rows, self.hidden, 2.0 * self.hidden);
         self.linear(&mut block, "projection of two hidden states", Gathered::No, sizes);
         block
-    }
-}
-
-impl<L: Ledger> Block<L> {
-    fn scaled(&self, by: f64) -> Self {
-        Self {
-            forward: self.forward.scaled(by),
-            backward: self.backward.scaled(by),
-            kept: self.kept * by,
-            pieces: self.pieces.each_ref().map(|piece| piece.scaled(by)),
-            context: self.context,
-        }
     }
 }

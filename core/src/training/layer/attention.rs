@@ -114,6 +114,7 @@ impl Rank<'_> {
         let freed = own + scores + self.kept_input(output) + self.local_rows * self.hidden * HALF;
         block.piece(Piece::AttentionOutput, forward.plus(&projected.forward), freed);
         block.add(&projected);
+        self.exchange_around(&mut block)?;
         Some(block)
     }
 

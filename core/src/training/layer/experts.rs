@@ -69,12 +69,17 @@ impl Rank<'_> {
         experts_on.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
         routed.kept += self.kept_input(copies * cuts * experts_on.hidden);
         let exchange = experts_on.expert_exchange(&mut routed, tokens, &moe)?;
+        // With whole experts on each rank, tokens stay cut along the sequence.
+        if self.whole_sequence_experts() {
+            self.exchange_around(&mut routed)?;
+        }
         block.add(&routed);
         block.whole(Piece::ExpertsWhole, &routed);
         if moe.shared_ffn > 0 {
             let mut shared = Block::default();
             let width = f64::from(moe.shared_ffn) / self.tp;
             self.feed_forward(&mut shared, &FeedForward::SHARED, 1.0, self.rows, width);
+            self.exchange_around(&mut shared)?;
             block.add(&shared);
             block.whole(Piece::SharedWhole, &shared);
         }

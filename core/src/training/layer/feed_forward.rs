@@ -42,16 +42,18 @@ impl FeedForward {
 }
 
 impl Rank<'_> {
-    pub fn dense_block<L: Ledger>(&self) -> Block<L> {
+    /// A dense feed-forward layer with its norm; none where its exchange needs a fabric that is not there.
+    pub fn dense_block<L: Ledger>(&self) -> Option<Block<L>> {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
         self.norm_output(&mut block);
         let width = f64::from(self.job.architecture.ffn) / self.tp;
         let mut layer = Block::default();
         self.feed_forward(&mut layer, &FeedForward::DENSE, 1.0, self.rows, width);
+        self.exchange_around(&mut layer)?;
         block.add(&layer);
         block.whole(Piece::DenseWhole, &layer);
-        block
+        Some(block)
     }
 
     /// Feed-forward layer of one width on `rows` tokens in each of `groups` experts.

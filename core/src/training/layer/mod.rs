@@ -11,7 +11,7 @@ mod tensor;
 use super::job::Job;
 use super::layout::Recompute;
 use super::ledger::{Ledger, Role};
-use super::recompute::{Again, PIECES, Piece, RecomputeParts, again};
+use super::recompute::{Again, PIECES, RecomputeParts, again};
 use super::state_space;
 use crate::model::Precision;
 
@@ -92,8 +92,7 @@ pub fn dense_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) -
         return state_space::mean_layer(job, cut, hybrid, attention);
     }
     let rank = Rank::new(job, cut);
-    let ffn = rank.dense_block();
-    rank.joined(attention, &ffn, Volume::default(), 2.0)
+    Some(rank.joined(attention, &rank.dense_block()?, Volume::default()))
 }
 
 /// The work of a layer with experts and this attention; none where the model has none or a group needs a fabric that is not
@@ -104,9 +103,7 @@ pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut, attention: &Block<L>) 
     }
     let rank = Rank::new(job, cut);
     let (ffn, exchange) = rank.expert_block()?;
-    // With whole experts on each rank, tokens stay cut along the sequence: only attention gathers them.
-    let gathers = if rank.whole_sequence_experts() { 2.0 } else { 1.0 };
-    Some(LayerWork { routed: true, ..rank.joined(attention, &ffn, exchange, gathers)? })
+    Some(LayerWork { routed: true, ..rank.joined(attention, &ffn, exchange) })
 }
 
 /// Seconds of the output projection and loss of one micro-batch, forward and backward, and the bytes they hold.
@@ -129,45 +126,20 @@ pub fn logits<L: Ledger>(job: &Job, cut: &LayerCut) -> (Pass<L>, Pass<L>, f64) {
 }
 
 impl Rank<'_> {
-    /// Both halves of a layer with the tensor parallel communication between them.
-    pub fn joined<L: Ledger>(
-        &self,
-        attention: &Block<L>,
-        ffn: &Block<L>,
-        expert: Volume,
-        gathers: f64,
-    ) -> Option<LayerWork<L>> {
-        let mut forward = attention.forward.plus(&ffn.forward);
-        let mut backward = attention.backward.plus(&ffn.backward);
-        let mut pieces = attention.pieces.clone();
-        for (piece, more) in pieces.iter_mut().zip(&ffn.pieces) {
-            *piece = piece.plus(more);
-        }
-        let mut tensor = Volume::default();
-        if self.cut.tp > 1 {
-            // Products under which the exchange may hide: routed experts have none of its kind.
-            let products = |attention: &Pass<L>, ffn: &Pass<L>| {
-                attention.matmul + if gathers > 1.0 { ffn.matmul } else { 0.0 }
-            };
-            let exchange = self.tensor_exchange()?;
-            exchange.run(&mut forward, gathers, products(&attention.forward, &ffn.forward));
-            exchange.run(&mut backward, gathers, products(&attention.backward, &ffn.backward));
-            tensor = exchange.volume(2.0 * gathers);
-            // A feed-forward layer that gathers the sequence gathers it again.
-            let whole = if ffn.forward.routings > 0.0 { Piece::ExpertsWhole } else { Piece::DenseWhole };
-            let again = (gathers - 1.0).max(0.0);
-            exchange.tell(&mut pieces[whole as usize].pass, again, ffn.forward.matmul);
-        }
-        Some(LayerWork {
-            forward,
-            backward,
+    /// Both halves of a layer, and what is exchanged between experts.
+    pub fn joined<L: Ledger>(&self, attention: &Block<L>, ffn: &Block<L>, expert: Volume) -> LayerWork<L> {
+        let mut layer = attention.clone();
+        layer.add(ffn);
+        LayerWork {
+            forward: layer.forward,
+            backward: layer.backward,
             routed: false,
-            pieces,
-            tensor,
-            context: attention.context,
+            pieces: layer.pieces,
+            tensor: layer.tensor,
+            context: layer.context,
             expert,
-            kept_bytes: attention.kept + ffn.kept,
+            kept_bytes: layer.kept,
             input_bytes: self.local_rows * self.hidden * HALF,
-        })
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What a pass through a layer takes, and what it moves: the sums that operations are added to.
 
+use super::tensor::Beside;
 use crate::kernel::Cost;
 use crate::network::{Algorithm, CollectiveTime};
 use crate::training::ledger::{Entry, Ledger, Role};
@@ -64,6 +65,9 @@ impl Volume {
     /// These messages and others like them; sizes and seconds of one are the mean.
     pub fn and(&self, other: &Self) -> Self {
         let messages = self.messages + other.messages;
+        if messages <= 0.0 {
+            return *self;
+        }
         let mean = |one: f64, another: f64| (one * self.messages + another * other.messages) / messages;
         Self {
             scale_up: self.scale_up + other.scale_up,
@@ -72,6 +76,18 @@ impl Volume {
             message_bytes: mean(self.message_bytes, other.message_bytes),
             message_seconds: mean(self.message_seconds, other.message_seconds),
             algorithm: other.algorithm,
+        }
+    }
+
+    /// So many of these messages.
+    #[must_use]
+    #[inline]
+    pub fn scaled(&self, by: f64) -> Self {
+        Self {
+            scale_up: self.scale_up * by,
+            scale_out: self.scale_out * by,
+            messages: self.messages * by,
+            ..*self
         }
     }
 
@@ -108,12 +124,12 @@ impl<L: Ledger> Pass<L> {
         self.told.note(|| Entry::kernel(StepPart::MemoryBound, name, role, cost));
     }
 
-    /// So many tensor parallel exchanges, of which this share shows.
+    /// A tensor parallel exchange and its launch, of which so many seconds show.
     #[inline]
-    pub fn tensor_exchange(&mut self, name: &'static str, count: f64, time: &CollectiveTime, shown: f64) {
-        let seconds = count * time.seconds * shown;
-        self.tensor += seconds;
-        self.told.note(|| Entry::sent(StepPart::TensorParallel, name, count, time, seconds));
+    pub fn tensor_exchange(&mut self, name: &'static str, time: &CollectiveTime, shown: f64) {
+        self.tensor += shown;
+        self.kernels += 1.0;
+        self.told.note(|| Entry::sent(StepPart::TensorParallel, name, 1.0, time, shown));
     }
 
     /// So many exchanges of keys and values, of which so many seconds outlast the attention.
@@ -129,12 +145,6 @@ impl<L: Ledger> Pass<L> {
         let seconds = count * time.seconds;
         self.expert += seconds;
         self.told.note(|| Entry::sent(StepPart::ExpertParallel, name, count, time, seconds));
-    }
-
-    /// Of another pass's tensor parallel exchanges, `part` of `whole`.
-    pub fn tensor_share_of(&mut self, other: &Self, part: f64, whole: f64) {
-        self.tensor = other.tensor * part / whole;
-        self.told.take(&other.told, |entry| entry.share_of(StepPart::TensorParallel, part / whole));
     }
 
     /// Memory-bound work by itself.
@@ -200,13 +210,16 @@ impl<L: Ledger> Pass<L> {
     }
 }
 
-/// Half a layer: both passes, kept activation bytes, and what can be done again by itself.
+/// Half a layer: both passes, kept activation bytes, what can be done again by itself, and what is exchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Block<L = ()> {
     pub forward: Pass<L>,
     pub backward: Pass<L>,
     pub kept: f64,
     pub pieces: [Again<L>; PIECES],
+    /// Forward and backward, products under which tensor parallel exchange runs that is yet to be added.
+    pub beside: [Beside; 2],
+    pub tensor: Volume,
     pub context: Volume,
 }
 
@@ -218,6 +231,25 @@ impl<L: Ledger> Block<L> {
         self.kept += other.kept;
         for (piece, more) in self.pieces.iter_mut().zip(&other.pieces) {
             *piece = piece.plus(more);
+        }
+        for (products, more) in self.beside.iter_mut().zip(&other.beside) {
+            *products = products.plus(more);
+        }
+        self.tensor = self.tensor.and(&other.tensor);
+        self.context = self.context.and(&other.context);
+    }
+
+    /// So much of it.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        Self {
+            forward: self.forward.scaled(by),
+            backward: self.backward.scaled(by),
+            kept: self.kept * by,
+            pieces: self.pieces.each_ref().map(|piece| piece.scaled(by)),
+            beside: self.beside,
+            tensor: self.tensor.scaled(by),
+            context: self.context.scaled(by),
         }
     }
 

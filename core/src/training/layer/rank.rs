@@ -84,11 +84,23 @@ impl<'a> Rank<'a> {
         groups: f64,
         (m, n, k): (f64, f64, f64),
     ) {
-        self.products(block, name, groups, (m, n, k));
+        let [forward, input_gradient, weight_gradient] = self.products(block, name, groups, (m, n, k));
+        let [f, b] = &mut block.beside;
+        match gathered {
+            Gathered::No => {}
+            Gathered::Input => {
+                f.gather += forward;
+                b.scatter += weight_gradient;
+            }
+            Gathered::Output => {
+                f.scatter += forward;
+                b.gather += input_gradient;
+            }
+        }
         self.casts(block, name, gathered, (groups * m * k, groups * m * n));
     }
 
-    /// Forward product, input and weight gradients of [`Rank::linear`].
+    /// Forward product, input and weight gradients of [`Rank::linear`]; their seconds in this order.
     #[inline]
     pub fn products<L: Ledger>(
         &self,
@@ -96,18 +108,23 @@ impl<'a> Rank<'a> {
         name: &'static str,
         groups: f64,
         (m, n, k): (f64, f64, f64),
-    ) {
+    ) -> [f64; 3] {
         let Job { device, precision, task, .. } = self.job;
         let product = |m, n, k| self.sustained(device.grouped_gemm_cost(groups, m, n, k, *precision));
-        block.forward.product(name, Role::Itself, product(m, n, k));
-        block.backward.product(name, Role::InputGradient, product(m, k, n));
-        let mut kernels = 1.0;
-        if *task != Task::Lora {
-            block.backward.product(name, Role::WeightGradient, product(n, k, m));
-            kernels = 2.0;
-        }
+        let (forward, input_gradient) = (product(m, n, k), product(m, k, n));
+        block.forward.product(name, Role::Itself, forward);
+        block.backward.product(name, Role::InputGradient, input_gradient);
         block.forward.kernels += 1.0;
-        block.backward.kernels += kernels;
+        block.backward.kernels += 1.0;
+        // Frozen weights have none.
+        let mut weight_seconds = 0.0;
+        if *task != Task::Lora {
+            let weight_gradient = product(n, k, m);
+            block.backward.product(name, Role::WeightGradient, weight_gradient);
+            block.backward.kernels += 1.0;
+            weight_seconds = weight_gradient.seconds;
+        }
+        [forward.seconds, input_gradient.seconds, weight_seconds]
     }
 
     /// Casts of the inputs forward and of the outputs' gradients backward, as many elements; none in 16 bits. What is
