@@ -2455,8 +2455,8 @@ class Software(Answer):
         tensor_tiles: That exchange is cut into as many tiles as there are ranks, each under the
             matrix product of another (NeMo's `ub_tp_comm_overlap`, Megatron-Core's `tp_comm_overlap`,
             with sequence parallelism): what shows is the first or last tile and what the others take
-            longer than the products. Without it, `tensor_overlap` hides a share that published steps
-            show.
+            longer than the one product that reads or makes them; routed experts' hide none. Without it,
+            `tensor_overlap` hides a share that published steps show.
         cast_after_gather: What products in 8 or 4 bits read is gathered in 16 bits and cast after
             (torchtitan with row-wise scales), not cast before and gathered in their format (Transformer
             Engine; torchtitan with one scale a tensor).
