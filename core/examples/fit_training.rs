@@ -4,7 +4,7 @@
 //!
 //! Coordinate descent on the weighted mean of |ln(predicted / measured)|, each (source, model, GPU, precision) group
 //! counting once, with a weak pull to the first estimates below: a constant that the data do not speak of stays where
-//! physics puts it. Then every source is left out in turn and predicted by a fit to the others. With `--write` the
+//! physics puts it. Then every source, and every GPU, is left out in turn and predicted by a fit to the others. With `--write` the
 //! constants and the residual quantiles of the left-out predictions are written to `core/data`.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
@@ -73,6 +73,9 @@ const FIXED: [(&str, f64, &str, &str, &str); 5] = [
     ),
 ];
 
+/// Rounds of a fit at most.
+const ROUNDS: usize = 12;
+
 /// Weight of the pull to the first estimates, per constant and squared unit of its logarithm.
 const PULL: f64 = 0.004;
 
@@ -99,40 +102,18 @@ fn main() {
         set(&mut start, name, value);
     }
     report("first estimates", &all, &start);
-    let fitted = fit(&all, start, 12);
+    let fitted = fit(&all, start, ROUNDS);
     report("in sample", &all, &fitted);
     for (name, ..) in PRIORS {
         println!("  {name} = {:.6e}", get(&fitted, name));
     }
 
-    let mut sources: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (i, row) in rows.iter().enumerate() {
-        sources.entry(&row.source).or_default().push(i);
-    }
-    let mut left_out = Vec::new();
-    for members in sources.values() {
-        let others: Vec<&Row> =
-            rows.iter().enumerate().filter(|(i, _)| !members.contains(i)).map(|(_, row)| row).collect();
-        let constants = fit(&others, fitted, 2);
-        left_out.extend(members.iter().map(|&i| (predict(&rows[i].case, &constants), &rows[i])));
-    }
-    let errors: Vec<(f64, f64)> =
-        left_out.iter().map(|(p, row)| ((p / row.seconds - 1.0).abs(), row.weight)).collect();
-    print_errors("source left out", &errors);
-    // A GPU that no fit has seen: each in turn, from the first estimates.
-    let gpus: BTreeSet<&str> = rows.iter().map(|row| row.case.job.gpu.as_str()).collect();
-    let mut unseen = Vec::new();
-    for gpu in gpus {
-        let (members, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.case.job.gpu == gpu);
-        let constants = fit(&others, start, 6);
-        unseen.extend(members.into_iter().map(|row| (predict(&row.case, &constants), row)));
-    }
-    let errors: Vec<(f64, f64)> =
-        unseen.iter().map(|(p, row)| ((p / row.seconds - 1.0).abs(), row.weight)).collect();
-    print_errors("GPU left out", &errors);
+    // Each in turn, from the first estimates as above: a fit that starts where all rows have led it stays there.
+    let by_source = left_out("source left out", &rows, &start, |row| &row.source);
+    let unseen = left_out("GPU left out", &rows, &start, |row| &row.case.job.gpu);
 
     let experts = |row: &Row| row.case.job.architecture.moe.is_some();
-    let (sparse, dense): (Vec<_>, Vec<_>) = left_out.into_iter().partition(|(_, row)| experts(row));
+    let (sparse, dense): (Vec<_>, Vec<_>) = by_source.into_iter().partition(|(_, row)| experts(row));
     let quantiles = [
         residuals("step time of dense models", &dense),
         residuals("step time of models with experts", &sparse),
@@ -143,6 +124,33 @@ fn main() {
         write_residuals(&quantiles);
         write_measured(&rows);
     }
+}
+
+/// Every row as predicted by a fit to the rows that differ from it in `by`.
+fn left_out<'a>(
+    title: &str,
+    rows: &'a [Row],
+    start: &TrainingConstants,
+    by: impl Fn(&Row) -> &str + Copy + Sync,
+) -> Vec<(f64, &'a Row)> {
+    let names: Vec<&str> = rows.iter().map(by).collect::<BTreeSet<_>>().into_iter().collect();
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let predicted = |name: &str| {
+        let (members, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| by(row) == name);
+        let constants = fit(&others, *start, ROUNDS);
+        members.into_iter().map(|row| (predict(&row.case, &constants), row)).collect::<Vec<_>>()
+    };
+    let mut out = Vec::new();
+    for some in names.chunks(threads) {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = some.iter().map(|&name| scope.spawn(move || predicted(name))).collect();
+            out.extend(running.into_iter().flat_map(|thread| thread.join().expect("a fit")));
+        });
+    }
+    let errors: Vec<(f64, f64)> =
+        out.iter().map(|(p, row)| ((p / row.seconds - 1.0).abs(), row.weight)).collect();
+    print_errors(title, &errors);
+    out
 }
 
 /// A line of the table of residuals: the 10 % and 90 % quantiles of measured / predicted.

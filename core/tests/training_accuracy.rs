@@ -18,7 +18,9 @@ fn published_steps_are_predicted() {
         .filter(|row| row.quantity == "step_seconds")
         .filter_map(|row| Some(((row.predicted? / row.measured? - 1.0).abs(), row.weight)))
         .collect();
-    assert!(errors.len() > 550, "only {} rows answered", errors.len());
+    let asked =
+        report.rows.iter().filter(|row| row.quantity == "step_seconds" && row.measured.is_some()).count();
+    assert!(20 * errors.len() >= 19 * asked, "only {} of {asked} rows answered", errors.len());
     let median = weighted_quantile(&errors, 0.5).unwrap();
     assert!(median < 0.075, "median error {median}");
     let tail = weighted_quantile(&errors, 0.9).unwrap();
@@ -54,7 +56,37 @@ fn published_layouts_fit() {
     let fits: Vec<f64> =
         report.rows.iter().filter(|row| row.quantity == "fits").filter_map(|row| row.predicted).collect();
     let share = fits.iter().sum::<f64>() / fits.len() as f64;
-    assert!(share >= 0.95, "only {share} of the layouts that ran are said to fit");
+    assert!(share >= 0.98, "only {share} of the layouts that ran are said to fit");
+    // Those whose source says what is done again: of the others the least that fits is taken.
+    let csv = include_str!("../../tests/measured/training.csv");
+    let table = rackrate::validate::Table::read(csv, &["id"]).unwrap();
+    let stated: Vec<&str> = table
+        .lines()
+        .filter(|line| line.text("recompute").is_some())
+        .filter_map(|line| line.need("id").ok())
+        .collect();
+    let fits: Vec<f64> = report
+        .rows
+        .iter()
+        .filter(|row| row.quantity == "fits" && stated.contains(&row.id.as_str()))
+        .filter_map(|row| row.predicted)
+        .collect();
+    let share = fits.iter().sum::<f64>() / fits.len() as f64;
+    assert!(fits.len() >= 500 && share >= 0.98, "{share} of {} whose recompute is stated", fits.len());
+}
+
+/// Peak memory where it was printed; rows that print what the allocator had reserved are doubtful by their note.
+#[test]
+fn printed_memory_is_predicted() {
+    let report = report();
+    let errors: Vec<(f64, f64)> = report
+        .rows
+        .iter()
+        .filter(|row| row.quantity == "peak_memory_gib")
+        .filter_map(|row| Some(((row.predicted? / row.measured? - 1.0).abs(), row.weight)))
+        .collect();
+    let median = weighted_quantile(&errors, 0.5).unwrap();
+    assert!(errors.len() >= 8 && median < 0.12, "median error {median} of {} rows", errors.len());
 }
 
 /// Table 5 of Korthikanti 2022 (arXiv 2205.05198): unfused attention, no overlap of tensor parallel exchange; full recompute without

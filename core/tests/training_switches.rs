@@ -29,9 +29,9 @@ fn tensor_parallel() -> (Job, Layout) {
     (job("H100-SXM", "llama-3.1-405b", Precision::Fp8), layout)
 }
 
-/// The exchange is shorter than the products beside it: of each collective the first or last of eight tiles shows, but for
-/// the backward pass's reduce-scatter, which runs under a weight gradient that waits for none of it. In 16 bits all four
-/// collectives of a half take as long.
+/// The exchange is shorter than the products beside it: of the forward pass's reduce-scatter the last of eight tiles shows.
+/// Each rank starts a gather with its own tile, and the backward pass's reduce-scatter runs under a weight gradient that waits
+/// for none of it; where weights are frozen it has none. In 16 bits all four collectives of a half take as long.
 #[test]
 fn of_an_exchange_in_tiles_one_shows() {
     let job = job("H100-SXM", "llama-3.1-405b", Precision::Bf16);
@@ -40,7 +40,7 @@ fn of_an_exchange_in_tiles_one_shows() {
         let job = Job { task, ..job.clone() };
         under(&job, software, tensor_parallel().1, 64).parts.tensor_parallel_seconds
     };
-    for (task, tiles) in [(Task::Pretrain, 3.0 / 8.0), (Task::Lora, 3.0 / 8.0 + 1.0)] {
+    for (task, tiles) in [(Task::Pretrain, 1.0 / 8.0), (Task::Lora, 1.0 / 8.0 + 1.0)] {
         let (whole, tiled) = (shown(task, false, false), shown(task, true, true));
         assert!((tiled / (whole / 4.0 * tiles) - 1.0).abs() < 1e-9, "{tiled} of {whole} s");
     }
@@ -189,15 +189,17 @@ fn sharded(schedule: PipelineSchedule, shard_group: Option<u32>) -> TrainingStep
 }
 
 /// Each pass of a micro-batch gathers one of a rank's stages, and a rank computes for as long as under any schedule: as much
-/// hides. Twice as many ranks send more bytes, in more messages, and what shows grows no more than 5 % beyond the bytes.
+/// hides. Twice as many ranks send more bytes, and what is too long for the passes shows.
 #[test]
 fn dual_pipe_hides_as_much_of_zero_3_as_one_stage_does() {
     let of = |schedule| {
         let step = sharded(schedule, None);
-        (step.parts.data_parallel_seconds, fabric_bytes(&step, Dimension::Data))
+        let data = step.traffic.iter().find(|one| one.dimension == Dimension::Data).unwrap();
+        (data.seconds - data.exposed_seconds, data.exposed_seconds, data.fabric_bytes)
     };
     let (one, two) = (of(PipelineSchedule::OneForwardOneBackward), of(PipelineSchedule::DualPipe));
-    assert!(two.0 / one.0 < 1.05 * two.1 / one.1, "{two:?} of {one:?}");
+    assert!((two.0 / one.0 - 1.0).abs() < 0.05, "{two:?} of {one:?}");
+    assert!(two.1 > one.1 && two.2 > one.2, "{two:?} of {one:?}");
 }
 
 /// What is sharded over all ranks that hold it has no second group to sum with.

@@ -177,13 +177,19 @@ impl Architecture {
         self.parameters() - f64::from(self.moe_layers()) * idle * self.expert_parameters()
     }
 
+    /// Parameters that a token meets in the output projection, tied or not, projections to and from the embeddings' width
+    /// included.
+    pub fn output_matrix_parameters(&self) -> f64 {
+        f64::from(self.vocab) * self.width_of_embeddings() + 2.0 * self.embedding_projection()
+    }
+
     /// Multiply-accumulates of one token's forward pass through weights: active parameters of every matrix it is
     /// multiplied with, biases beside them (a ten-thousandth at most) included. The input embedding is a look-up and does
     /// not count, the output projection does (tied or not); multi-token-prediction layers count with their own use of the
     /// output projection.
     pub fn matrix_parameters_per_token(&self) -> f64 {
         let hidden = f64::from(self.hidden);
-        let head = f64::from(self.vocab) * self.width_of_embeddings() + 2.0 * self.embedding_projection();
+        let head = self.output_matrix_parameters();
         let moe_ffn = match self.moe {
             Some(moe) => {
                 f64::from(moe.top_k) * self.expert_parameters()

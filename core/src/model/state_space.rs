@@ -51,6 +51,14 @@ impl Architecture {
             - self.state_space.map_or(0, |s| s.layers.saturating_add(s.attention_layers).min(self.layers))
     }
 
+    /// Whether layers of several kinds take turns over the whole depth: in a hybrid, and where a quarter of the layers and
+    /// more lack experts (every second one of Llama 4 Maverick). Models that start with dense layers have at most 1 in 17 of
+    /// them.
+    pub fn alternates(&self) -> bool {
+        self.state_space.is_some()
+            || self.moe.is_some() && self.dense_layers() >= self.layers.div_ceil(4).max(2)
+    }
+
     /// Times that a training step runs multi-token prediction.
     pub fn mtp_runs(&self) -> f64 {
         f64::from(if self.mtp_passes == 0 { self.mtp_layers } else { self.mtp_passes })

@@ -29,7 +29,7 @@ impl<'a> Keeping<'a> {
         job: &TrainingJob,
     ) -> Result<Self, Error> {
         let model = catalog.resolve_model("training.model", &job.model)?;
-        let trained = model.parameters() * job.task.trained_share();
+        let trained = model.parameters() * job.trained_share(&model);
         let checkpoint = trained * CHECKPOINT_BYTES_PER_PARAMETER / GB;
         Ok(Self {
             catalog,

@@ -114,7 +114,8 @@ impl<'a> Whole<'a> {
             job.precision,
             job.task,
         )?
-        .with_software(job.software)?;
+        .with_software(job.software)?
+        .with_lora(job.lora)?;
         match (&self.goal, job.gpus, job.deadline_days) {
             (Goal::Tokens(tokens), Some(gpus), _) => self.on(&mut Searcher::new(&work), &work, gpus, *tokens),
             (Goal::Tokens(tokens), None, Some(days)) => self.within(&work, days, *tokens),
@@ -205,7 +206,7 @@ impl<'a> Whole<'a> {
     /// [`Self::goodput`] with so many GPU-hours between interruptions.
     pub fn goodput_at(&self, gpu_hours: f64, gpus: u32) -> Result<(f64, GoodputLosses), Stuck> {
         let links = self.links(gpus);
-        let trained = self.model.parameters() * self.job.task.trained_share();
+        let trained = self.model.parameters() * self.job.trained_share(self.model);
         self.job.reliability.goodput(gpu_hours, trained, f64::from(gpus), &links)
     }
 

@@ -7,9 +7,9 @@ use crate::cost::{Pricing, StorageChoice, TransferChoice};
 use crate::inference::{
     Engine, LatencyTargets, PrefixCache, Redundancy, ServingMode, Speculation, TrafficShape,
 };
-use crate::model::{ModelRef, Precision};
+use crate::model::{Architecture, ModelRef, Precision};
 use crate::network::NetworkConditions;
-use crate::training::{Layout, Pauses, Reliability, Software, Task, TokensRule};
+use crate::training::{Layout, Lora, Pauses, Reliability, Software, Task, TokensRule, trained_share};
 
 /// A whole question: training, serving, or both.
 ///
@@ -82,6 +82,9 @@ pub struct TrainingJob {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// The adapters, where the task is `lora`; rank 16 beside all matrices if not given.
+    #[serde(default)]
+    pub lora: Option<Lora>,
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
@@ -244,6 +247,13 @@ pub enum Purchase {
     /// whatever `pricing.term` says. Commitments longer than the service's `months` are shown, never taken. Needs traffic
     /// by the hour.
     CheapestSplit,
+}
+
+impl TrainingJob {
+    /// Share of a model's weights that are trained.
+    pub fn trained_share(&self, model: &Architecture) -> f64 {
+        trained_share(model, self.task, self.lora.unwrap_or_default())
+    }
 }
 
 impl ServingJob {

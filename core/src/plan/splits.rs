@@ -31,8 +31,9 @@ pub fn splits(
     };
     let (parameters, trained) = match &scenario.training {
         Some(job) => {
-            let parameters = catalog.resolve_model("training.model", &job.model)?.parameters();
-            (parameters, parameters * job.task.trained_share())
+            let model = catalog.resolve_model("training.model", &job.model)?;
+            let parameters = model.parameters();
+            (parameters, parameters * job.trained_share(&model))
         }
         None => (0.0, 0.0),
     };

@@ -115,6 +115,15 @@ pub fn data_parallel<E: Objection>(job: &Job, layout: &Layout, gpus: u32) -> Res
             ),
         }));
     }
+    if layout.schedule == PipelineSchedule::ZeroBubble && layout.vp > 1 {
+        return Err(E::because(|| Error::Conflict {
+            field: "layout.schedule".to_owned(),
+            message: format!(
+                "zero_bubble is published and priced without virtual stages: vp = {} given; give vp = 1",
+                layout.vp
+            ),
+        }));
+    }
     if layout.vp > 1 && layout.pp == 1 {
         return Err(E::because(|| Error::Conflict {
             field: "layout.vp".to_owned(),
@@ -284,6 +293,16 @@ fn check_model<E: Objection>(job: &Job, layout: &Layout) -> Result<(), E> {
             field: "layout.expert_tp".to_owned(),
             message: format!("{} has no experts to cut: leave expert_tp out", model.name),
         })),
+        Some(_) if layout.ep > 1 && layout.tp > 1 && !layout.sequence_parallel => {
+            Err(E::because(|| Error::Conflict {
+                field: "layout.sequence_parallel".to_owned(),
+                message: format!(
+                    "false with tp = {} and ep = {}: every tensor parallel rank would send the same tokens to the experts; give \
+                     sequence_parallel = true",
+                    layout.tp, layout.ep
+                ),
+            }))
+        }
         Some(moe) => {
             divides("layout.ep", layout.ep, u64::from(moe.experts), "experts")?;
             let field = if layout.expert_tp.is_some() { "layout.expert_tp" } else { "layout.tp" };

@@ -2,7 +2,7 @@
 
 use super::check::data_parallel;
 use super::job::Job;
-use super::layer::{LayerWork, Volume};
+use super::layer::{Sent, Volume};
 use super::layout::Layout;
 use super::ledger::{Ledger, Told};
 use super::report::{
@@ -11,7 +11,7 @@ use super::report::{
 };
 use super::search::{Searcher, Wanted};
 use super::state_space;
-use super::step::{Cut, Estimate, Layers, estimate};
+use super::step::{Busy, Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
 use crate::network::CollectiveOp;
@@ -29,7 +29,8 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
     let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
     let job =
         Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
-            .with_software(request.software)?;
+            .with_software(request.software)?
+            .with_lora(request.lora)?;
     let price = if request.explain { explained_step } else { step };
     let mut answer = price(&job, &request.layout, request.gpus)?;
     if !answer.memory.fits {
@@ -45,7 +46,20 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
         ));
     }
     answer.warnings.extend(assumed(&target));
+    answer.warnings.extend(host_memory(&target, answer.memory.host_gib));
     Ok(answer)
+}
+
+/// The warning that a node of a cloud's shape has less memory than its GPUs offload.
+fn host_memory(target: &Target<'_>, gib_per_gpu: f64) -> Option<Warning> {
+    let shape = target.shape?;
+    let needed = gib_per_gpu * f64::from(shape.gpus_per_node);
+    let has = shape.host_memory_gib.filter(|&has| needed > has)?;
+    let text = format!(
+        "a node of {} needs {needed:.0} GiB of host memory for what is offloaded and has {has:.0} GiB",
+        shape.name
+    );
+    Some(Warning::new("host_memory", "layout.offload", text))
 }
 
 /// The best layouts of a job on so many GPUs, over all dimensions.
@@ -59,7 +73,8 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
     let topology = request.network.on(target.topology).map_err(|error| error.within("network"))?;
     let job =
         Job::new(model, target.gpu, topology, request.sequence_length, request.precision, request.task)?
-            .with_software(request.software)?;
+            .with_software(request.software)?
+            .with_lora(request.lora)?;
     if request.schedules.is_empty() {
         return Err(Error::MissingField {
             field: "schedules".to_owned(),
@@ -158,8 +173,9 @@ fn report<L: Ledger>(
     let traffic = traffic(job, cut, layers, &estimate);
     // From 0: the empty sum of floats is −0.
     let sum = |bytes: fn(&DimensionTraffic) -> f64| traffic.iter().map(bytes).fold(0.0, |a, b| a + b);
-    // Recompute adds of a forward pass, a third of the model FLOP.
-    let recomputed = 1.0 + estimate.recomputed_share / 3.0;
+    // Recompute adds of a forward pass through the layers.
+    let again = estimate.recomputed_share * job.sizes.layers_forward_flop_per_token;
+    let recomputed = 1.0 + again / job.sizes.model_flop_per_token;
     TrainingStep {
         layout: Layout { dp: Some(cut.dp), ..*layout },
         gpu: job.gpu.clone(),
@@ -227,47 +243,33 @@ fn traffic<L: Ledger>(
     estimate: &Estimate<L>,
 ) -> Vec<DimensionTraffic> {
     let m = cut.pipeline.micro_batches;
-    let share = cut.stage_layers / job.sizes.layers().max(1.0);
-    let (dense, expert) = (job.sizes.dense_layers * share * m, job.sizes.moe_layers * share * m);
-    let per_layer = |dimension, op, ranks: u32, pick: fn(&LayerWork<L>) -> Volume, exposed: f64| {
-        let (a, b) = (pick(&layers.dense), pick(&layers.expert));
-        let shown = if b.messages > 0.0 { b } else { a };
-        let messages = a.messages * dense + b.messages * expert;
-        let seconds = a.messages * a.message_seconds * dense + b.messages * b.message_seconds * expert;
-        (messages > 0.0).then(|| DimensionTraffic {
+    let Cut { layer, .. } = cut;
+    let sent = sent_in_layers(job, cut, layers, &estimate.step.busy);
+    let in_layer = |dimension, op, ranks: u32, sent: &Volume, exposed: f64| {
+        (sent.messages > 0.0).then(|| DimensionTraffic {
             dimension,
             op,
-            algorithm: shown.algorithm,
+            algorithm: sent.algorithm,
             ranks,
-            message_bytes: shown.message_bytes,
-            messages,
-            scale_up_bytes: a.scale_up * dense + b.scale_up * expert,
-            fabric_bytes: a.scale_out * dense + b.scale_out * expert,
-            busbw_gb_per_s: busbw(op, shown.message_bytes, ranks, shown.message_seconds),
-            seconds,
+            message_bytes: sent.message_bytes,
+            messages: sent.messages,
+            scale_up_bytes: sent.scale_up,
+            fabric_bytes: sent.scale_out,
+            busbw_gb_per_s: busbw(op, sent.message_bytes, ranks, sent.message_seconds),
+            seconds: sent.messages * sent.message_seconds,
             exposed_seconds: exposed,
         })
     };
-    let Cut { layer, .. } = cut;
     let tensor_op = if layer.sequence_parallel { CollectiveOp::AllGather } else { CollectiveOp::AllReduce };
+    let experts = layer.ep.saturating_mul(layer.expert_tp);
     let parts = &estimate.step.parts;
     let mut out = Vec::with_capacity(5);
+    let (tensor, context, expert) =
+        (parts.tensor_parallel_seconds, parts.context_parallel_seconds, parts.expert_parallel_seconds);
     let in_layers = [
-        per_layer(Dimension::Tensor, tensor_op, layer.tp, |w| w.tensor, parts.tensor_parallel_seconds),
-        per_layer(
-            Dimension::Context,
-            CollectiveOp::AllGather,
-            layer.cp,
-            |w| w.context,
-            parts.context_parallel_seconds,
-        ),
-        per_layer(
-            Dimension::Expert,
-            CollectiveOp::AllToAll,
-            layer.ep.saturating_mul(layer.expert_tp),
-            |w| w.expert,
-            parts.expert_parallel_seconds,
-        ),
+        in_layer(Dimension::Tensor, tensor_op, layer.tp, &sent.tensor, tensor),
+        in_layer(Dimension::Context, CollectiveOp::AllGather, layer.cp, &sent.context, context),
+        in_layer(Dimension::Expert, CollectiveOp::AllToAll, experts, &sent.expert, expert),
     ];
     out.extend(in_layers.into_iter().flatten());
     if let Some((time, bytes)) = estimate.step.message {
@@ -309,6 +311,29 @@ fn traffic<L: Ledger>(
         });
     }
     out
+}
+
+/// What the layers of the busiest stage send in a step, multi-token prediction included.
+fn sent_in_layers<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>, busy: &[Busy; 2]) -> Sent {
+    let m = cut.pipeline.micro_batches;
+    let mut total = Sent::default();
+    for Busy { layers: held, redone_share, predictions } in busy {
+        // A prediction runs a layer of the last kind too.
+        let (dense, expert) = if job.sizes.moe_layers > 0.0 {
+            (held.dense, held.expert + predictions)
+        } else {
+            (held.dense + predictions, held.expert)
+        };
+        for (work, some) in
+            [(&layers.dense, dense), (&layers.expert, expert), (&layers.prediction, *predictions)]
+        {
+            let one = work.sent(cut.recompute, cut.recompute_parts, *redone_share);
+            total.tensor = total.tensor.and(&one.tensor.scaled(some * m));
+            total.context = total.context.and(&one.context.scaled(some * m));
+            total.expert = total.expert.and(&one.expert.scaled(some * m));
+        }
+    }
+    total
 }
 
 /// Bus bandwidth as nccl-tests defines it, GB/s.

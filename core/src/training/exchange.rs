@@ -63,9 +63,11 @@ fn bucket_parameters(ranks: f64) -> f64 {
 
 /// Gradients and weights over dp × cp ranks (experts: over the ranks that hold the same experts).
 ///
-/// ZeRO 0: one all-reduce of the gradients. ZeRO 1 and 2: reduce-scatter of gradients, all-gather of weights, hidden
-/// under the backward pass of the last micro-batch and the forward pass of the first. ZeRO 3: all-gather of weights in
-/// each pass of each micro-batch and reduce-scatter of gradients, hidden under all of the computation.
+/// ZeRO 0: one all-reduce of the gradients, hidden under the backward pass of the last micro-batch. ZeRO 1: reduce-scatter
+/// of gradients there, all-gather of weights under the forward pass of the first. ZeRO 2: the same, but without a pipeline
+/// each micro-batch's gradients are scattered, under all backward passes: whoever keeps a shard alone adds them up there.
+/// ZeRO 3: all-gather of weights in each pass of each micro-batch and reduce-scatter of gradients, hidden under all of the
+/// computation. What dense layers and experts exchange at the same time hides in the same passes.
 pub fn data_exchange<L: Ledger>(
     job: &Job,
     cut: &Cut,
@@ -77,117 +79,168 @@ pub fn data_exchange<L: Ledger>(
     let dense_ranks = cut.dp.saturating_mul(layer.cp);
     let expert_stride = layer.ep.saturating_mul(layer.expert_tp);
     let expert_ranks = (dense_ranks.saturating_mul(layer.tp) / expert_stride).max(1);
-    let trained = job.task.trained_share();
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
     let experts = Group { ranks: expert_ranks, stride: expert_stride };
-    let mut total = DataExchange::<L>::default();
-    let mut told = L::default();
-    let mut exposed = 0.0;
-    // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
-    // while the last round runs, the virtual stages that are through with it exchange.
-    let (stages, virtual_stages) = (cut.pp, cut.pipeline.virtual_stages);
-    let rounds = if virtual_stages > 1.0 {
-        (stages.min(micro_batches) * (1.0 - 1.0 / virtual_stages)).max(1.0)
-    } else {
-        1.0
-    };
-    let forward_window = pass.forward * rounds;
-    let backward_window = pass.backward * rounds;
-    let copies = cut.stage_copies();
+    let mut windows = Windows::of(job, cut, pass, micro_batches);
     for (parameters, weight_bytes, alone, shards) in [
         (rank.dense + rank.embedding, weight_bytes(job, rank.dense, rank.embedding), dense, cut.shards),
         (rank.experts, weight_bytes(job, rank.experts, 0.0), experts, cut.expert_shards),
     ] {
-        let group = both_ways(alone, job, cut);
-        if parameters <= 0.0 || group.ranks < 2 {
-            continue;
-        }
-        let exchanged = parameters * trained;
-        let bucket = bucket_parameters(f64::from(group.ranks)).min(exchanged);
-        let count = (exchanged / bucket).max(1.0);
-        let mut once = |op, bytes: f64, group: Group, times: f64| -> Option<Sent> {
-            let time = collective_time(op, bytes, group, &job.topology)?;
-            total.seconds += time.seconds * times;
-            total.scale_up_bytes += time.scale_up_bytes * times;
-            total.scale_out_bytes += time.scale_out_bytes * times;
-            total.messages += times;
-            if bytes >= total.message_bytes {
-                total.message_bytes = bytes;
-                total.message_seconds = time.seconds;
-                total.algorithm = time.algorithm;
-            }
-            Some(Sent { time, times, seconds: time.seconds * times })
-        };
-        let gradient_bytes = GRADIENT;
-        match cut.zero {
-            0 => {
-                let all = once(CollectiveOp::AllReduce, bucket * gradient_bytes, group, count)?;
-                let waited = hidden_under(all.seconds, job.constants.data_window * backward_window, count);
-                exposed += waited;
-                all.tell(&mut told, "all-reduce of gradients", waited);
-            }
-            1 | 2 => {
-                let scatter = once(CollectiveOp::ReduceScatter, bucket * gradient_bytes, group, count)?;
-                let gather = once(CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
-                let backward =
-                    hidden_under(scatter.seconds, job.constants.data_window * backward_window, count);
-                let forward = hidden_under(gather.seconds, job.constants.data_window * forward_window, count);
-                exposed += backward + forward;
-                scatter.tell(&mut told, "reduce-scatter of gradients", backward);
-                gather.tell(&mut told, "all-gather of weights", forward);
-            }
-            _ => {
-                // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
-                let shards = alone.ranks.min(shards as u32).max(1);
-                let inner = both_ways(Group { ranks: shards, ..alone }, job, cut);
-                // The mean of a rank's stages, for as long as all micro-batches last.
-                let window = (pass.forward + pass.backward) * micro_batches;
-                // Each micro-batch passes through one of a rank's stages.
-                let micro_batches = micro_batches / f64::from(copies);
-                let layers = (cut.stage_layers * f64::from(copies)).max(1.0);
-                let shard = parameters / layers;
-                let gather =
-                    once(CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * layers * micro_batches)?;
-                let scatter = once(
-                    CollectiveOp::ReduceScatter,
-                    shard * gradient_bytes * trained,
-                    inner,
-                    layers * micro_batches,
-                )?;
-                let mut all = gather.seconds + scatter.seconds;
-                let mut between = None;
-                if shards < alone.ranks {
-                    let outer =
-                        Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
-                    let sum = once(
-                        CollectiveOp::AllReduce,
-                        shard * gradient_bytes * trained / f64::from(inner.ranks),
-                        outer,
-                        layers,
-                    )?;
-                    all += sum.seconds;
-                    between = Some(sum);
-                }
-                let waited =
-                    hidden_under(all, job.constants.data_window * window, 3.0 * layers * micro_batches);
-                exposed += waited;
-                // What does not hide is shared among them by their length.
-                let share = |sent: &Sent| if all > 0.0 { sent.seconds * waited / all } else { 0.0 };
-                gather.tell(&mut told, "all-gather of weights", share(&gather));
-                scatter.tell(&mut told, "reduce-scatter of gradients", share(&scatter));
-                if let Some(sum) = between {
-                    sum.tell(&mut told, "all-reduce of gradients between shard groups", share(&sum));
-                }
-            }
+        let held = Held { parameters, weight_bytes, alone, shards };
+        if parameters > 0.0 && both_ways(alone, job, cut).ranks > 1 {
+            held.exchange(job, cut, micro_batches, &mut windows)?;
         }
     }
-    // What is hidden still takes multiprocessors and memory bandwidth from the computation.
-    let hidden = (total.seconds - exposed).max(0.0);
-    let contention = job.constants.contention * hidden;
-    total.exposed_seconds = exposed + contention;
-    told.note(|| Entry::idle(StepPart::DataParallel, SLOW_DOWN, 1.0, contention, Bound::Compute));
-    total.told = told;
-    Some(total)
+    Some(windows.total(job))
+}
+
+/// What a rank shares with a group of others.
+struct Held {
+    parameters: f64,
+    weight_bytes: f64,
+    /// The group, of one stage's ranks.
+    alone: Group,
+    /// Ranks over which ZeRO shards.
+    shards: f64,
+}
+
+impl Held {
+    /// Puts its collectives into the windows in which they hide; none where a group needs a fabric that is not there.
+    fn exchange(&self, job: &Job, cut: &Cut, micro_batches: f64, windows: &mut Windows) -> Option<()> {
+        let Self { parameters, weight_bytes, alone, shards } = *self;
+        let trained = job.trained_share();
+        let group = both_ways(alone, job, cut);
+        let copies = f64::from(cut.stage_copies());
+        let sent = |name, op, bytes: f64, group: Group, times: f64| -> Option<Sent> {
+            let time = collective_time(op, bytes, group, &job.topology)?;
+            Some(Sent { name, time, bytes, times, seconds: time.seconds * times })
+        };
+        if cut.zero < 3 {
+            let exchanged = parameters * trained;
+            let bucket = bucket_parameters(f64::from(group.ranks)).min(exchanged);
+            let count = (exchanged / bucket).max(1.0);
+            if cut.zero == 0 {
+                let all = sent(SUM, CollectiveOp::AllReduce, bucket * GRADIENT, group, count)?;
+                windows.backward.push(all, count);
+                return Some(());
+            }
+            let times = if cut.scatters_each() { count * micro_batches } else { count };
+            let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, bucket * GRADIENT, group, times)?;
+            let window = if cut.scatters_each() { &mut windows.backwards } else { &mut windows.backward };
+            window.push(scatter, times);
+            let gather = sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
+            windows.forward.push(gather, count);
+            return Some(());
+        }
+        // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
+        let shards = alone.ranks.min(shards as u32).max(1);
+        let inner = both_ways(Group { ranks: shards, ..alone }, job, cut);
+        let layers = (cut.stage_layers * copies).max(1.0);
+        let passes = layers * micro_batches / copies;
+        let shard = parameters / layers;
+        let gradient = shard * GRADIENT * trained;
+        let gather = sent(GATHER, CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * passes)?;
+        let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, gradient, inner, passes)?;
+        windows.all.push(gather, 3.0 * passes);
+        windows.all.push(scatter, 3.0 * passes);
+        if shards < alone.ranks {
+            let outer = Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
+            let bytes = gradient / f64::from(inner.ranks);
+            windows.all.push(sent(SUM_BETWEEN, CollectiveOp::AllReduce, bytes, outer, layers)?, 3.0 * passes);
+        }
+        Some(())
+    }
+}
+
+const SUM: &str = "all-reduce of gradients";
+const SCATTER: &str = "reduce-scatter of gradients";
+const GATHER: &str = "all-gather of weights";
+const SUM_BETWEEN: &str = "all-reduce of gradients between shard groups";
+
+/// The passes of a step under which exchange hides.
+struct Windows {
+    /// The first micro-batch's forward pass.
+    forward: Window,
+    /// The last one's backward pass.
+    backward: Window,
+    /// All backward passes.
+    backwards: Window,
+    /// All passes.
+    all: Window,
+}
+
+impl Windows {
+    fn of(job: &Job, cut: &Cut, pass: &StageTime, micro_batches: f64) -> Self {
+        // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
+        // while the last round runs, the virtual stages that are through with it exchange.
+        let virtual_stages = cut.pipeline.virtual_stages;
+        let rounds = if virtual_stages > 1.0 {
+            (cut.pp.min(micro_batches) * (1.0 - 1.0 / virtual_stages)).max(1.0)
+        } else {
+            1.0
+        };
+        let window = |seconds| Window { seconds: job.constants.data_window * seconds, sent: [None; MOST] };
+        Self {
+            forward: window(pass.forward * rounds),
+            backward: window(pass.backward * rounds),
+            backwards: window(pass.backward * micro_batches),
+            all: window((pass.forward + pass.backward) * micro_batches),
+        }
+    }
+
+    fn total<L: Ledger>(&self, job: &Job) -> DataExchange<L> {
+        let mut total = DataExchange::<L>::default();
+        for window in [&self.backward, &self.backwards, &self.forward, &self.all] {
+            window.add_to(&mut total);
+        }
+        // What is hidden still takes multiprocessors and memory bandwidth from the computation.
+        let hidden = (total.seconds - total.exposed_seconds).max(0.0);
+        let contention = job.constants.contention * hidden;
+        total.exposed_seconds += contention;
+        total.told.note(|| Entry::idle(StepPart::DataParallel, SLOW_DOWN, 1.0, contention, Bound::Compute));
+        total
+    }
+}
+
+/// Collectives that a window holds at most: three kinds of dense layers and three of experts.
+const MOST: usize = 6;
+
+/// Seconds of passes, and what runs beside them with its count of messages.
+struct Window {
+    seconds: f64,
+    sent: [Option<(Sent, f64)>; MOST],
+}
+
+impl Window {
+    fn push(&mut self, sent: Sent, messages: f64) {
+        if let Some(free) = self.sent.iter_mut().find(|place| place.is_none()) {
+            *free = Some((sent, messages));
+        }
+    }
+
+    /// What shows of all together is what outlasts the passes, and of each kind one message at least: the last waits for
+    /// what it carries. It is shared among them by their length.
+    fn add_to<L: Ledger>(&self, total: &mut DataExchange<L>) {
+        let sum = |of: fn(&Sent, f64) -> f64| {
+            self.sent.iter().flatten().map(|(sent, messages)| of(sent, *messages)).fold(0.0, |a, b| a + b)
+        };
+        let all = sum(|sent, _| sent.seconds);
+        let waited = (all - self.seconds).max(sum(|sent, messages| sent.seconds / messages.max(1.0)));
+        for (sent, _) in self.sent.iter().flatten() {
+            total.seconds += sent.seconds;
+            total.scale_up_bytes += sent.time.scale_up_bytes * sent.times;
+            total.scale_out_bytes += sent.time.scale_out_bytes * sent.times;
+            total.messages += sent.times;
+            if sent.bytes >= total.message_bytes {
+                total.message_bytes = sent.bytes;
+                total.message_seconds = sent.time.seconds;
+                total.algorithm = sent.time.algorithm;
+            }
+            let share = if all > 0.0 { sent.seconds * waited / all } else { 0.0 };
+            total.exposed_seconds += share;
+            total.told.note(|| Entry::sent(StepPart::DataParallel, sent.name, sent.times, &sent.time, share));
+        }
+    }
 }
 
 /// Bytes of a gathered weight, the mean over so many in layers and in embedding and output projection: these stay in 16 bits.
@@ -216,18 +269,11 @@ const SLOW_DOWN: &str = "slow-down of computation beside the exchange";
 /// Collectives of one kind.
 #[derive(Clone, Copy)]
 struct Sent {
+    name: &'static str,
     time: CollectiveTime,
+    /// Bytes of one.
+    bytes: f64,
     times: f64,
+    /// Seconds of all.
     seconds: f64,
-}
-
-impl Sent {
-    fn tell<L: Ledger>(&self, told: &mut L, name: &'static str, waited: f64) {
-        told.note(|| Entry::sent(StepPart::DataParallel, name, self.times, &self.time, waited));
-    }
-}
-
-/// What of `seconds` in `count` messages shows when the rest may hide in `window`: at least one message.
-fn hidden_under(seconds: f64, window: f64, count: f64) -> f64 {
-    (seconds - window).max(seconds / count.max(1.0))
 }

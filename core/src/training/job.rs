@@ -2,8 +2,10 @@
 
 use super::constants::TrainingConstants;
 use super::layout::Task;
+use super::lora::Lora;
 use super::offload::HOST_LINK_SHARE;
 use super::software::{AttentionKernel, Software};
+use super::stage::StageLayers;
 use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::{Error, check_range};
 use crate::kernel::Device;
@@ -35,6 +37,8 @@ pub struct Job {
     pub precision: Precision,
     /// What is trained.
     pub task: Task,
+    /// The adapters that are trained, where the task trains adapters.
+    pub lora: Lora,
     /// Dense peak of the precision, FLOP/s.
     pub peak: f64,
     /// What the software does.
@@ -78,12 +82,18 @@ pub struct Sizes {
     pub state_space: f64,
     /// Parameters of the routed experts of a layer.
     pub experts: f64,
+    /// Parameters of multi-token prediction beside its routed experts; embedding and output projection are the model's.
+    pub prediction_dense: f64,
+    /// Parameters of its routed experts.
+    pub prediction_experts: f64,
     /// Input embedding.
     pub embedding: f64,
     /// Output projection; 0 where it is the embedding.
     pub output: f64,
     /// Model FLOP of one token, forward and backward, attention causal.
     pub model_flop_per_token: f64,
+    /// Of them, those of a forward pass through the layers.
+    pub layers_forward_flop_per_token: f64,
 }
 
 impl Job {
@@ -115,6 +125,7 @@ impl Job {
                     .to_owned(),
             });
         }
+        refuse_format(gpu, precision)?;
         let constants = *TrainingConstants::embedded()?;
         let device = Device::new(gpu)?;
         let attention = usual_attention(&architecture);
@@ -134,6 +145,7 @@ impl Job {
             sequence,
             precision,
             task,
+            lora: Lora::default(),
             software: Software::default(),
             attention,
             generation: gpu.architecture,
@@ -196,6 +208,26 @@ fn power_share(gpu: &Gpu) -> f64 {
     libm::cbrt(has / full).min(1.0)
 }
 
+/// Microscaled 8 bits need units of Blackwell or CDNA 4, NVFP4 those of NVIDIA: others would run another format under its
+/// name.
+fn refuse_format(gpu: &Gpu, precision: Precision) -> Result<(), Error> {
+    use GpuArchitecture as A;
+    let reason = match precision {
+        Precision::Mxfp8 if !matches!(gpu.architecture, A::Blackwell | A::BlackwellUltra | A::Cdna4) => {
+            "its scales of 32 numbers need units of Blackwell or CDNA 4; try fp8 or fp8_blockwise"
+        }
+        Precision::Nvfp4 if matches!(gpu.architecture, A::Cdna3 | A::Cdna4) => {
+            "it is a format of NVIDIA's units; try mxfp8 or fp8"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Unsupported {
+        field: "precision".to_owned(),
+        given: format!("{precision:?}").to_ascii_lowercase(),
+        reason: format!("{} has no such units: {reason}", gpu.name),
+    })
+}
+
 fn unmeasured(gpu: &Gpu) -> Option<Warning> {
     let text = format!("no published training step with {}: its efficiency is assumed", gpu.name);
     (measurements("training", &gpu.name) == 0).then(|| Warning::new("unmeasured_gpu", &gpu.name, text))
@@ -228,6 +260,8 @@ impl Sizes {
         let hybrid = model.state_space.is_some();
         let norm = f64::from(model.hidden);
         let own_norm = if hybrid { norm } else { 0.0 };
+        let experts = model.moe.map_or(0.0, |moe| f64::from(moe.experts)) * model.expert_parameters();
+        let prediction_experts = f64::from(model.mtp_layers) * experts;
         Self {
             dense_layers: f64::from(model.layers.saturating_sub(model.moe_layers())),
             moe_layers: f64::from(model.moe_layers()),
@@ -241,24 +275,38 @@ impl Sizes {
                 + model.latent_projection_parameters()
                 + own_norm,
             state_space: model.state_space_parameters() + own_norm,
-            experts: model.moe.map_or(0.0, |moe| f64::from(moe.experts)) * model.expert_parameters(),
+            experts,
+            prediction_dense: model.mtp_parameters() - prediction_experts,
+            prediction_experts,
             embedding: model.embedding_parameters(),
             output: model.output_parameters(),
             model_flop_per_token: model.training_flop_per_token(sequence),
+            layers_forward_flop_per_token: model.training_flop_per_token(sequence) / 3.0
+                - 2.0 * (1.0 + model.mtp_runs()) * model.output_matrix_parameters(),
         }
     }
 
     /// Parameters of all layers that tensor parallel ranks cut.
     pub fn dense_parameters(&self) -> f64 {
-        self.attention_layers * self.attention
-            + self.dense_ffn_layers * self.dense_ffn
-            + self.moe_layers * self.moe_shared
-            + self.state_space_layers * self.state_space
+        self.dense_parameters_of(&StageLayers { dense: self.dense_layers, expert: self.moe_layers })
     }
 
-    /// Parameters of all routed experts.
-    pub fn expert_parameters(&self) -> f64 {
-        self.moe_layers * self.experts
+    /// Those of a stage's layers; of a hybrid, of its mean layers.
+    pub(crate) fn dense_parameters_of(&self, layers: &StageLayers) -> f64 {
+        let without = self.dense_layers.max(1.0);
+        let attention_without = (self.attention_layers - self.attention_with_experts()) / without;
+        layers.dense
+            * (attention_without * self.attention
+                + (self.dense_ffn_layers * self.dense_ffn + self.state_space_layers * self.state_space)
+                    / without)
+            + layers.expert
+                * (self.attention_with_experts() / self.moe_layers.max(1.0) * self.attention
+                    + self.moe_shared)
+    }
+
+    /// Layers that have both attention and experts: none in a hybrid, whose layers are one of the two.
+    fn attention_with_experts(&self) -> f64 {
+        (self.attention_layers + self.moe_layers - self.layers()).max(0.0)
     }
 
     /// Layers in all.

@@ -60,8 +60,9 @@ pub struct Layout {
     /// What lies in the host's memory.
     #[serde(default)]
     pub offload: Offload,
-    /// ZeRO stage (arXiv 1910.02054): 0 replicates, 1 shards the optimiser state over dp × cp, 2 the gradients too,
-    /// 3 the weights too (FSDP).
+    /// ZeRO stage (arXiv 1910.02054): 0 replicates, 1 shards the optimiser state over dp × cp, 2 the gradients too, which
+    /// are then scattered after each micro-batch (with a pipeline they add up whole until the last), 3 the weights too
+    /// (FSDP).
     #[serde(default = "one_u8")]
     pub zero: u8,
     /// GPUs over which ZeRO shards, if fewer than dp × cp (hybrid sharding).
@@ -154,15 +155,4 @@ pub enum Task {
     FineTune,
     /// Low-rank adapters only (arXiv 2106.09685); the weights are frozen.
     Lora,
-}
-
-impl Task {
-    /// Share of the weights that have gradients and optimiser state: all, or the adapters' 1 % (rank 16 to 64 on every
-    /// projection of a large model is 0.2 to 1 %).
-    pub fn trained_share(self) -> f64 {
-        match self {
-            Self::Pretrain | Self::FineTune => 1.0,
-            Self::Lora => 0.01,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use super::search::Found;
 
-/// The best layouts so far. What takes as long (and as much memory) is decided by its place among all layouts, so that
+/// The best layouts so far. What takes as long is decided by its memory, and what takes as much too by its place among all layouts, so that
 /// the order in which they come does not matter.
 pub struct Ranked {
     keep: usize,
@@ -30,7 +30,8 @@ struct Point {
 
 impl Point {
     fn is_before(&self, other: &Self) -> bool {
-        self.seconds < other.seconds || self.seconds == other.seconds && self.place < other.place
+        let cost = |point: &Self| (point.seconds, point.gib);
+        cost(self) < cost(other) || cost(self) == cost(other) && self.place < other.place
     }
 }
 

@@ -150,3 +150,12 @@ pub fn again<L: Ledger>(
             .fold(Again::default(), |sum, (piece, _)| sum.plus(piece)),
     }
 }
+
+/// The pieces that a layer does again.
+pub fn done_again(recompute: Recompute, parts: RecomputeParts) -> [bool; PIECES] {
+    match recompute {
+        Recompute::None => [false; PIECES],
+        Recompute::Full => [true; PIECES],
+        Recompute::Selective => parts.pieces(),
+    }
+}

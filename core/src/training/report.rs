@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layout::{Layout, PipelineSchedule, Task};
+use super::lora::Lora;
 use super::operation::StepOperation;
 use super::software::Software;
 use crate::catalog::Overlay;
@@ -36,6 +37,9 @@ pub struct TrainingStepRequest {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// The adapters, where the task is `lora`; rank 16 beside all matrices if not given.
+    #[serde(default)]
+    pub lora: Option<Lora>,
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,
@@ -76,6 +80,9 @@ pub struct LayoutSearchRequest {
     /// What is trained.
     #[serde(default)]
     pub task: Task,
+    /// The adapters, where the task is `lora`; rank 16 beside all matrices if not given.
+    #[serde(default)]
+    pub lora: Option<Lora>,
     /// What the training software does about kernels and launches.
     #[serde(default)]
     pub software: Software,

@@ -46,6 +46,10 @@ pub struct Software {
     /// What products in 8 or 4 bits read is gathered in 16 bits and cast after (torchtitan with row-wise scales), not cast
     /// before and gathered in their format (Transformer Engine; torchtitan with one scale a tensor).
     pub cast_after_gather: bool,
+    /// Context parallel ranks gather all keys and values before the attention (Llama 3, arXiv 2407.21783, section 3.3.2;
+    /// Megatron-Core's `cp_comm_type: all_gather`), not one rank's after the other under it, whose partial results are then
+    /// weighed and added up (ring attention, arXiv 2310.01889; `p2p`).
+    pub context_gather: bool,
     /// Weights of layers are gathered in 8 bits (NeMo's `fp8_params`, Megatron-Core's `fp8_param_gather`, torchao's
     /// `enable_fsdp_float8_all_gather`), embedding and output projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is
     /// cast after a gather in 16 bits (Megatron-Core's `reuse_grad_buf_for_mxfp8_param_ag`). Memory counts 2 bytes a weight
@@ -68,6 +72,7 @@ impl Default for Software {
             tensor_overlap: true,
             tensor_tiles: false,
             cast_after_gather: false,
+            context_gather: false,
             fp8_weight_gather: false,
             fused_elementwise: true,
         }

@@ -7,7 +7,7 @@
 //! mean of its layers: their order is not known here.
 
 use super::job::Job;
-use super::layer::{Block, Gathered, LayerCut, LayerWork, Rank, Volume};
+use super::layer::{Block, Gathered, Half, LayerCut, LayerWork, Matrices, Rank, Volume};
 use super::layout::Layout;
 use super::ledger::{Ledger, Role};
 use crate::kernel::{Cost, SCAN_KERNELS, ScanShape};
@@ -50,7 +50,7 @@ pub fn expert_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>
 pub fn prediction_layer<L: Ledger>(job: &Job, cut: &LayerCut) -> Option<LayerWork<L>> {
     let rank = Rank::new(job, cut);
     let mut block = rank.projection_of_two();
-    rank.exchange_around(&mut block)?;
+    rank.exchange_around(&mut block, Half::Mixing, rank.stream())?;
     if job.architecture.state_space.is_some() {
         block.add(&rank.attention_block()?);
     }
@@ -115,9 +115,10 @@ impl Rank<'_> {
         );
         // Kept: inputs of both projections, what the first one makes (convolution and states are made again), and the
         // scan's output.
-        block.kept += self.rows * (projected + inner) * HALF + self.kept_input(self.rows * inner);
-        self.norm_output(&mut block);
-        self.exchange_around(&mut block)?;
+        block.kept +=
+            self.rows * (projected + inner) * HALF + self.kept_input(Matrices::Others, self.rows * inner);
+        self.norm_output(&mut block, Matrices::Others);
+        self.exchange_around(&mut block, Half::Mixing, self.stream())?;
         Some(block)
     }
 

@@ -12,6 +12,7 @@ use super::operation::{StepPart, StepStack};
 use super::recompute::RecomputeParts;
 use super::report::{StepParts, TrainingMemory};
 use super::schedule::{Pipeline, StageTime};
+use super::stage::{Place, StageLayers};
 use super::state_space::prediction_layer;
 use crate::kernel::{Bound, Cost};
 use crate::network::CollectiveTime;
@@ -110,6 +111,12 @@ impl Cut {
         self.shards * f64::from(self.stage_copies())
     }
 
+    /// Whether each micro-batch's gradients are scattered, so that nobody holds them whole: under ZeRO 2 and 3. Under ZeRO 2
+    /// with a pipeline they add up whole until the last micro-batch, as Llama 3's did (arXiv 2407.21783, section 3.3.2).
+    pub fn scatters_each(&self) -> bool {
+        self.zero >= 3 || self.zero == 2 && self.pp <= 1.0
+    }
+
     /// The same of experts.
     pub fn expert_shards_of_rank(&self) -> f64 {
         self.expert_shards * f64::from(self.stage_copies())
@@ -125,7 +132,7 @@ impl Cut {
     }
 
     /// Of all layers of a stage, the share that does something again.
-    fn redone_share(&self, layers: f64) -> f64 {
+    pub fn redone_share(&self, layers: f64) -> f64 {
         if layers > 0.0 { self.redone_layers(layers) / layers } else { 0.0 }
     }
 }
@@ -195,6 +202,8 @@ pub struct StepEstimate<L = ()> {
     pub seconds: f64,
     /// Its parts.
     pub parts: StepParts,
+    /// What the busiest stage works on.
+    pub busy: [Busy; 2],
     /// Exchange along the data parallel dimension.
     pub data: DataExchange<L>,
     /// One send to the next stage with its size; none without a pipeline.
@@ -233,6 +242,8 @@ pub struct LayerTimes<L = ()> {
     expert: LayerSeconds<L>,
     /// Output projection, loss and multi-token prediction.
     extra: LayerSeconds<L>,
+    /// Of the layers, the share that does something again.
+    redone_share: f64,
 }
 
 impl<L: Ledger> LayerTimes<L> {
@@ -258,30 +269,35 @@ impl<L: Ledger> LayerTimes<L> {
                 .in_stack(StepStack::Prediction);
             extra = extra.plus(&prediction.scaled(runs));
         }
-        Self { dense, expert, extra }
+        Self { dense, expert, extra, redone_share }
     }
 
-    /// So many layers of a stage, of which `dense_share` are dense.
-    fn stage(&self, layers: f64, dense_share: f64) -> LayerSeconds<L> {
-        self.dense.scaled(layers * dense_share).plus(&self.expert.scaled(layers * (1.0 - dense_share)))
+    /// The layers of a stage.
+    fn stage(&self, layers: &StageLayers) -> LayerSeconds<L> {
+        self.dense.scaled(layers.dense).plus(&self.expert.scaled(layers.expert))
     }
 
-    /// Seconds of a layer of a stage that has those which take least.
+    /// Seconds of a layer of the fullest stage, with a pipeline or without.
     pub fn least_layer_seconds(&self, job: &Job) -> f64 {
-        let whole = self.stage(1.0, dense_share(job, 1.0)).total();
-        whole.min(self.stage(1.0, dense_share(job, 2.0)).total())
+        let of = |pipeline| self.stage(&StageLayers::among(job, 1.0, pipeline, Place::Inner)).total();
+        of(false).min(of(true))
     }
 }
 
-/// Of a stage's layers, those that are dense: with a pipeline, the fullest stage has none where the model has layers with
-/// experts, unless layers of all kinds alternate.
-fn dense_share(job: &Job, pp: f64) -> f64 {
-    let sizes = &job.sizes;
-    let alternate = job.architecture.state_space.is_some();
-    if pp > 1.0 && sizes.moe_layers > 0.0 && !alternate {
-        0.0
-    } else {
-        sizes.dense_layers / sizes.layers().max(1.0)
+/// Work of one kind on the busiest stage: a stage's layers, and whether it runs multi-token prediction.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Busy {
+    /// Its layers.
+    pub layers: StageLayers,
+    /// Of them, the share that does something again.
+    pub redone_share: f64,
+    /// Runs of multi-token prediction for each micro-batch.
+    pub predictions: f64,
+}
+
+impl Busy {
+    fn scaled(self, by: f64) -> Self {
+        Self { layers: self.layers.scaled(by), predictions: self.predictions * by, ..self }
     }
 }
 
@@ -291,6 +307,8 @@ fn dense_share(job: &Job, pp: f64) -> f64 {
 pub struct StageWork<L = ()> {
     /// One micro-batch on the busiest stage.
     busiest: LayerSeconds<L>,
+    /// What it works on: a stage, or under DualPipe two.
+    busy: [Busy; 2],
     /// Seconds of a step that it waits while the pipeline fills and drains.
     bubble: f64,
 }
@@ -304,21 +322,30 @@ impl<L: Ledger> StageWork<L> {
         (first, last): (&LayerTimes<L>, &LayerTimes<L>),
     ) -> Self {
         let sizes = &job.sizes;
-        let dense_share = dense_share(job, cut.pp);
-        let end = last.stage(cut.last_layers, dense_share).plus(&full.extra);
+        let on = |place, times: &LayerTimes<L>, predictions| {
+            let layers = StageLayers::of(job, cut, place);
+            (times.stage(&layers), Busy { layers, redone_share: times.redone_share, predictions })
+        };
+        let (end, at_end) = on(Place::Last, last, job.architecture.mtp_runs());
+        let end = end.plus(&full.extra);
         // Under DualPipe the rank of the last stage has the first one too, and takes half of the micro-batches through each
         // (arXiv 2412.19437, sections 3.2.1 and 3.2.3): it works for as long as the mean of both.
-        let end = if cut.stage_copies() > 1 {
-            first.stage(cut.first_layers, dense_share).plus(&end).scaled(0.5)
+        let (end, at_end) = if cut.stage_copies() > 1 {
+            let (start, at_start) = on(Place::First, first, 0.0);
+            (start.plus(&end).scaled(0.5), [at_start.scaled(0.5), at_end.scaled(0.5)])
         } else {
-            end
+            (end, [at_end, Busy::default()])
         };
-        let middle =
-            if cut.pp > 1.0 { full.stage(cut.stage_layers, dense_share) } else { LayerSeconds::default() };
-        let busiest = if middle.total() > end.total() { middle } else { end };
+        let (middle, inside) = if cut.pp > 1.0 {
+            on(Place::Inner, full, 0.0)
+        } else {
+            (LayerSeconds::default(), Busy::default())
+        };
+        let (busiest, busy) =
+            if middle.total() > end.total() { (middle, [inside, Busy::default()]) } else { (end, at_end) };
         let layers = full.dense.scaled(sizes.dense_layers).plus(&full.expert.scaled(sizes.moe_layers));
         let mean = layers.plus(&full.extra).scaled(1.0 / cut.pp).stage_time();
-        Self { busiest, bubble: cut.pipeline.bubble_seconds(&mean) }
+        Self { busiest, busy, bubble: cut.pipeline.bubble_seconds(&mean) }
     }
 
     /// The whole step; none where a group needs a fabric that is not there.
@@ -370,6 +397,7 @@ impl<L: Ledger> StageWork<L> {
         Some(StepEstimate {
             seconds: parts.sum(),
             parts,
+            busy: self.busy,
             data,
             message,
             pipeline_send_seconds: send_seconds,
@@ -401,7 +429,7 @@ fn offload_seconds<L: Ledger>(
     if away <= 0.0 {
         return 0.0;
     }
-    let bytes = away * kept.on_average(cut);
+    let bytes = away * kept.on_average(job, cut);
     let one = |seconds| beyond(bytes, job.host_bytes_per_s, seconds);
     let (forward, backward) = (one(pass.forward), one(pass.backward));
     let m = cut.pipeline.micro_batches;
@@ -445,7 +473,7 @@ fn recomputed_share<L: Ledger>(cut: &Cut, layers: &Layers<L>, (dense, expert): (
 /// Trained parameters whose optimiser state a rank holds.
 fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
     let ways = |n: f64| if cut.zero >= 1 { n } else { 1.0 };
-    job.task.trained_share()
+    job.trained_share()
         * ((rank.dense + rank.embedding) / ways(cut.shards_of_rank())
             + rank.experts / ways(cut.expert_shards_of_rank()))
 }
@@ -454,6 +482,6 @@ fn trained_shard(job: &Job, cut: &Cut, rank: &RankParameters) -> f64 {
 /// written: 30 bytes a parameter; and all gradients read once for their norm.
 fn optimizer_cost(job: &Job, cut: &Cut, rank: &RankParameters) -> Cost {
     let shard = trained_shard(job, cut, rank);
-    let gradients = if cut.zero >= 2 { shard } else { job.task.trained_share() * rank.total() };
+    let gradients = if cut.zero >= 1 { shard } else { job.trained_share() * rank.total() };
     job.device.memory_bound_cost(30.0 * shard + 4.0 * gradients)
 }

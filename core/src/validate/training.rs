@@ -5,8 +5,8 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::model::{Architecture, Precision};
 use crate::training::{
-    AttentionKernel, Job, Layout, Offload, PipelineSchedule, Recompute, RecomputeParts, Software, Task,
-    TrainingStep, step,
+    AttentionKernel, Job, Layout, Lora, LoraTargets, Offload, PipelineSchedule, Recompute, RecomputeParts,
+    Software, Task, TrainingStep, step,
 };
 
 /// Columns that a table of training steps must have.
@@ -152,7 +152,7 @@ impl Case {
                 _ => Task::Pretrain,
             },
         )?;
-        let job = job.with_software(software(line)?)?;
+        let job = job.with_software(software(line)?)?.with_lora(lora(line)?)?;
         let sharding = line.text("sharding").unwrap_or("");
         let dp = count("dp")?;
         let cp = count("cp")?.unwrap_or(1);
@@ -254,9 +254,21 @@ fn software(line: &Line<'_>) -> Result<Software, Error> {
         tensor_tiles: yes("tensor_tiles"),
         // torchtitan casts with row-wise scales after it has gathered.
         cast_after_gather: line.text("precision") == Some("fp8-rowwise"),
+        context_gather: yes("context_gather"),
         fp8_weight_gather: yes("fp8_weight_gather"),
         fused_elementwise: line.text("fused_elementwise") != Some("0"),
     })
+}
+
+/// The matrices that adapters stand beside, where the source says so.
+fn lora(line: &Line<'_>) -> Result<Option<Lora>, Error> {
+    let targets = match line.text("lora_targets") {
+        None => return Ok(None),
+        Some("all") => LoraTargets::All,
+        Some("attention") => LoraTargets::Attention,
+        Some(other) => return Err(refused("lora_targets", &format!("{other} is neither all nor attention"))),
+    };
+    Ok(Some(Lora { targets, ..Lora::default() }))
 }
 
 fn refused(field: &str, reason: &str) -> Error {

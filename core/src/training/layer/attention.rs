@@ -1,16 +1,18 @@
 //! Self-attention: projections, rotary embedding, the attention itself, exchange of keys and values.
 
-use super::{Block, Gathered, HALF, Pass, Rank, Volume};
+use super::{Block, Gathered, HALF, Half, Matrices, Pass, Rank, Volume, Widths};
 use crate::kernel::{AttentionShape, Cost};
 use crate::model::SmallParameter;
 use crate::network::{CollectiveOp, Group, collective_time};
 use crate::training::job::Job;
+use crate::training::layout::Task;
 use crate::training::ledger::{Ledger, Role};
 use crate::training::recompute::Piece;
 use crate::training::software::{AttentionKernel, attention_costs};
 
 const ROTARY: &str = "rotary embedding";
 const QK_NORM: &str = "query and key norm";
+const PARTIAL: &str = "sum of partial attention";
 const KEYS_VALUES: &str = "keys and values of other ranks";
 
 impl Rank<'_> {
@@ -65,7 +67,7 @@ impl Rank<'_> {
             );
             block.add(&up);
             block.piece(Piece::LatentProjections, up.forward.clone(), 0.0);
-            block.kept += self.kept_input(self.local_rows * (q_rank + kv_rank + rope));
+            block.kept += self.kept_input(Matrices::Attention, self.local_rows * (q_rank + kv_rank + rope));
         } else {
             qk_dim = f64::from(model.head_dim);
             v_dim = qk_dim;
@@ -74,7 +76,7 @@ impl Rank<'_> {
             let outputs = (heads + 2.0 * kv_heads) * qk_dim;
             self.linear(&mut block, "qkv projection", Gathered::Input, (self.rows, outputs, self.hidden));
         }
-        self.norm_output(&mut block);
+        self.norm_output(&mut block, Matrices::Attention);
         let rotary = self.elementwise(self.rows * rotated * 2.0 * HALF);
         block.forward.stream(ROTARY, Role::Itself, rotary);
         block.backward.stream(ROTARY, Role::Itself, rotary);
@@ -96,13 +98,14 @@ impl Rank<'_> {
         let output = self.rows * heads * v_dim;
         // Fused attention keeps its inputs and output, in its own number format.
         let bytes = if self.job.attention == AttentionKernel::FusedFp8 { 1.0 } else { HALF };
-        block.kept += queries_keys_values * bytes + self.kept_input(output);
+        let projected_input = self.kept_input(Matrices::Attention, output);
+        block.kept += queries_keys_values * bytes + projected_input;
         if model.mla.is_some() {
             let pass = Pass::one_stream(ROTARY, 2.0, rotary);
             block.piece(Piece::LatentProjections, pass, queries_keys_values * bytes);
         }
-        // Attention's own copy of its output, where the projection keeps it in 8 bits.
-        let own = if self.job.casts() { output * bytes } else { 0.0 };
+        // Attention's own copy of its output, where the projection keeps it in 8 bits; adapters read it in 16.
+        let own = if self.job.casts() && self.job.task != Task::Lora { output * bytes } else { 0.0 };
         let scores = self.scores_bytes(heads);
         block.kept += own + scores;
         block.piece(Piece::CoreAttention, forward.clone(), own + scores);
@@ -111,10 +114,15 @@ impl Rank<'_> {
         self.linear(&mut projected, "attention output projection", Gathered::Output, sizes);
         // Done again from the queries, keys and values on, neither the projection's input is kept nor the residual stream
         // behind it.
-        let freed = own + scores + self.kept_input(output) + self.local_rows * self.hidden * HALF;
+        let freed = own + scores + projected_input + self.local_rows * self.hidden * HALF;
         block.piece(Piece::AttentionOutput, forward.plus(&projected.forward), freed);
         block.add(&projected);
-        self.exchange_around(&mut block)?;
+        // Latents are gathered, not what they are projected from (the query's is, where it has none).
+        let input = model.mla.map_or(self.hidden, |mla| {
+            let query = if mla.q_lora_rank > 0 { f64::from(mla.q_lora_rank) } else { self.hidden };
+            query + f64::from(mla.kv_lora_rank) + f64::from(mla.qk_rope_head_dim)
+        });
+        self.exchange_around(&mut block, Half::Mixing, Widths { input, output: self.hidden })?;
         Some(block)
     }
 
@@ -132,15 +140,17 @@ impl Rank<'_> {
         (qk_dim, v_dim): (f64, f64),
     ) -> Option<(Pass<L>, Pass<L>)> {
         let (mut forward, mut backward) = (Pass::default(), Pass::default());
-        let Job { architecture, sequence, topology, .. } = self.job;
+        let Job { architecture, sequence, .. } = self.job;
         let cp = f64::from(self.cut.cp);
         // Cut over context parallel ranks in zigzag, every rank has the same share of the causal triangle: half of all keys for
         // each of its queries, at both ends of the sequence. Unfused attention computes every score.
         let zigzag = cp > 1.0 && self.job.attention != AttentionKernel::Unfused;
+        // Around a ring, one rank's keys and values after the other.
+        let hops = if zigzag && !self.job.software.context_gather { cp } else { 1.0 };
         let shape = AttentionShape {
             batch: f64::from(self.cut.micro_batch),
             queries: *sequence / cp,
-            keys: if zigzag { 0.5 * *sequence } else { *sequence },
+            keys: if zigzag { 0.5 * *sequence / hops } else { *sequence },
             heads,
             kv_heads: kv_heads.max(1.0),
             qk_dim,
@@ -148,7 +158,8 @@ impl Rank<'_> {
             causal: !zigzag,
         };
         let layers = f64::from(architecture.attention_layers()).max(1.0);
-        let mut costs = attention_costs(self.job, &shape);
+        let one = attention_costs(self.job, &shape);
+        let mut costs = (one.0.times(hops), one.1.times(hops));
         let banded =
             |window: u32| f64::from(window) < *sequence && self.job.attention != AttentionKernel::Unfused;
         if let Some(local) = architecture.sliding_window.filter(|w| banded(w.window)) {
@@ -162,22 +173,46 @@ impl Rank<'_> {
         }
         forward.attend("attention", self.sustained(costs.0));
         backward.attend("attention", self.sustained(costs.1));
-        forward.kernels += 1.0;
-        backward.kernels += 2.0;
+        forward.kernels += hops;
+        backward.kernels += 2.0 * hops;
+        if hops > 1.0 {
+            // Each hop's partial result is weighed and added to the sum, the gradients of queries, keys and values backward:
+            // two read and one written, of half of the hops behind the first for half of the rows (zigzag).
+            let sums = self.rows * (1.0 + 0.75 * (hops - 1.0)) * 3.0 * HALF;
+            let gradients = heads * qk_dim + kv_heads * (qk_dim + v_dim);
+            forward.stream(PARTIAL, Role::Itself, self.job.device.memory_bound_cost(sums * heads * v_dim));
+            backward.stream(PARTIAL, Role::Itself, self.job.device.memory_bound_cost(sums * gradients));
+            forward.kernels += hops;
+            backward.kernels += 2.0 * hops;
+        }
         if self.cut.cp > 1 {
-            // Keys and values of the other ranks pass by, their gradients return in the backward pass.
-            let bytes = f64::from(self.cut.micro_batch) * *sequence * kv_heads * (qk_dim + v_dim) * HALF;
-            let group = Group { ranks: self.cut.cp, stride: self.cut.tp };
-            let time = collective_time(CollectiveOp::AllGather, bytes, group, topology)?;
-            // The first of cp parts is local; the last hop cannot hide.
-            let first = time.seconds / cp;
-            let waited = (time.seconds - forward.attention).max(first);
-            forward.context_exchange(KEYS_VALUES, 1.0, &time, waited);
-            let waited = (2.0 * time.seconds - backward.attention).max(first);
-            backward.context_exchange(KEYS_VALUES, 2.0, &time, waited);
-            *context = Volume::of(&time, bytes, 3.0);
+            *context = self.exchange_keys(&mut forward, &mut backward, kv_heads * (qk_dim + v_dim))?;
         }
         Some((forward, backward))
+    }
+
+    /// Keys and values of the other ranks, forward and again backward, and their gradients: gathered before the attention,
+    /// or passed on under it. `width` of a token's keys and values.
+    fn exchange_keys<L: Ledger>(
+        &self,
+        forward: &mut Pass<L>,
+        backward: &mut Pass<L>,
+        width: f64,
+    ) -> Option<Volume> {
+        let Job { sequence, topology, software, .. } = self.job;
+        let bytes = f64::from(self.cut.micro_batch) * *sequence * width * HALF;
+        let group = Group { ranks: self.cut.cp, stride: self.cut.tp };
+        let time = collective_time(CollectiveOp::AllGather, bytes, group, topology)?;
+        // Under the attention, the first of cp parts is local; the last hop cannot hide.
+        let first = time.seconds / f64::from(self.cut.cp);
+        let waited = |seconds: f64, attention: f64| {
+            if software.context_gather { seconds } else { (seconds - attention).max(first) }
+        };
+        let (there, back) =
+            (waited(time.seconds, forward.attention), waited(2.0 * time.seconds, backward.attention));
+        forward.context_exchange(KEYS_VALUES, 1.0, &time, there);
+        backward.context_exchange(KEYS_VALUES, 2.0, &time, back);
+        Some(Volume::of(&time, bytes, 3.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Experts: router, dispatch, the experts' feed-forward layers, combine.
 
 use super::feed_forward::FeedForward;
-use super::{Block, Gathered, HALF, Rank, Volume};
+use super::{Block, Gathered, HALF, Half, Matrices, Rank, Volume};
 use crate::model::{MixtureOfExperts, Precision};
 use crate::network::{
     CollectiveOp, ExpertExchange, ExpertKernel, Group, collective_time, domains_of, expert_all_to_all_time,
@@ -37,7 +37,9 @@ impl Rank<'_> {
         let scores = device.grouped_gemm_cost(1.0, tokens, experts, self.hidden, Precision::Bf16);
         let router = self.sustained(scores);
         routed.forward.product("router", Role::Itself, router);
-        routed.backward.product("router", Role::Itself, router.times(2.0));
+        // Gradients of the scores' input, and of the router's weights where they are trained.
+        let gradients = if self.job.task == Task::Lora { 1.0 } else { 2.0 };
+        routed.backward.product("router", Role::Itself, router.times(gradients));
         // Scores and top-k in 32 bits.
         let top_k_cost = |bytes: f64| device.memory_bound_cost(tokens * experts * bytes);
         routed.forward.stream("router scores", Role::Itself, top_k_cost(16.0));
@@ -57,7 +59,7 @@ impl Rank<'_> {
                 Gathered::No,
                 (tokens, self.hidden, experts_on.hidden),
             );
-            routed.kept += self.kept_input(tokens * experts_on.hidden);
+            routed.kept += self.kept_input(Matrices::Others, tokens * experts_on.hidden);
         }
         // Permute to experts and back, weighted sum: each copy is read and written twice.
         let permute = device.memory_bound_cost(copies * cuts * experts_on.hidden * 4.0 * HALF);
@@ -67,11 +69,11 @@ impl Rank<'_> {
         routed.backward.kernels += 8.0;
         (routed.forward.routings, routed.backward.routings) = (1.0, 1.0);
         experts_on.routed_experts(&mut routed, experts / ep, copies * cuts * ep / experts, width);
-        routed.kept += self.kept_input(copies * cuts * experts_on.hidden);
+        routed.kept += self.kept_input(Matrices::Others, copies * cuts * experts_on.hidden);
         let exchange = experts_on.expert_exchange(&mut routed, tokens, &moe)?;
         // With whole experts on each rank, tokens stay cut along the sequence.
         if self.whole_sequence_experts() {
-            self.exchange_around(&mut routed)?;
+            self.exchange_around(&mut routed, Half::FeedForward, self.stream())?;
         }
         block.add(&routed);
         block.whole(Piece::ExpertsWhole, &routed);
@@ -79,12 +81,12 @@ impl Rank<'_> {
             let mut shared = Block::default();
             let width = f64::from(moe.shared_ffn) / self.tp;
             self.feed_forward(&mut shared, &FeedForward::SHARED, 1.0, self.rows, width);
-            self.exchange_around(&mut shared)?;
+            self.exchange_around(&mut shared, Half::Shared, self.stream())?;
             block.add(&shared);
             block.whole(Piece::SharedWhole, &shared);
         }
         if moe.shared_ffn > 0 || moe.latent > 0 {
-            self.norm_output(&mut block);
+            self.norm_output(&mut block, Matrices::Others);
         }
         Some((block, exchange))
     }

@@ -1,6 +1,6 @@
 //! Feed-forward layers: two linear layers with an activation function between them.
 
-use super::{Block, Gathered, HALF, Pass, Rank};
+use super::{Block, Gathered, HALF, Half, Matrices, Pass, Rank};
 use crate::model::Precision;
 use crate::training::ledger::{Ledger, Role};
 use crate::training::recompute::Piece;
@@ -46,11 +46,11 @@ impl Rank<'_> {
     pub fn dense_block<L: Ledger>(&self) -> Option<Block<L>> {
         let mut block = Block::default();
         self.norm_and_residual(&mut block);
-        self.norm_output(&mut block);
+        self.norm_output(&mut block, Matrices::Others);
         let width = f64::from(self.job.architecture.ffn) / self.tp;
         let mut layer = Block::default();
         self.feed_forward(&mut layer, &FeedForward::DENSE, 1.0, self.rows, width);
-        self.exchange_around(&mut layer)?;
+        self.exchange_around(&mut layer, Half::FeedForward, self.stream())?;
         block.add(&layer);
         block.whole(Piece::DenseWhole, &layer);
         Some(block)
@@ -81,7 +81,7 @@ impl Rank<'_> {
         // Kept: what enters the activation function, and what leaves it unless done again. The block recipe keeps the
         // former in 8 bits too (arXiv 2412.19437, section 3.3.3).
         let kept = if self.job.precision == Precision::Fp8Blockwise { 1.0 } else { HALF };
-        let output = self.kept_input(elements);
+        let output = self.kept_input(Matrices::Others, elements);
         block.kept += elements * up * kept + output;
         if names.piece == Piece::DenseActivation {
             block.piece(Piece::DenseUp, first.forward, elements * up * kept);
@@ -104,7 +104,7 @@ impl Rank<'_> {
         self.products(block, names.down, groups, (rows, self.hidden, width));
         self.casts(block, names.up, Gathered::No, (groups * rows * self.hidden, groups * rows * self.hidden));
         let elements = groups * rows * width;
-        let output = self.kept_input(elements);
+        let output = self.kept_input(Matrices::Others, elements);
         block.kept += elements * up * HALF + output;
         // Done again by itself, the activation function is a kernel of its own.
         let factor = up + 1.0;

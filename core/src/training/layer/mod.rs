@@ -9,14 +9,16 @@ mod rank;
 mod tensor;
 
 use super::job::Job;
-use super::layout::Recompute;
+use super::layout::{Recompute, Task};
 use super::ledger::{Ledger, Role};
-use super::recompute::{Again, PIECES, RecomputeParts, again};
+use super::recompute::{Again, PIECES, Piece, RecomputeParts, again, done_again};
 use super::state_space;
 use crate::model::Precision;
 
 pub use pass::{Block, Pass, Volume};
-pub use rank::{Gathered, Rank};
+pub use rank::{Gathered, Matrices, Rank};
+use tensor::HALVES;
+pub use tensor::{Half, Widths};
 
 /// The part of a layout that decides what one rank does in one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,8 +48,8 @@ pub struct LayerWork<L = ()> {
     pub routed: bool,
     /// What doing each piece again costs and frees.
     pub pieces: [Again<L>; PIECES],
-    /// Tensor parallel traffic, both passes.
-    pub tensor: Volume,
+    /// Tensor parallel traffic, forward and backward, by what it is exchanged around.
+    pub tensor: [[Volume; 2]; HALVES],
     /// Context parallel traffic, both passes.
     pub context: Volume,
     /// Expert traffic, both passes.
@@ -66,6 +68,42 @@ impl<L: Ledger> LayerWork<L> {
         let freed_bytes = (self.kept_bytes - self.input_bytes).max(0.0);
         let whole = Again { pass: self.forward.clone(), freed_bytes };
         again(recompute, parts, &self.pieces, &whole)
+    }
+}
+
+/// What a layer sends for one micro-batch along each dimension, what is done again included.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sent {
+    /// Tensor parallel.
+    pub tensor: Volume,
+    /// Context parallel.
+    pub context: Volume,
+    /// Between experts.
+    pub expert: Volume,
+}
+
+impl<L: Ledger> LayerWork<L> {
+    /// What a micro-batch sends, where this share of the layers does again what the recompute mode says.
+    pub fn sent(&self, recompute: Recompute, parts: RecomputeParts, redone_share: f64) -> Sent {
+        let done = done_again(recompute, parts);
+        let again = |pieces: &[Piece]| {
+            if pieces.iter().any(|&piece| done[piece as usize]) { redone_share } else { 0.0 }
+        };
+        let whole = if recompute == Recompute::Full { redone_share } else { 0.0 };
+        let feed_forward = again(&[if self.routed { Piece::ExpertsWhole } else { Piece::DenseWhole }]);
+        let mut tensor = Volume::default();
+        for ([forward, backward], again) in
+            self.tensor.iter().zip([whole, feed_forward, again(&[Piece::SharedWhole])])
+        {
+            tensor = tensor.and(&forward.scaled(1.0 + again)).and(backward);
+        }
+        // Keys and values pass once forward and twice backward, tokens to experts and back in both passes alike.
+        let attention = again(&[Piece::CoreAttention, Piece::AttentionOutput]);
+        Sent {
+            tensor,
+            context: self.context.scaled(1.0 + attention / 3.0),
+            expert: self.expert.scaled(1.0 + again(&[Piece::ExpertsWhole]) / 2.0),
+        }
     }
 }
 
@@ -119,7 +157,10 @@ pub fn logits<L: Ledger>(job: &Job, cut: &LayerCut) -> (Pass<L>, Pass<L>, f64) {
     forward.stream(LOSS, Role::Itself, rank.elementwise(elements * 8.0));
     let mut backward = Pass { kernels: 6.0, ..Pass::default() };
     backward.product(LOGITS, Role::InputGradient, product(rank.rows, width, vocab));
-    backward.product(LOGITS, Role::WeightGradient, product(vocab, width, rank.rows));
+    // Adapters leave the output projection frozen.
+    if job.task != Task::Lora {
+        backward.product(LOGITS, Role::WeightGradient, product(vocab, width, rank.rows));
+    }
     backward.stream(LOSS, Role::Itself, rank.elementwise(elements * 6.0));
     // 16-bit logits and the 32-bit copy of which the loss takes the gradient in place.
     (forward, backward, elements * 6.0)

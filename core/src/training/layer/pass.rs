@@ -1,6 +1,6 @@
 //! What a pass through a layer takes, and what it moves: the sums that operations are added to.
 
-use super::tensor::Beside;
+use super::tensor::{Beside, HALVES};
 use crate::kernel::Cost;
 use crate::network::{Algorithm, CollectiveTime};
 use crate::training::ledger::{Entry, Ledger, Role};
@@ -65,7 +65,7 @@ impl Volume {
     /// These messages and others like them; sizes and seconds of one are the mean.
     pub fn and(&self, other: &Self) -> Self {
         let messages = self.messages + other.messages;
-        if messages <= 0.0 {
+        if other.messages <= 0.0 {
             return *self;
         }
         let mean = |one: f64, another: f64| (one * self.messages + another * other.messages) / messages;
@@ -219,7 +219,8 @@ pub struct Block<L = ()> {
     pub pieces: [Again<L>; PIECES],
     /// Forward and backward, products under which tensor parallel exchange runs that is yet to be added.
     pub beside: [Beside; 2],
-    pub tensor: Volume,
+    /// Forward and backward, by what it is exchanged around.
+    pub tensor: [[Volume; 2]; HALVES],
     pub context: Volume,
 }
 
@@ -235,7 +236,9 @@ impl<L: Ledger> Block<L> {
         for (products, more) in self.beside.iter_mut().zip(&other.beside) {
             *products = products.plus(more);
         }
-        self.tensor = self.tensor.and(&other.tensor);
+        for (volume, more) in self.tensor.as_flattened_mut().iter_mut().zip(other.tensor.as_flattened()) {
+            *volume = volume.and(more);
+        }
         self.context = self.context.and(&other.context);
     }
 
@@ -248,7 +251,7 @@ impl<L: Ledger> Block<L> {
             kept: self.kept * by,
             pieces: self.pieces.each_ref().map(|piece| piece.scaled(by)),
             beside: self.beside,
-            tensor: self.tensor.scaled(by),
+            tensor: self.tensor.map(|passes| passes.map(|volume| volume.scaled(by))),
             context: self.context.scaled(by),
         }
     }

@@ -23,6 +23,15 @@ pub enum Gathered {
     Output,
 }
 
+/// Whose linear layers: adapters may stand beside those of attention only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Matrices {
+    /// Attention's.
+    Attention,
+    /// Those of feed-forward layers, experts and state-space layers.
+    Others,
+}
+
 /// Bytes of an element that is transposed in 8 bits: Hopper's 8-bit matrix units read both operands along the depth only
 /// (CUDA's PTX ISA, wgmma: transposed operands are of 16 bits), and a weight gradient's depth are the tokens, so that what
 /// was gathered is transposed after.
@@ -165,10 +174,12 @@ impl<'a> Rank<'a> {
         if cast { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
 
-    /// Bytes in which the input of a linear layer is kept for its weight gradient; frozen weights need none.
-    pub fn kept_input(&self, elements: f64) -> f64 {
+    /// Bytes in which the input of a linear layer is kept for its weight gradient; that of frozen weights is kept in 16 bits
+    /// for the gradient of the adapters beside them, if there are any.
+    pub fn kept_input(&self, of: Matrices, elements: f64) -> f64 {
         if self.job.task == Task::Lora {
-            return 0.0;
+            let adapted = of == Matrices::Attention || self.job.lora.beside_all();
+            return if adapted { elements * HALF } else { 0.0 };
         }
         elements * if self.job.casts() { self.job.precision.weight_bytes().max(1.0) } else { HALF }
     }
@@ -190,8 +201,8 @@ impl<'a> Rank<'a> {
     }
 
     /// The norm's output, kept as the input of the linear layers that follow.
-    pub fn norm_output<L: Ledger>(&self, block: &mut Block<L>) {
-        let bytes = self.kept_input(self.local_rows * self.hidden);
+    pub fn norm_output<L: Ledger>(&self, block: &mut Block<L>, of: Matrices) {
+        let bytes = self.kept_input(of, self.local_rows * self.hidden);
         block.kept += bytes;
         block.piece(Piece::Norms, Pass::default(), bytes);
     }

@@ -8,6 +8,20 @@ const GATHER: &str = "all-gather of activations";
 const SCATTER: &str = "reduce-scatter of activations";
 const REDUCE: &str = "all-reduce of activations";
 
+/// What tensor parallel ranks exchange around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Attention, a state-space layer, or the projection of multi-token prediction.
+    Mixing,
+    /// A dense feed-forward layer, or routed experts.
+    FeedForward,
+    /// Shared experts.
+    Shared,
+}
+
+/// How many there are.
+pub const HALVES: usize = Half::Shared as usize + 1;
+
 /// Seconds of the products of one pass under which a library hides the exchange around them: each collective runs under the
 /// product that reads what it brings, makes what it sends, or waits for neither; not under the rest of the layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -28,7 +42,21 @@ impl Beside {
     }
 }
 
+/// The widths of what is exchanged around a half of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Widths {
+    /// Of what its first products read.
+    pub input: f64,
+    /// Of what its last products make.
+    pub output: f64,
+}
+
 impl Rank<'_> {
+    /// The residual stream before and behind a half of a layer.
+    pub fn stream(&self) -> Widths {
+        Widths { input: self.hidden, output: self.hidden }
+    }
+
     /// Adds the exchange around one half of a layer to both of its passes: an all-gather before it and a reduce-scatter
     /// behind it (arXiv 2205.05198, section 4.2.2), or one all-reduce. Nothing where no tensor parallel ranks are; none where
     /// their group needs a fabric that is not there.
@@ -36,59 +64,91 @@ impl Rank<'_> {
     /// What a product reads is gathered in its format, what products sum is scattered in 16 bits. Without tiles the exchange
     /// is given whole: how much of it shows is for the step to say. That the backward pass gathers the input of the weight
     /// gradient once more is not counted: the input gradient, as large a product, hides it (section 4.2.2 there).
-    pub fn exchange_around<L: Ledger>(&self, half: &mut Block<L>) -> Option<()> {
-        let beside = std::mem::take(&mut half.beside);
+    pub fn exchange_around<L: Ledger>(&self, half: &mut Block<L>, part: Half, widths: Widths) -> Option<()> {
+        let [forward, backward] = std::mem::take(&mut half.beside);
         if self.cut.tp == 1 {
             return Some(());
         }
         let group = Group { ranks: self.cut.tp, stride: 1 };
-        let elements = self.rows * self.hidden;
-        let bytes = elements * HALF;
-        let timed = |op, bytes| collective_time(op, bytes, group, &self.job.topology);
+        let timed = |name, op, bytes| {
+            let time = collective_time(op, bytes, group, &self.job.topology)?;
+            Some(Sent { name, time, bytes })
+        };
+        let [input, output] = [self.rows * widths.input, self.rows * widths.output];
         if !self.cut.sequence_parallel {
-            let reduce = timed(CollectiveOp::AllReduce, bytes)?;
-            half.exchange(REDUCE, &reduce, bytes, [reduce.seconds; 2]);
+            let sums = timed(REDUCE, CollectiveOp::AllReduce, output * HALF)?;
+            let gradients =
+                if input == output { sums } else { timed(REDUCE, CollectiveOp::AllReduce, input * HALF)? };
+            half.exchange(part, [(sums, sums.time.seconds)], [(gradients, gradients.time.seconds)]);
             return Some(());
         }
-        let gathered = elements * self.gathered_bytes();
         // A reduce-scatter takes what an all-gather of as many bytes takes.
-        let scatter = timed(CollectiveOp::AllGather, bytes)?;
-        let gather = if gathered < bytes { timed(CollectiveOp::AllGather, gathered)? } else { scatter };
-        let [forward, backward] = beside;
-        let (gather_shows, scatter_shows) = if self.job.software.tensor_tiles {
-            let tiles = |time: &CollectiveTime, product| shown_of_tiles(time.seconds, self.tp, product);
-            (
-                [tiles(&gather, forward.gather), tiles(&gather, backward.gather)],
-                [tiles(&scatter, forward.scatter), (scatter.seconds - backward.scatter).max(0.0)],
-            )
+        let moved = |name, elements: f64, bytes| timed(name, CollectiveOp::AllGather, elements * bytes);
+        let format = self.gathered_bytes();
+        let (gather, scatter) = (moved(GATHER, input, format)?, moved(SCATTER, output, HALF)?);
+        let (gather_back, scatter_back) = if input == output {
+            (gather, scatter)
         } else {
-            ([gather.seconds; 2], [scatter.seconds; 2])
+            (moved(GATHER, output, format)?, moved(SCATTER, input, HALF)?)
         };
-        half.exchange(GATHER, &gather, gathered, gather_shows);
-        half.exchange(SCATTER, &scatter, bytes, scatter_shows);
+        let shows = |sent: Sent, shown: fn(f64, f64, f64) -> f64, product: f64| {
+            let seconds = sent.time.seconds;
+            (sent, if self.job.software.tensor_tiles { shown(seconds, self.tp, product) } else { seconds })
+        };
+        half.exchange(
+            part,
+            [shows(gather, gather_shows, forward.gather), shows(scatter, scatter_shows, forward.scatter)],
+            [
+                shows(gather_back, gather_shows, backward.gather),
+                shows(scatter_back, bulk_shows, backward.scatter),
+            ],
+        );
         Some(())
     }
 }
 
-/// Seconds that show of a collective cut into tiles, each beside the tile of the product that the one before it feeds: the
-/// first or the last has none beside it, the others show what they take longer.
-fn shown_of_tiles(seconds: f64, tiles: f64, product: f64) -> f64 {
+/// Seconds that show of an all-gather in tiles under the product that reads it: each tile comes while the product of the one
+/// before it runs, and the first is the rank's own.
+fn gather_shows(seconds: f64, tiles: f64, product: f64) -> f64 {
+    (seconds - product * (tiles - 1.0) / tiles).max(0.0)
+}
+
+/// Seconds that show of a reduce-scatter in tiles under the product that makes it: each tile goes while the product of the
+/// next one runs, and the last has none beside it.
+fn scatter_shows(seconds: f64, tiles: f64, product: f64) -> f64 {
     let alone = seconds / tiles;
-    let beside = product * (tiles - 1.0) / tiles;
-    alone + (seconds - alone - beside).max(0.0)
+    alone + (seconds - alone - product * (tiles - 1.0) / tiles).max(0.0)
+}
+
+/// Seconds that show of a collective beside a product that waits for none of it.
+fn bulk_shows(seconds: f64, _: f64, product: f64) -> f64 {
+    (seconds - product).max(0.0)
+}
+
+/// A collective with its bytes.
+#[derive(Clone, Copy)]
+struct Sent {
+    name: &'static str,
+    time: CollectiveTime,
+    bytes: f64,
 }
 
 impl<L: Ledger> Block<L> {
-    /// One collective in each pass, of which so many seconds show forward and backward.
-    fn exchange(
+    /// The collectives of both passes, each with the seconds of it that show.
+    fn exchange<const N: usize>(
         &mut self,
-        name: &'static str,
-        time: &CollectiveTime,
-        bytes: f64,
-        [forward, backward]: [f64; 2],
+        part: Half,
+        forward: [(Sent, f64); N],
+        backward: [(Sent, f64); N],
     ) {
-        self.forward.tensor_exchange(name, time, forward);
-        self.backward.tensor_exchange(name, time, backward);
-        self.tensor = self.tensor.and(&Volume::of(time, bytes, 2.0));
+        let [there, back] = &mut self.tensor[part as usize];
+        for (pass, volume, sent) in
+            [(&mut self.forward, there, forward), (&mut self.backward, back, backward)]
+        {
+            for (Sent { name, time, bytes }, shown) in sent {
+                pass.tensor_exchange(name, &time, shown);
+                *volume = volume.and(&Volume::of(&time, bytes, 1.0));
+            }
+        }
     }
 }
