@@ -2087,7 +2087,8 @@ class Layout(Answer):
             the cheap and large ones.
         offload: What lies in the host's memory.
         zero: ZeRO stage (arXiv 1910.02054): 0 replicates, 1 shards the optimiser state over dp × cp,
-            2 the gradients too, 3 the weights too (FSDP).
+            2 the gradients too, which are then scattered after each micro-batch (with a pipeline they add
+            up whole until the last), 3 the weights too (FSDP).
         shard_group: GPUs over which ZeRO shards, if fewer than dp × cp (hybrid sharding).
     """
 
@@ -2424,6 +2425,30 @@ class LayoutSearch(Answer):
             front=Rows(LayoutPoint._read(item) for item in given["front"]),
         )
 
+LoraTargets: TypeAlias = Literal["all", "attention"]
+"""Which matrices have adapters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Lora(Answer):
+    """Low-rank adapters (arXiv 2106.09685): beside a frozen matrix of `in × out` two trained ones, `in ×
+    rank` and `rank × out`.
+
+    Attributes:
+        rank: Their rank.
+        targets: The matrices that have them.
+    """
+
+    rank: int
+    targets: LoraTargets
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> Lora:
+        return cls(
+            rank=given["rank"],
+            targets=given["targets"],
+        )
+
 ModelRef: TypeAlias = str | dict[str, Any]
 """A model: the name of a preset, or a description of one."""
 
@@ -2460,6 +2485,10 @@ class Software(Answer):
         cast_after_gather: What products in 8 or 4 bits read is gathered in 16 bits and cast after
             (torchtitan with row-wise scales), not cast before and gathered in their format (Transformer
             Engine; torchtitan with one scale a tensor).
+        context_gather: Context parallel ranks gather all keys and values before the attention (Llama
+            3, arXiv 2407.21783, section 3.3.2; Megatron-Core's `cp_comm_type: all_gather`), not one
+            rank's after the other under it, whose partial results are then weighed and added up (ring
+            attention, arXiv 2310.01889; `p2p`).
         fp8_weight_gather: Weights of layers are gathered in 8 bits (NeMo's `fp8_params`, Megatron-
             Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`), embedding and output
             projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is cast after a gather in 16 bits
@@ -2478,6 +2507,7 @@ class Software(Answer):
     tensor_overlap: bool
     tensor_tiles: bool
     cast_after_gather: bool
+    context_gather: bool
     fp8_weight_gather: bool
     fused_elementwise: bool
 
@@ -2492,6 +2522,7 @@ class Software(Answer):
             tensor_overlap=given["tensor_overlap"],
             tensor_tiles=given["tensor_tiles"],
             cast_after_gather=given["cast_after_gather"],
+            context_gather=given["context_gather"],
             fp8_weight_gather=given["fp8_weight_gather"],
             fused_elementwise=given["fused_elementwise"],
         )
@@ -2957,6 +2988,7 @@ class TrainingJob(Answer):
         global_batch: Sequences in an optimiser step.
         precision: Number format of the matrix products.
         task: What is trained.
+        lora: The adapters, where the task is `lora`; rank 16 beside all matrices if not given.
         software: What the training software does about kernels and launches.
         deadline_days: Days until it must be done, failures and pauses included; the number of GPUs
             that keeps it with the fewest GPU-hours is sought. Either this or `gpus`; both where tokens
@@ -2985,6 +3017,7 @@ class TrainingJob(Answer):
     global_batch: int | None
     precision: Precision
     task: Task
+    lora: Lora | None
     software: Software
     deadline_days: float | None
     gpus: int | None
@@ -3010,6 +3043,7 @@ class TrainingJob(Answer):
             global_batch=given["global_batch"],
             precision=given["precision"],
             task=given["task"],
+            lora=None if given["lora"] is None else Lora._read(given["lora"]),
             software=Software._read(given["software"]),
             deadline_days=given["deadline_days"],
             gpus=given["gpus"],
@@ -4327,12 +4361,12 @@ class ValidationReport(Answer):
 
 REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "CollectiveRequest": ("op", "bytes", "shape", "gpu", "fabric", "nodes", "gpus_per_node", "overlay", "conditions", "engine_kernels", "experts",),
-    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "software", "best", "network", "schedules", "overlay",),
+    "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "lora", "software", "best", "network", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "engine", "input_spread", "output_spread", "mode", "max_replica_gpus", "overlay",),
     "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
-    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "software", "network", "explain", "overlay",),
+    "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "lora", "software", "network", "explain", "overlay",),
 }
 """Fields of each request, in order: the keyword arguments of the function that asks it."""
 
@@ -4397,6 +4431,8 @@ __all__ = [
     "LinkUse",
     "LoadKind",
     "LoadStep",
+    "Lora",
+    "LoraTargets",
     "MixtureOfExperts",
     "ModelPreset",
     "ModelRef",
