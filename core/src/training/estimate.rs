@@ -327,6 +327,9 @@ fn sent_in_layers<L: Ledger>(job: &Job, cut: &Cut, layers: &Layers<L>, busy: &[B
         for (work, some) in
             [(&layers.dense, dense), (&layers.expert, expert), (&layers.prediction, *predictions)]
         {
+            if some <= 0.0 {
+                continue;
+            }
             let one = work.sent(cut.recompute, cut.recompute_parts, *redone_share);
             total.tensor = total.tensor.and(&one.tensor.scaled(some * m));
             total.context = total.context.and(&one.context.scaled(some * m));

@@ -81,7 +81,7 @@ pub fn data_exchange<L: Ledger>(
     let expert_ranks = (dense_ranks.saturating_mul(layer.tp) / expert_stride).max(1);
     let dense = Group { ranks: dense_ranks, stride: layer.tp };
     let experts = Group { ranks: expert_ranks, stride: expert_stride };
-    let mut windows = Windows::of(job, cut, pass, micro_batches);
+    let mut windows = Windows::<L>::of(job, cut, pass, micro_batches);
     for (parameters, weight_bytes, alone, shards) in [
         (rank.dense + rank.embedding, weight_bytes(job, rank.dense, rank.embedding), dense, cut.shards),
         (rank.experts, weight_bytes(job, rank.experts, 0.0), experts, cut.expert_shards),
@@ -106,30 +106,35 @@ struct Held {
 
 impl Held {
     /// Puts its collectives into the windows in which they hide; none where a group needs a fabric that is not there.
-    fn exchange(&self, job: &Job, cut: &Cut, micro_batches: f64, windows: &mut Windows) -> Option<()> {
+    fn exchange<L: Ledger>(
+        &self,
+        job: &Job,
+        cut: &Cut,
+        micro_batches: f64,
+        windows: &mut Windows<L>,
+    ) -> Option<()> {
         let Self { parameters, weight_bytes, alone, shards } = *self;
         let trained = job.trained_share();
-        let group = both_ways(alone, job, cut);
         let copies = f64::from(cut.stage_copies());
         let sent = |name, op, bytes: f64, group: Group, times: f64| -> Option<Sent> {
             let time = collective_time(op, bytes, group, &job.topology)?;
-            Some(Sent { name, time, bytes, times, seconds: time.seconds * times })
+            Some(Sent { name, time, bytes, times })
         };
         if cut.zero < 3 {
+            let group = both_ways(alone, job, cut);
             let exchanged = parameters * trained;
             let bucket = bucket_parameters(f64::from(group.ranks)).min(exchanged);
             let count = (exchanged / bucket).max(1.0);
             if cut.zero == 0 {
-                let all = sent(SUM, CollectiveOp::AllReduce, bucket * GRADIENT, group, count)?;
-                windows.backward.push(all, count);
+                windows
+                    .gradients(sent(SUM, CollectiveOp::AllReduce, bucket * GRADIENT, group, count)?, count);
                 return Some(());
             }
             let times = if cut.scatters_each() { count * micro_batches } else { count };
             let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, bucket * GRADIENT, group, times)?;
-            let window = if cut.scatters_each() { &mut windows.backwards } else { &mut windows.backward };
-            window.push(scatter, times);
-            let gather = sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?;
-            windows.forward.push(gather, count);
+            windows.gradients(scatter, times);
+            windows
+                .weights(sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?, count);
             return Some(());
         }
         // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
@@ -141,12 +146,13 @@ impl Held {
         let gradient = shard * GRADIENT * trained;
         let gather = sent(GATHER, CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * passes)?;
         let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, gradient, inner, passes)?;
-        windows.all.push(gather, 3.0 * passes);
-        windows.all.push(scatter, 3.0 * passes);
+        windows.gradients(gather, 3.0 * passes);
+        windows.gradients(scatter, 3.0 * passes);
         if shards < alone.ranks {
             let outer = Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
             let bytes = gradient / f64::from(inner.ranks);
-            windows.all.push(sent(SUM_BETWEEN, CollectiveOp::AllReduce, bytes, outer, layers)?, 3.0 * passes);
+            windows
+                .gradients(sent(SUM_BETWEEN, CollectiveOp::AllReduce, bytes, outer, layers)?, 3.0 * passes);
         }
         Some(())
     }
@@ -157,19 +163,16 @@ const SCATTER: &str = "reduce-scatter of gradients";
 const GATHER: &str = "all-gather of weights";
 const SUM_BETWEEN: &str = "all-reduce of gradients between shard groups";
 
-/// The passes of a step under which exchange hides.
-struct Windows {
-    /// The first micro-batch's forward pass.
-    forward: Window,
-    /// The last one's backward pass.
-    backward: Window,
-    /// All backward passes.
-    backwards: Window,
-    /// All passes.
-    all: Window,
+/// What is exchanged, and the passes of a step under which it hides.
+struct Windows<L> {
+    /// Gradients: the last micro-batch's backward pass, or all of them; with weights that are sharded, all passes.
+    backward: Window<L>,
+    /// Weights: the first micro-batch's forward pass.
+    forward: Window<L>,
+    total: DataExchange<L>,
 }
 
-impl Windows {
+impl<L: Ledger> Windows<L> {
     fn of(job: &Job, cut: &Cut, pass: &StageTime, micro_batches: f64) -> Self {
         // Interleaved stages take micro-batches in rounds of as many as there are stages, one virtual stage after the other:
         // while the last round runs, the virtual stages that are through with it exchange.
@@ -179,19 +182,51 @@ impl Windows {
         } else {
             1.0
         };
-        let window = |seconds| Window { seconds: job.constants.data_window * seconds, sent: [None; MOST] };
+        let backward = match cut.zero {
+            3.. => (pass.forward + pass.backward) * micro_batches,
+            _ if cut.scatters_each() => pass.backward * micro_batches,
+            _ => pass.backward * rounds,
+        };
+        let window = |passes| Window { passes: job.constants.data_window * passes, ..Window::default() };
         Self {
+            backward: window(backward),
             forward: window(pass.forward * rounds),
-            backward: window(pass.backward * rounds),
-            backwards: window(pass.backward * micro_batches),
-            all: window((pass.forward + pass.backward) * micro_batches),
+            total: DataExchange::default(),
         }
     }
 
-    fn total<L: Ledger>(&self, job: &Job) -> DataExchange<L> {
-        let mut total = DataExchange::<L>::default();
-        for window in [&self.backward, &self.backwards, &self.forward, &self.all] {
-            window.add_to(&mut total);
+    /// Under the window of gradients, each kind in so many messages.
+    fn gradients(&mut self, sent: Sent, messages: f64) {
+        self.backward.push(&sent, messages);
+        self.count(&sent);
+    }
+
+    /// Under the window of weights.
+    fn weights(&mut self, sent: Sent, messages: f64) {
+        self.forward.push(&sent, messages);
+        self.count(&sent);
+    }
+
+    fn count(&mut self, sent: &Sent) {
+        let (total, Sent { time, times, bytes, .. }) = (&mut self.total, sent);
+        total.seconds += time.seconds * times;
+        total.scale_up_bytes += time.scale_up_bytes * times;
+        total.scale_out_bytes += time.scale_out_bytes * times;
+        total.messages += times;
+        if *bytes >= total.message_bytes {
+            total.message_bytes = *bytes;
+            total.message_seconds = time.seconds;
+            total.algorithm = time.algorithm;
+        }
+    }
+
+    fn total(self, job: &Job) -> DataExchange<L> {
+        let Self { backward, forward, mut total } = self;
+        for window in [backward, forward] {
+            let waited = window.waited();
+            let share = if window.seconds > 0.0 { waited / window.seconds } else { 0.0 };
+            total.exposed_seconds += waited;
+            total.told.take(&window.told, |entry| entry.waits(StepPart::DataParallel, share));
         }
         // What is hidden still takes multiprocessors and memory bandwidth from the computation.
         let hidden = (total.seconds - total.exposed_seconds).max(0.0);
@@ -202,44 +237,30 @@ impl Windows {
     }
 }
 
-/// Collectives that a window holds at most: three kinds of dense layers and three of experts.
-const MOST: usize = 6;
-
-/// Seconds of passes, and what runs beside them with its count of messages.
-struct Window {
+/// Passes, and what runs beside them.
+#[derive(Default)]
+struct Window<L> {
+    /// Seconds of the passes.
+    passes: f64,
+    /// Seconds of what runs beside them.
     seconds: f64,
-    sent: [Option<(Sent, f64)>; MOST],
+    /// Seconds of one message of each kind.
+    last: f64,
+    told: L,
 }
 
-impl Window {
-    fn push(&mut self, sent: Sent, messages: f64) {
-        if let Some(free) = self.sent.iter_mut().find(|place| place.is_none()) {
-            *free = Some((sent, messages));
-        }
+impl<L: Ledger> Window<L> {
+    fn push(&mut self, sent: &Sent, messages: f64) {
+        let seconds = sent.time.seconds * sent.times;
+        self.seconds += seconds;
+        self.last += seconds / messages.max(1.0);
+        self.told.note(|| Entry::sent(StepPart::DataParallel, sent.name, sent.times, &sent.time, seconds));
     }
 
-    /// What shows of all together is what outlasts the passes, and of each kind one message at least: the last waits for
-    /// what it carries. It is shared among them by their length.
-    fn add_to<L: Ledger>(&self, total: &mut DataExchange<L>) {
-        let sum = |of: fn(&Sent, f64) -> f64| {
-            self.sent.iter().flatten().map(|(sent, messages)| of(sent, *messages)).fold(0.0, |a, b| a + b)
-        };
-        let all = sum(|sent, _| sent.seconds);
-        let waited = (all - self.seconds).max(sum(|sent, messages| sent.seconds / messages.max(1.0)));
-        for (sent, _) in self.sent.iter().flatten() {
-            total.seconds += sent.seconds;
-            total.scale_up_bytes += sent.time.scale_up_bytes * sent.times;
-            total.scale_out_bytes += sent.time.scale_out_bytes * sent.times;
-            total.messages += sent.times;
-            if sent.bytes >= total.message_bytes {
-                total.message_bytes = sent.bytes;
-                total.message_seconds = sent.time.seconds;
-                total.algorithm = sent.time.algorithm;
-            }
-            let share = if all > 0.0 { sent.seconds * waited / all } else { 0.0 };
-            total.exposed_seconds += share;
-            total.told.note(|| Entry::sent(StepPart::DataParallel, sent.name, sent.times, &sent.time, share));
-        }
+    /// What shows of all together: what outlasts the passes, and of each kind one message at least, for the last waits for
+    /// what it carries.
+    fn waited(&self) -> f64 {
+        (self.seconds - self.passes).max(self.last)
     }
 }
 
@@ -267,13 +288,10 @@ fn both_ways(alone: Group, job: &Job, cut: &Cut) -> Group {
 const SLOW_DOWN: &str = "slow-down of computation beside the exchange";
 
 /// Collectives of one kind.
-#[derive(Clone, Copy)]
 struct Sent {
     name: &'static str,
     time: CollectiveTime,
     /// Bytes of one.
     bytes: f64,
     times: f64,
-    /// Seconds of all.
-    seconds: f64,
 }

@@ -68,6 +68,9 @@ impl Volume {
         if other.messages <= 0.0 {
             return *self;
         }
+        if self.messages <= 0.0 {
+            return *other;
+        }
         let mean = |one: f64, another: f64| (one * self.messages + another * other.messages) / messages;
         Self {
             scale_up: self.scale_up + other.scale_up,
@@ -236,7 +239,8 @@ impl<L: Ledger> Block<L> {
         for (products, more) in self.beside.iter_mut().zip(&other.beside) {
             *products = products.plus(more);
         }
-        for (volume, more) in self.tensor.as_flattened_mut().iter_mut().zip(other.tensor.as_flattened()) {
+        let sent = self.tensor.as_flattened_mut().iter_mut().zip(other.tensor.as_flattened());
+        for (volume, more) in sent.filter(|(_, more)| more.messages > 0.0) {
             *volume = volume.and(more);
         }
         self.context = self.context.and(&other.context);

@@ -83,13 +83,17 @@ impl Rank<'_> {
             return Some(());
         }
         // A reduce-scatter takes what an all-gather of as many bytes takes.
-        let moved = |name, elements: f64, bytes| timed(name, CollectiveOp::AllGather, elements * bytes);
+        let moved = |elements: f64, bytes| timed(GATHER, CollectiveOp::AllGather, elements * bytes);
         let format = self.gathered_bytes();
-        let (gather, scatter) = (moved(GATHER, input, format)?, moved(SCATTER, output, HALF)?);
-        let (gather_back, scatter_back) = if input == output {
-            (gather, scatter)
+        let gathered =
+            |whole: Sent, elements| if format < HALF { moved(elements, format) } else { Some(whole) };
+        let whole = moved(output, HALF)?;
+        let (gather_back, scatter) = (gathered(whole, output)?, Sent { name: SCATTER, ..whole });
+        let (gather, scatter_back) = if input == output {
+            (gather_back, scatter)
         } else {
-            (moved(GATHER, output, format)?, moved(SCATTER, input, HALF)?)
+            let whole = moved(input, HALF)?;
+            (gathered(whole, input)?, Sent { name: SCATTER, ..whole })
         };
         let shows = |sent: Sent, shown: fn(f64, f64, f64) -> f64, product: f64| {
             let seconds = sent.time.seconds;
