@@ -132,7 +132,7 @@ impl Held {
             }
             let times = if cut.scatters_each() { count * micro_batches } else { count };
             let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, bucket * GRADIENT, group, times)?;
-            windows.gradients(scatter, times);
+            windows.gradients(&scatter, times);
             windows
                 .weights(sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?, count);
             return Some(());
@@ -146,8 +146,8 @@ impl Held {
         let gradient = shard * GRADIENT * trained;
         let gather = sent(GATHER, CollectiveOp::AllGather, shard * weight_bytes, inner, 2.0 * passes)?;
         let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, gradient, inner, passes)?;
-        windows.gradients(gather, 3.0 * passes);
-        windows.gradients(scatter, 3.0 * passes);
+        windows.gradients(&gather, 3.0 * passes);
+        windows.gradients(&scatter, 3.0 * passes);
         if shards < alone.ranks {
             let outer = Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
             let bytes = gradient / f64::from(inner.ranks);
@@ -196,15 +196,15 @@ impl<L: Ledger> Windows<L> {
     }
 
     /// Under the window of gradients, each kind in so many messages.
-    fn gradients(&mut self, sent: Sent, messages: f64) {
-        self.backward.push(&sent, messages);
-        self.count(&sent);
+    fn gradients(&mut self, sent: &Sent, messages: f64) {
+        self.backward.push(sent, messages);
+        self.count(sent);
     }
 
     /// Under the window of weights.
-    fn weights(&mut self, sent: Sent, messages: f64) {
-        self.forward.push(&sent, messages);
-        self.count(&sent);
+    fn weights(&mut self, sent: &Sent, messages: f64) {
+        self.forward.push(sent, messages);
+        self.count(sent);
     }
 
     fn count(&mut self, sent: &Sent) {
