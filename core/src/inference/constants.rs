@@ -55,6 +55,11 @@ pub struct EngineConstants {
     pub unpack: f64,
     /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
     pub prompts_first: f64,
+    /// 1: iterations that only decode run as captured graphs; 0: the host starts their kernels too.
+    pub decode_graphs: f64,
+    /// 1: the all-reduce of partial sums is one kernel with the product before it (TensorRT-LLM `gemm_allreduce_plugin`), so that
+    /// of the shorter of both the share `exchange_overlap` hides behind the longer; 0: it follows the product.
+    pub fused_sums: f64,
     /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
     /// spread over more than one scale-up domain: two halves of the batch take turns.
     pub exchange_overlap: f64,
@@ -82,6 +87,8 @@ impl EngineConstants {
         launch_experts_s: f64::NAN,
         unpack: f64::NAN,
         prompts_first: 0.0,
+        decode_graphs: 1.0,
+        fused_sums: 0.0,
         exchange_overlap: f64::NAN,
     };
 

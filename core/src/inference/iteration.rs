@@ -245,7 +245,10 @@ impl<'a> ServingModel<'a> {
         let all_reduce = if cut.tp > 1.0 {
             // Half precision sums, whatever the products' format.
             let bytes = 2.0 * rows * s.hidden;
-            let time = engine_all_reduce_time(bytes, cut.tp_group, &self.topology);
+            let mut time = engine_all_reduce_time(bytes, cut.tp_group, &self.topology);
+            if let Some(time) = time.as_mut().filter(|_| self.engine.fused_sums > 0.0) {
+                time.seconds -= self.hidden_sum_seconds(cut, rows, time.seconds);
+            }
             // Behind attention, and behind every feed-forward layer whose partial sums do not meet in an exchange.
             let gathered = if cut.dp > 1.0 { 0.0 } else { s.moe_layers };
             let count = s.layers + s.dense_layers + gathered;
@@ -304,7 +307,7 @@ impl<'a> ServingModel<'a> {
         }
         parts.engine_seconds =
             self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
-        if work.prompt_tokens > 0.0 {
+        if work.prompt_tokens > 0.0 || self.engine.decode_graphs < 1.0 {
             // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.
             let gpu = parts.matmul_seconds
                 + parts.attention_seconds

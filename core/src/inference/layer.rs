@@ -292,6 +292,17 @@ impl ServingModel<'_> {
         (bytes / self.device.memory_bytes_per_s).max(flop / self.device.peak.fp4)
     }
 
+    /// Seconds of an all-reduce of `seconds` that hide behind the product that it is one kernel with: the mean over attention's
+    /// output projection and, in dense layers, the product down.
+    pub(super) fn hidden_sum_seconds(&self, cut: &Cut, rows: f64, seconds: f64) -> f64 {
+        let s = &self.sizes;
+        let p = self.formats.dense;
+        let out = self.gemm(rows, s.hidden, cut.heads * s.mla.map_or(s.head_dim, |m| m.v), p);
+        let down = self.gemm(rows, s.hidden, s.ffn / cut.tp, p);
+        let hidden = s.layers * out.min(seconds) + s.dense_layers * down.min(seconds);
+        self.engine.exchange_overlap * hidden / (s.layers + s.dense_layers)
+    }
+
     /// Bytes that operations without matrix units move for one row through all layers.
     pub(super) fn moved_bytes(&self, cut: &Cut) -> f64 {
         let s = &self.sizes;

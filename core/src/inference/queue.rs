@@ -116,7 +116,9 @@ pub(super) fn latencies(
             } else {
                 (0.0, prompts.alone(stream))
             };
-            let met = prompts.met(rate, iteration, fixed);
+            // Requests are looked for once in so many iterations: that is what the queue takes a turn in.
+            let between = (stream.poll() - 1.0) * iteration;
+            let met = prompts.met(rate, between + iteration, between + fixed);
             beside = met.beside;
             let wait = Shape::of(&met.wait.plus(&place).plus(&overflow));
             for (point, seconds) in points().iter().zip(&own) {

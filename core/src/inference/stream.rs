@@ -170,6 +170,11 @@ impl<'a> Stream<'a> {
         self.read(sequences, prompts, length)
     }
 
+    /// Iterations between two looks of the scheduler for new requests, at least 1.
+    pub(super) fn poll(&self) -> f64 {
+        self.model.engine.poll_iterations.max(1.0)
+    }
+
     /// Seconds of host work before a request's prompt; where prompts come read, the GPUs that read them did it.
     pub(super) fn request(&self) -> f64 {
         if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 }
@@ -221,7 +226,7 @@ impl<'a> Stream<'a> {
         let due = batch / self.steps * self.unread;
         let one = if self.random {
             // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
-            let prompts = batch / self.steps;
+            let prompts = batch / self.steps * self.poll();
             if prompts > 1e-9 { self.unread * prompts / (1.0 - libm::exp(-prompts)) } else { self.unread }
         } else {
             self.unread

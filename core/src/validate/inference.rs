@@ -16,7 +16,9 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
 /// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
 /// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
-/// fit comes from the host in time); spreads of its lengths: `isl_scv`, `osl_scv`.
+/// fit comes from the host in time), `decode_graphs` (0: the host starts the kernels of decode iterations too), `fused_sums` (1:
+/// all-reduce and the product before it are one kernel), `in_process` (1: the load generator hands token ids to the engine in its own
+/// process, so that no request passes a server and a tokeniser); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
@@ -187,6 +189,10 @@ struct Limits {
     max_sequences: Option<f64>,
     poll_iterations: Option<f64>,
     gather_iterations: Option<f64>,
+    decode_graphs: Option<f64>,
+    fused_sums: Option<f64>,
+    /// 1: tokens go into the engine and come out of it in one process.
+    in_process: bool,
 }
 
 impl Limits {
@@ -196,6 +202,9 @@ impl Limits {
             max_sequences: self.max_sequences.unwrap_or(engine.max_sequences),
             poll_iterations: self.poll_iterations.unwrap_or(engine.poll_iterations),
             gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
+            decode_graphs: self.decode_graphs.unwrap_or(engine.decode_graphs),
+            fused_sums: self.fused_sums.unwrap_or(engine.fused_sums),
+            request_s: if self.in_process { 0.0 } else { engine.request_s },
             ..engine
         }
     }
@@ -267,6 +276,9 @@ impl Row {
                 max_sequences: line.number("max_sequences", 1.0, 1e9)?,
                 poll_iterations: line.number("poll_iterations", 1.0, 1e6)?,
                 gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
+                decode_graphs: line.number("decode_graphs", 0.0, 1.0)?,
+                fused_sums: line.number("fused_sums", 0.0, 1.0)?,
+                in_process: line.text("in_process") == Some("1"),
             },
         })
     }
