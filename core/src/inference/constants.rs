@@ -57,8 +57,9 @@ pub struct EngineConstants {
     pub prompts_first: f64,
     /// 1: iterations that only decode run as captured graphs; 0: the host starts their kernels too.
     pub decode_graphs: f64,
-    /// 1: the all-reduce of partial sums is one kernel with the product before it (TensorRT-LLM `gemm_allreduce_plugin`), so that
-    /// of the shorter of both the share `exchange_overlap` hides behind the longer; 0: it follows the product.
+    /// 1: partial sums travel while the product before them still runs (TensorRT-LLM `gemm_allreduce_plugin`; SGLang's single batch
+    /// overlap of the experts' product down and the combine), so that of the shorter of both the share `exchange_overlap` hides
+    /// behind the longer; 0: they follow the product.
     pub fused_sums: f64,
     /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
     /// spread over more than one scale-up domain: two halves of the batch take turns.

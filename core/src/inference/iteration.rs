@@ -125,6 +125,13 @@ impl<'a> ServingModel<'a> {
         })
     }
 
+    /// The same model with its products beside the experts in `precision`, where a checkpoint or an engine says so.
+    #[must_use]
+    pub fn with_dense(mut self, precision: Precision) -> Self {
+        self.formats.dense = precision;
+        self
+    }
+
     /// The same model where prompts come with what `prefix` says, and with `draft` ahead of it.
     pub(crate) fn with(mut self, prefix: Prefix, draft: Option<Drafter<'a>>) -> Self {
         self.prefix = prefix;

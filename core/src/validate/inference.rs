@@ -16,7 +16,7 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
 /// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
 /// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
-/// fit comes from the host in time), `decode_graphs` (0: the host starts the kernels of decode iterations too), `fused_sums` (1:
+/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `fused_sums` (1:
 /// all-reduce and the product before it are one kernel), `in_process` (1: the load generator hands token ids to the engine in its own
 /// process, so that no request passes a server and a tokeniser); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
@@ -162,6 +162,7 @@ pub struct Row {
     replicas: Option<u32>,
     precision: Option<String>,
     kv_precision: Option<String>,
+    dense_precision: Option<String>,
     speculative: String,
     disaggregated: bool,
     input: Option<f64>,
@@ -257,6 +258,7 @@ impl Row {
             replicas: count("replicas")?,
             precision: text("w_prec"),
             kv_precision: text("kv_prec"),
+            dense_precision: text("dense_prec"),
             speculative: text("spec_decode").unwrap_or_default(),
             disaggregated: line.text("disagg") == Some("1"),
             input: number("isl")?.map(|x| x * scale),
@@ -324,6 +326,10 @@ impl Row {
         }
         let precision = precision(self.precision.as_deref(), &arch, &target.gpu)?;
         let kv_precision = self.kv_format(precision)?;
+        let dense_precision = match &self.dense_precision {
+            Some(stated) => Some(self::precision(Some(stated), &arch, &target.gpu)?),
+            None => None,
+        };
         let gpus = self.gpus.ok_or("number of GPUs not stated")?;
         let (layout, replicas) = self.cut(gpus)?;
         if arch.moe.is_some() && gpus > 1 && self.layout[3].is_none() {
@@ -341,6 +347,7 @@ impl Row {
             topology: target.topology,
             precision,
             kv_precision,
+            dense_precision,
             layout,
             replicas: f64::from(replicas),
             input,
@@ -435,6 +442,8 @@ pub struct Prepared {
     topology: Topology,
     precision: Precision,
     kv_precision: Precision,
+    /// Of the products beside the experts, where stated.
+    dense_precision: Option<Precision>,
     layout: ServingLayout,
     replicas: f64,
     input: f64,
@@ -513,6 +522,10 @@ impl Prepared {
         )
         .map_err(plain)?;
         let load = shared(self.load, self.replicas);
+        let model = match self.dense_precision {
+            Some(precision) => model.with_dense(precision),
+            None => model,
+        };
         let model = match load {
             ReplicaLoad::Poisson(_) => model.with_spread(self.spread.0, self.spread.1),
             _ => model,
