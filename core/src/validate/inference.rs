@@ -399,7 +399,7 @@ impl Row {
     /// cache; vLLM (`kv_cache_dtype` auto) and SGLang keep the model's 16 bits.
     fn kv_format(&self, weights: Precision) -> Result<Precision, String> {
         Ok(match self.kv_precision.as_deref() {
-            Some("fp8") => Precision::Fp8,
+            Some("fp8" | "fp8_blockwise") => Precision::Fp8,
             Some("int8") => Precision::Int8,
             Some("fp16") => Precision::Fp16,
             Some("bf16") => Precision::Bf16,
@@ -560,9 +560,10 @@ fn precision(stated: Option<&str>, arch: &Architecture, gpu: &Gpu) -> Result<Pre
     Ok(match stated.ok_or("precision not stated")? {
         "bf16" => Precision::Bf16,
         "fp16" => Precision::Fp16,
-        "fp8" if gpu.fp8_tflops.is_none() => Precision::Int8,
+        "fp8" | "fp8_blockwise" if gpu.fp8_tflops.is_none() => Precision::Int8,
         // Checkpoints of models with latent attention are published with scales per block.
         "fp8" if arch.mla.is_some() => Precision::Fp8Blockwise,
+        "fp8_blockwise" => Precision::Fp8Blockwise,
         "fp8" => Precision::Fp8,
         "nvfp4" | "fp4" | "mxfp4" if four_bits => Precision::Nvfp4,
         "mxfp4" | "int4" => Precision::Int4,
