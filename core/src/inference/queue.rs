@@ -116,7 +116,11 @@ pub(super) fn latencies(
     let mut beside = Cumulants::of(0.0, 0.0, 0.0);
     let reads = stream.unread > 0.0;
     // Something decodes when a request comes, or nothing.
-    let overflow = if saturated { none } else { prompts.overflow(stream, rate) };
+    let overflow = if saturated || !reads {
+        none
+    } else {
+        overflow(rate, stream.chunk(1.0) / stream.unread, prompts.longest, prompts.scv)
+    };
     let own = prompts.seconds();
     for (chance, busy) in [(idle, false), (1.0 - idle, true)] {
         if busy || chance > SELDOM {
@@ -377,21 +381,6 @@ impl Prompts {
         })
     }
 
-    /// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many
-    /// places as prompts fit, each held for a full iteration (Sakasegawa's M/M/c form with Allen and Cunneen's factor),
-    /// times a quarter, for much of that wait is counted already; the quarter is chosen on the cells of
-    /// `examples/queue_agreement.rs`.
-    fn overflow(&self, stream: &Stream<'_>, rate: f64) -> Cumulants {
-        if stream.unread <= 0.0 {
-            return Cumulants::of(0.0, 0.0, 0.0);
-        }
-        let places = stream.chunk(1.0) / stream.unread;
-        let used = (rate * self.longest / places).min(MOST_USED);
-        let chance = libm::pow(used, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
-        let mean = 0.25 * 0.5 * (1.0 + self.scv) * self.longest / (places.max(1.0) * (1.0 - used));
-        Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
-    }
-
     /// From a request's arrival to the iteration that reads it, and what others add to that one, where iterations without
     /// prompts last `decode` and those with some `fixed` and what each adds.
     fn met(&self, rate: f64, decode: f64, fixed: f64) -> Met {
@@ -422,6 +411,17 @@ impl Prompts {
         );
         Met { wait, beside: Cumulants::of(c1 * s1, c2 * s1 * s1 + s2 * c1, 0.0) }
     }
+}
+
+/// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many
+/// places as prompts fit, each held for a full iteration (Sakasegawa's M/M/c form with Allen and Cunneen's factor),
+/// times a quarter, for much of that wait is counted already; the quarter is chosen on the cells of
+/// `examples/queue_agreement.rs`.
+pub(super) fn overflow(rate: f64, places: f64, longest: f64, scv: f64) -> Cumulants {
+    let used = (rate * longest / places).min(MOST_USED);
+    let chance = libm::pow(used, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+    let mean = 0.25 * 0.5 * (1.0 + scv) * longest / (places.max(1.0) * (1.0 - used));
+    Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
 }
 
 /// What a request meets.

@@ -1,22 +1,25 @@
 //! Attention ranks that meet in every layer of experts, under random arrivals: one that reads a prompt holds up all.
 //!
 //! An iteration of N ranks takes its decode time D and what the longest reading of any rank adds. Prompts come to the group as
-//! a Poisson process of rate Λ, and the router gives each to the rank with the fewest requests, so that of K prompts which came in
-//! an iteration every rank reads K/N, rounded up. The longest of K lengths with mean S and squared coefficient of variation s is
-//! taken as `S(1 + √s(H_K − 1))`, exact for exponential lengths (Rényi, 1953), H the harmonic numbers; over a Poisson number of mean κ
-//! `E[H_K] = Ein(κ)`, the entire exponential integral.
+//! a Poisson process of rate Λ. The longest of K lengths with mean S and squared coefficient of variation s is taken as
+//! `S(1 + √s(H_K − 1))`, exact for exponential lengths (Rényi, 1953), H the harmonic numbers; over a Poisson number of mean κ
+//! `E[H_K] = Ein(κ)`, the entire exponential integral. On top come prompts that fall on one rank together.
 //!
 //! The next iteration depends on the length of this one only. It is taken as a chain of two states, an iteration that reads
 //! nothing and one of mean length L: with `p(C) = 1 − exp(−ΛC)` the share of iterations that read is `p(D)/(1 + p(D) − p(L))`.
 
+use super::LatencyPercentiles;
 use super::queue::{
-    Answers, Cumulants, MOST_ELASTIC, MOST_USED, Mixture, POINTS, Queued, SELDOM, Shape, by_length, gamma_quantile, points,
+    Answers, Cumulants, MOST_ELASTIC, MOST_USED, Mixture, POINTS, Queued, SELDOM, Shape, by_length,
+    gamma_quantile, overflow, points,
 };
 use super::stream::{Pace, Stream};
-use super::LatencyPercentiles;
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
+/// Part of what prompts would fall together by chance that is left by a router which gives each to the rank with the fewest requests:
+/// answers that end together leave gaps for prompts that come together. Chosen on the cells of `tests/inference_ranks.rs`.
+const TOGETHER: f64 = 0.7;
 /// Prompts of a rank in an iteration beyond which none are told apart.
 const MOST_OF_ONE: u32 = 64;
 /// Rounds in which the chain settles.
@@ -96,7 +99,7 @@ impl Ranks {
     fn longest(&self, prompts: f64) -> f64 {
         let some = 1.0 - libm::exp(-prompts);
         let spread = libm::sqrt(self.scv) * (harmonic(prompts) - some).max(0.0);
-        let longest = some + spread + self.second(prompts) / (1.0 + self.scv);
+        let longest = some + spread + TOGETHER * self.second(prompts) / (1.0 + self.scv);
         let longest = longest.min(self.most * some).max(prompts / self.count);
         (self.prompt_s - self.any_s) * longest + self.any_s * prompts
     }
@@ -126,7 +129,8 @@ impl Ranks {
         let largest = self.scv * (1.0 + (core::f64::consts::PI * core::f64::consts::PI / 6.0 - 1.0) * many);
         let fullest = self.second(prompts).min(prompts / (self.count * self.count));
         let longest_s = self.prompt_s - self.any_s;
-        longest_s * longest_s * (largest + fullest) + self.any_s * self.any_s * (1.0 + self.scv) * (prompts - 1.0).max(0.0)
+        longest_s * longest_s * (largest + fullest)
+            + self.any_s * self.any_s * (1.0 + self.scv) * (prompts - 1.0).max(0.0)
     }
 }
 
@@ -174,7 +178,8 @@ impl Turns {
         let own = (1.0 - self.share) * self.more * kept * (1.0 - faded) / ((1.0 - kept) * steps);
         let mean = self.share * self.more;
         let each = self.share * (self.variance + self.more * self.more) - mean * mean;
-        let together = (1.0 + kept) / (1.0 - kept) - 2.0 * kept * (1.0 - faded) / ((1.0 - kept) * (1.0 - kept) * steps);
+        let together =
+            (1.0 + kept) / (1.0 - kept) - 2.0 * kept * (1.0 - faded) / ((1.0 - kept) * (1.0 - kept) * steps);
         let none = (1.0 - self.after) * libm::pow(1.0 - self.fresh, (steps - 1.0).max(0.0));
         (none, mean + own, each * together.max(0.0) / steps)
     }
@@ -199,9 +204,21 @@ pub(super) fn latencies(
     let batch = (batch * turns.mean() / pace.tpot).min(stream.most);
 
     let length = (stream.input, stream.spread.0);
-    let (first, second) = by_length(length, ranks.prompt_s, |length: f64| stream.adds(batch, length, 1.0 / ranks.count, pace.decode));
+    let (first, second) = by_length(length, ranks.prompt_s, |length: f64| {
+        stream.adds(batch, length, 1.0 / ranks.count, pace.decode)
+    });
     let deviation = libm::sqrt(ranks.scv);
-    let place = if saturated { Cumulants::of(0.0, 0.0, 0.0) } else { stream.place(turns.rate / ranks.count, turns.mean()) };
+    let place = if saturated {
+        Cumulants::of(0.0, 0.0, 0.0)
+    } else {
+        stream.place(turns.rate / ranks.count, turns.mean())
+    };
+    let full = turns.decode + ranks.most * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
+    let overflow = if saturated {
+        Cumulants::of(0.0, 0.0, 0.0)
+    } else {
+        overflow(turns.rate / ranks.count, ranks.most, full, ranks.scv)
+    };
     let idle = libm::exp(-batch * ranks.count);
     let alone = if idle > SELDOM { stream.alone(stream.input) } else { 0.0 };
     let meets = turns.meets();
@@ -209,7 +226,8 @@ pub(super) fn latencies(
     let states = [(1.0 - meets, false), (meets, true)].map(|(chance, reads)| {
         let (rest, prompts) = turns.met(reads);
         let beside = prompts * (1.0 - 1.0 / ranks.count);
-        (chance * (1.0 - idle), Shape::of(&rest.plus(&place)), beside, prompts / ranks.count * ranks.prompt_s)
+        let behind = prompts / ranks.count * (ranks.prompt_s - ranks.any_s) + ranks.any_s * prompts;
+        (chance * (1.0 - idle), Shape::of(&rest.plus(&place).plus(&overflow)), beside, behind)
     });
     let mut ttft = Mixture::<{ 3 * POINTS }>::new();
     let mut tpot = Mixture::<{ 2 * POINTS }>::new();
@@ -255,8 +273,9 @@ pub(super) fn latencies(
 fn upper_quantile(chance: f64) -> f64 {
     let tail = chance.min(1.0 - chance).max(1e-300);
     let t = libm::sqrt(-2.0 * libm::log(tail));
-    let z = t - (2.515_517 + 0.802_853 * t + 0.010_328 * t * t)
-        / (1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t * t * t);
+    let z = t
+        - (2.515_517 + 0.802_853 * t + 0.010_328 * t * t)
+            / (1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t * t * t);
     if chance < 0.5 { z } else { -z }
 }
 
@@ -299,7 +318,10 @@ mod tests {
     fn seldom_prompts_lengthen_one_iteration_each() {
         let ranks = Ranks { count: 8.0, prompt_s: 0.5, scv: 0.5, any_s: 0.0, most: 20.0 };
         let turns = ranks.turns_of(0.02, 1e-4);
-        assert!((turns.share / 1e-4 - 1.0).abs() < 0.01 && (turns.more / 0.5 - 1.0).abs() < 0.01, "{turns:?}");
+        assert!(
+            (turns.share / 1e-4 - 1.0).abs() < 0.01 && (turns.more / 0.5 - 1.0).abs() < 0.01,
+            "{turns:?}"
+        );
         // Many prompts: every iteration reads, and each rank several of them.
         let turns = ranks.turns_of(0.02, 80.0);
         assert!(turns.share > 0.999 && turns.more > 5.0, "{turns:?}");

@@ -247,7 +247,11 @@ impl<'a> Stream<'a> {
             };
         }
         let meet = self.meets();
-        if meet && self.random { self.pace_of_ranks(batch, None, (parts, work)) } else { self.pace_of_one(batch, in_flight, meet, (parts, work)) }
+        if meet && self.random {
+            self.pace_of_ranks(batch, None, (parts, work))
+        } else {
+            self.pace_of_one(batch, in_flight, meet, (parts, work))
+        }
     }
 
     /// Pace under random arrivals of `rate` per second.
@@ -265,7 +269,13 @@ impl<'a> Stream<'a> {
 
     /// Pace of a stream that reads its prompts for itself; of attention ranks that `meet` in the experts, aligned as closed
     /// loops show it.
-    fn pace_of_one(&self, batch: f64, in_flight: f64, meet: bool, (parts, work): (IterationParts, Work)) -> Pace {
+    fn pace_of_one(
+        &self,
+        batch: f64,
+        in_flight: f64,
+        meet: bool,
+        (parts, work): (IterationParts, Work),
+    ) -> Pace {
         let model = self.model;
         let decode = parts.total_seconds;
         let others =
