@@ -50,8 +50,8 @@ pub struct EngineConstants {
     pub launch_layer_s: f64,
     /// The same for a layer with experts, on top, seconds.
     pub launch_experts_s: f64,
-    /// Arithmetic time of a product whose weights are stored in fewer bits than it computes in, over that of the same
-    /// product of 16-bit weights: they are unpacked for every tile of rows.
+    /// Operations of the vector units that unpacking takes for each operation of a product whose weights are stored in fewer bits
+    /// than it computes in: they are unpacked for every tile of rows.
     pub unpack: f64,
     /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
     pub prompts_first: f64,

@@ -24,6 +24,8 @@ pub struct ServingModel<'a> {
     pub(super) device: Device,
     pub(super) topology: Topology,
     pub(crate) memory_bytes: f64,
+    /// FLOP/s of the GPU's vector units in 32 bits.
+    pub(super) vector_flop_per_s: f64,
     pub(crate) engine: EngineConstants,
     /// What drafts tokens for it, if anything does.
     pub(crate) draft: Option<Box<Drafter<'a>>>,
@@ -118,6 +120,7 @@ impl<'a> ServingModel<'a> {
             device,
             topology: *topology,
             memory_bytes: gpu.memory_gib * GIB,
+            vector_flop_per_s: gpu.fp32_tflops * 1e12,
             engine: *engine,
             draft: None,
             prefix: Prefix::NONE,

@@ -23,11 +23,11 @@ impl ServingModel<'_> {
             + self.unpack_seconds(2.0 * groups * m * n * k, precision)
     }
 
-    /// Seconds that unpacking weights adds to products of `flop` operations; 0 where the GPU computes in the weights'
+    /// Seconds that unpacking weights in the vector units adds to products of `flop` operations; 0 where the GPU computes in the weights'
     /// format.
     fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
         match precision {
-            Precision::Int4 | Precision::Int8 => (self.engine.unpack - 1.0) * flop / self.device.peak.half,
+            Precision::Int4 | Precision::Int8 => self.engine.unpack * flop / self.vector_flop_per_s,
             _ => 0.0,
         }
     }

@@ -30,6 +30,8 @@ pub(super) const MOST_USED: f64 = 0.98;
 pub(super) const MOST_ELASTIC: f64 = 0.8;
 /// Chance of an idle stream below which it is left out.
 pub(super) const SELDOM: f64 = 1e-3;
+/// Weight of a point of a mixture that no percentile can tell.
+const NEVER: f64 = 1e-7;
 /// Points of a mixture.
 pub(super) const POINTS: usize = 48;
 
@@ -223,11 +225,15 @@ impl Decode {
             out.tpot = out.decode / rest;
             let after = (prompts.added[1] + prompts.fixed + out.decode - out.tpot).max(0.0) * load / rest;
             // What answers lose by this, the batch gains (Little).
+            let before = out.batch;
             out.batch = (rate * (stream.steps * out.tpot + after)).clamp(batch, stream.most);
             // An answer sees the mean over its time: of a process whose memory lasts 1/(1 − ε) answers.
             let x = 1.0 - elasticity;
             let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
             out.variance = rise * rise * out.batch * dispersion * averaged;
+            if (out.batch - before).abs() <= 1e-6 * before {
+                break;
+            }
         }
         out
     }
@@ -529,6 +535,9 @@ impl<const N: usize> Mixture<N> {
     }
 
     pub(super) fn add(&mut self, weight: f64, value: f64) {
+        if weight <= NEVER {
+            return;
+        }
         if let Some(point) = self.points.get_mut(self.filled) {
             *point = (value, weight);
             self.filled += 1;
