@@ -119,11 +119,12 @@ fn tokens_of_an_iteration_follow_the_acceptance() {
 }
 
 /// TensorRT-LLM on 64 B200, 40 replicas of one GPU that read prompts of 15,000 tokens and 6 of four that decode: 1.436 s to
-/// the first token, 10.6 ms a token (NVIDIA's measurements shipped with aiconfigurator, silicon_sample.csv).
+/// the first token, 10.6 ms a token (NVIDIA's measurements shipped with aiconfigurator, silicon_sample.csv, version 1.3.0rc5 of
+/// 2026-03-07).
 #[test]
 fn qwen3_32b_in_two_pools_is_near_its_measurement() {
     let p = point(&json!({
-        "engine": {"family": "tensorrt_llm", "year": 2025}, "model": "qwen3-32b", "shape": null, "gpu": "B200-SXM", "gpus": 64, "layout": {"tp": 4}, "precision": "nvfp4",
+        "engine": {"family": "tensorrt_llm", "year": 2026}, "model": "qwen3-32b", "shape": null, "gpu": "B200-SXM", "gpus": 64, "layout": {"tp": 4}, "precision": "nvfp4",
         "input_tokens": 15_000.0, "output_tokens": 500.0, "request_rate": null, "concurrency": 480.0,
         "disaggregated": {"prefill_layout": {"tp": 1}, "prefill_gpus": 40}
     }))

@@ -279,18 +279,6 @@ pub(super) fn answer(
             ),
         ));
     }
-    let random = matches!(load.arrivals, Arrivals::Poisson(_));
-    if random && l.dp > 1 && model.sizes.moe.is_some() {
-        warnings.push(Warning::new(
-            "ranks_aligned",
-            "layout.dp",
-            format!(
-                "{} attention ranks meet in every layer of experts; their engine is taken to align the prompts that they \
-                 read as closed loops show it. Where it aligns none, tokens take several times as long: see simulate",
-                l.dp
-            ),
-        ));
-    }
     if state.waiting {
         warnings.push(Warning::new(
             "requests_wait",
