@@ -203,3 +203,23 @@ fn what_the_search_shows_is_what_a_point_says() {
     }));
     assert_eq!(serving_point(Catalog::embedded().unwrap(), &request.unwrap()).unwrap(), best);
 }
+
+/// Wide expert parallelism wants more than two nodes: what is looked at if nobody says how many holds it, and a smaller most
+/// is kept.
+#[test]
+fn pools_of_many_nodes_are_looked_at() {
+    let at = |most: Json| search(&json!({"shape": "BM.GPU.H100.8", "max_replica_gpus": most})).best.unwrap();
+    let (two_nodes, usual) = (at(json!(16)), at(json!(null)));
+    assert!(
+        two_nodes.gpus <= 16 && usual.gpus > 32 && usual.gpus <= 144,
+        "{} {}",
+        two_nodes.gpus,
+        usual.gpus
+    );
+    assert!(usual.layout.ep >= 16);
+    let gain = usual.output_tokens_per_second_per_gpu / two_nodes.output_tokens_per_second_per_gpu;
+    assert!(gain > 1.5, "{gain}");
+    // Of sizes that do as well the smallest is taken.
+    let small = search(&json!({"model": "llama-3.1-8b", "mode": "disaggregated"})).best.unwrap();
+    assert!(small.gpus <= 16, "{}", small.gpus);
+}

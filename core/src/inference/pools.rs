@@ -99,7 +99,9 @@ pub(super) fn point(
     let gpus = request.gpus;
     let prefill_layout = model.layout(apart.prefill_layout).map_err(renamed)?;
     let reading = model.with_prompts_read();
-    let pair = PoolPair::new(model, &reading, &prefill_layout, decode_layout, load, apart.transfer)?;
+    let prefill = PoolReplica::new(model, &prefill_layout, &of_prompts(load)).map_err(renamed)?;
+    let decode = PoolReplica::new(&reading, decode_layout, load)?;
+    let pair = PoolPair::new((model, &prefill), (&reading, &decode), load, apart.transfer);
     let (prefill, decode) = match apart.prefill_gpus {
         Some(given) => pair.split(gpus, given)?,
         None => pair.balanced(gpus, load.arrivals)?,
@@ -133,20 +135,42 @@ pub(super) struct PoolPair<'m, 'a> {
     prefill_model: &'m ServingModel<'a>,
     /// The model where prompts come read.
     decode_model: &'m ServingModel<'a>,
-    prefill_layout: LegalLayout,
-    decode_layout: LegalLayout,
-    pub prefill_gpus: u32,
-    pub decode_gpus: u32,
-    /// One prefill replica with more to do than it can.
-    pub prefill: SteadyState,
-    /// One decode replica with more to do than it can.
-    pub decode: SteadyState,
-    /// Requests per second at random times that one replica of each pool sustains.
-    prefill_at_random: f64,
-    decode_at_random: f64,
+    pub prefill: PoolReplica,
+    pub decode: PoolReplica,
     input: f64,
     output: f64,
     kind: KvTransfer,
+}
+
+/// A replica of one pool: how it is cut and what it sustains.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolReplica {
+    pub layout: LegalLayout,
+    pub gpus: u32,
+    /// With more to do than it can.
+    pub full: SteadyState,
+    /// Requests per second at random times that it sustains.
+    pub at_random: f64,
+}
+
+impl PoolReplica {
+    /// A replica of `model`, with requests of this load's lengths.
+    ///
+    /// # Errors
+    /// `Conflict` for a layout of more GPUs than a number holds.
+    pub fn new(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> Result<Self, Error> {
+        Ok(Self {
+            layout: *layout,
+            gpus: replica_gpus(layout)?,
+            full: model.point(layout, &ServingLoad { arrivals: Arrivals::Full, ..*load }),
+            at_random: model.sustainable_rate(layout, &load.at_random(0.0)),
+        })
+    }
+}
+
+/// The load of GPUs that only read prompts: each ends with its first token.
+pub(super) fn of_prompts(load: &ServingLoad) -> ServingLoad {
+    ServingLoad { output_tokens: 1.0, ..*load }
 }
 
 /// Steady state of both pools.
@@ -180,35 +204,22 @@ pub(super) struct Transfer {
 }
 
 impl<'m, 'a> PoolPair<'m, 'a> {
-    /// Replicas of `model` that read prompts beside some of `decode_model`, which has them read.
-    ///
-    /// # Errors
-    /// `Conflict` for a layout of more GPUs than a number holds.
+    /// Replicas of `prefill_model` that read prompts beside some of `decode_model`, which has them read.
     pub fn new(
-        prefill_model: &'m ServingModel<'a>,
-        decode_model: &'m ServingModel<'a>,
-        prefill_layout: &LegalLayout,
-        decode_layout: &LegalLayout,
+        (prefill_model, prefill): (&'m ServingModel<'a>, &PoolReplica),
+        (decode_model, decode): (&'m ServingModel<'a>, &PoolReplica),
         load: &ServingLoad,
         kind: KvTransfer,
-    ) -> Result<Self, Error> {
-        let full = |output_tokens| ServingLoad { output_tokens, arrivals: Arrivals::Full, ..*load };
-        Ok(Self {
+    ) -> Self {
+        Self {
             prefill_model,
             decode_model,
-            prefill_layout: *prefill_layout,
-            decode_layout: *decode_layout,
-            prefill_gpus: replica_gpus(prefill_layout).map_err(renamed)?,
-            decode_gpus: replica_gpus(decode_layout)?,
-            prefill: prefill_model.point(prefill_layout, &full(1.0)),
-            decode: decode_model.point(decode_layout, &full(load.output_tokens)),
-            prefill_at_random: prefill_model
-                .sustainable_rate(prefill_layout, &ServingLoad { output_tokens: 1.0, ..load.at_random(0.0) }),
-            decode_at_random: decode_model.sustainable_rate(decode_layout, &load.at_random(0.0)),
+            prefill: *prefill,
+            decode: *decode,
             input: load.input_tokens,
             output: load.output_tokens,
             kind,
-        })
+        }
     }
 
     /// Replicas of both pools on `gpus`, `prefill` of them for prompts.
@@ -221,22 +232,22 @@ impl<'m, 'a> PoolPair<'m, 'a> {
                 message: format!("{prefill} of {gpus} GPUs read prompts: none are left to decode"),
             });
         }
-        let reading = whole_replicas(field, prefill, &self.prefill_layout)?;
+        let reading = whole_replicas(field, prefill, &self.prefill.layout)?;
         Ok((
             reading,
-            whole_replicas("gpus", gpus - prefill, &self.decode_layout).map_err(|_| self.no_split(gpus))?,
+            whole_replicas("gpus", gpus - prefill, &self.decode.layout).map_err(|_| self.no_split(gpus))?,
         ))
     }
 
     /// The split of `gpus` into whole replicas of both pools that sustains the highest rate.
     fn balanced(&self, gpus: u32, arrivals: Arrivals) -> Result<(u32, u32), Error> {
         let mut best: Option<((u32, u32), f64)> = None;
-        for prefill in 1..=gpus / self.prefill_gpus {
-            let left = gpus - prefill * self.prefill_gpus;
-            if left == 0 || !left.is_multiple_of(self.decode_gpus) {
+        for prefill in 1..=gpus / self.prefill.gpus {
+            let left = gpus - prefill * self.prefill.gpus;
+            if left == 0 || !left.is_multiple_of(self.decode.gpus) {
                 continue;
             }
-            let decode = left / self.decode_gpus;
+            let decode = left / self.decode.gpus;
             let rate = self.most_rate(prefill, decode, arrivals);
             if best.is_none_or(|(_, known)| rate > known) {
                 best = Some(((prefill, decode), rate));
@@ -246,7 +257,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     fn no_split(&self, gpus: u32) -> Error {
-        let (p, d) = (self.prefill_gpus, self.decode_gpus);
+        let (p, d) = (self.prefill.gpus, self.decode.gpus);
         Error::Conflict {
             field: "gpus".to_owned(),
             message: format!(
@@ -259,17 +270,17 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// Requests per second that one replica that reads prompts sustains.
     fn prefill_rate(&self, arrivals: Arrivals) -> f64 {
         match arrivals {
-            Arrivals::Closed(_) | Arrivals::Full => self.prefill.sustainable_request_rate,
-            Arrivals::Poisson(_) => self.prefill_at_random,
+            Arrivals::Closed(_) | Arrivals::Full => self.prefill.full.sustainable_request_rate,
+            Arrivals::Poisson(_) => self.prefill.at_random,
         }
     }
 
     /// Requests per second that one decode replica sustains.
     fn decode_rate(&self, arrivals: Arrivals) -> f64 {
         match arrivals {
-            Arrivals::Closed(_) => self.decode.sustainable_request_rate,
+            Arrivals::Closed(_) => self.decode.full.sustainable_request_rate,
             // The prefill pool ends prompts at random times, whatever the demand.
-            Arrivals::Poisson(_) | Arrivals::Full => self.decode_at_random,
+            Arrivals::Poisson(_) | Arrivals::Full => self.decode.at_random,
         }
     }
 
@@ -286,12 +297,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// not cut by heads); the GPUs that read the prompt send as much in all. Requests of one attention rank are sent one
     /// after the other over its GPUs' own links, inside the scale-up domain where both pools lie in one.
     pub fn transfer(&self, prefill: u32, decode: u32, rate: f64) -> Option<Transfer> {
-        let (from, to) = (&self.prefill_layout.cut, &self.decode_layout.cut);
+        let (from, to) = (&self.prefill.layout.cut, &self.decode.layout.cut);
         let model = self.decode_model;
         let each = model.kv_bytes(to, self.input) * model.prefix.own_share(self.input, self.input) / to.pp;
         let bytes = each * to.tp * to.pp;
         let gpus =
-            prefill.saturating_mul(self.prefill_gpus).saturating_add(decode.saturating_mul(self.decode_gpus));
+            prefill.saturating_mul(self.prefill.gpus).saturating_add(decode.saturating_mul(self.decode.gpus));
         let link = between(&model.topology, gpus);
         let seconds = |bytes: f64| {
             collective_time(CollectiveOp::SendRecv, bytes, link, &model.topology).map(|time| time.seconds)
@@ -309,7 +320,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             KvTransfer::LayerByLayer => {
                 // What is sent of all layers but the last hides behind the reading of those after the first.
                 let layers = model.sizes.layers;
-                (seconds - self.prefill.ttft_seconds * (layers - 1.0) / layers).max(seconds / layers)
+                (seconds - self.prefill.full.ttft_seconds * (layers - 1.0) / layers).max(seconds / layers)
             }
         };
         Some(Transfer { bytes, seconds, exposed, most_rate })
@@ -354,12 +365,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// A closed loop: the requests in the decode pool at whose rate those in prefill and on their way make up all others.
     /// Queues at the prefill pool see the other requests of one of its streams (Schweitzer's approximation).
     fn closed(&self, (prefill, decode): (u32, u32), total: f64, most_rate: f64) -> PoolsState {
-        let cut = &self.prefill_layout.cut;
+        let cut = &self.prefill.layout.cut;
         let streams = cut.pp * cut.dp * f64::from(prefill);
         let each = (total / streams).max(1.0);
         let others = (each - 1.0) / each;
-        let alone = self.prefill.ttft_seconds;
-        let sustained = f64::from(prefill) * self.prefill.sustainable_request_rate;
+        let alone = self.prefill.full.ttft_seconds;
+        let sustained = f64::from(prefill) * self.prefill.full.sustainable_request_rate;
         let at = |decoding: f64| {
             let run = self.decode_under(Arrivals::Closed(decoding / f64::from(decode)));
             let rate = run.requests_per_second * f64::from(decode);
@@ -386,7 +397,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             concurrency: total,
             saturated: false,
             waiting: run.waiting,
-            prefill: SteadyState { ttft_seconds: (alone + queue).min(ttft), ..self.prefill },
+            prefill: SteadyState { ttft_seconds: (alone + queue).min(ttft), ..self.prefill.full },
             decode: run,
             transfer,
         }
@@ -398,7 +409,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             output_tokens: 1.0,
             arrivals: Arrivals::Poisson(rate / f64::from(replicas)),
         };
-        self.prefill_model.point(&self.prefill_layout, &load)
+        self.prefill_model.point(&self.prefill.layout, &load)
     }
 
     fn decode_at(&self, replicas: u32, rate: f64) -> SteadyState {
@@ -409,7 +420,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     fn decode_under(&self, arrivals: Arrivals) -> SteadyState {
         let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
         let known = Some(self.decode_rate(arrivals));
-        self.decode_model.point_knowing(&self.decode_layout, &load, known)
+        self.decode_model.point_knowing(&self.decode.layout, &load, known)
     }
 
     fn transfer_at(&self, prefill: u32, decode: u32, rate: f64) -> Transfer {
@@ -445,11 +456,11 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             percentiles: None,
             ..state.decode
         };
-        let mut point = answer(target, self.decode_model, &self.decode_layout, load, &whole, decode);
-        let prefill_gpus = prefill * self.prefill_gpus;
+        let mut point = answer(target, self.decode_model, &self.decode.layout, load, &whole, decode);
+        let prefill_gpus = prefill * self.prefill.gpus;
         let decode_share = f64::from(point.gpus) / f64::from(point.gpus + prefill_gpus);
         let pools = ServingPools {
-            prefill_layout: self.prefill_layout.layout,
+            prefill_layout: self.prefill.layout.layout,
             prefill_gpus,
             prefill_replicas: prefill,
             decode_gpus: point.gpus,
@@ -462,12 +473,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             transfer_bytes: state.transfer.bytes,
             transfer_seconds: state.transfer.seconds,
             transfer_exposed_seconds: state.transfer.exposed,
-            prefill_memory: self.prefill.memory,
+            prefill_memory: self.prefill.full.memory,
         };
         point.gpus += prefill_gpus;
         point.output_tokens_per_second_per_gpu *= decode_share;
         point.total_tokens_per_second_per_gpu *= decode_share;
-        point.prefill = self.prefill_model.prefill(&self.prefill_layout, self.input);
+        point.prefill = self.prefill_model.prefill(&self.prefill.layout, self.input);
         if !pools.prefill_memory.fits {
             point.warnings.push(Warning::new(
                 "does_not_fit",
@@ -492,22 +503,22 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         if pools.transfer_utilisation > prefill.max(decode) {
             "transfer of the KV cache".to_owned()
         } else if prefill > decode {
-            format!("prefill pool: {}", prefill_bound(self.prefill_model, &self.prefill_layout, self.input))
+            format!("prefill pool: {}", prefill_bound(self.prefill_model, &self.prefill.layout, self.input))
         } else {
-            format!("decode pool: {}", decode_bound(self.decode_model, &self.decode_layout, &state.decode))
+            format!("decode pool: {}", decode_bound(self.decode_model, &self.decode.layout, &state.decode))
         }
     }
 
     /// How a replica that reads prompts is cut.
     pub fn prefill_layout(&self) -> ServingLayout {
-        self.prefill_layout.layout
+        self.prefill.layout.layout
     }
 
     /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.
     pub fn balance(&self, arrivals: Arrivals) -> f64 {
         let per_gpu = |rate: f64, gpus: u32| rate / f64::from(gpus);
-        per_gpu(self.decode_rate(arrivals), self.decode_gpus)
-            / per_gpu(self.prefill_rate(arrivals), self.prefill_gpus)
+        per_gpu(self.decode_rate(arrivals), self.decode.gpus)
+            / per_gpu(self.prefill_rate(arrivals), self.prefill.gpus)
     }
 }
 

@@ -35,7 +35,7 @@ fn question(job: &ServingJob) -> ServingSearchRequest {
         input_spread: job.input_spread,
         output_spread: job.output_spread,
         mode: job.mode,
-        max_replica_gpus: None,
+        max_replica_gpus: job.max_replica_gpus,
         // The catalogue has the scenario's on it.
         overlay: None,
     }
