@@ -14,6 +14,7 @@ mod point;
 mod pools;
 mod prefix;
 mod queue;
+mod remarks;
 mod report;
 mod root;
 mod run;

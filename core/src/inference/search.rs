@@ -11,6 +11,7 @@ use crate::model::{Architecture, Precision};
 
 use super::frontier::Frontier;
 use super::point::{MOST_SPREAD, Tactics, check_lengths, checked_spread};
+use super::remarks::Asked;
 use super::search_pools::{BestPools, PoolSearch};
 use super::search_replicas::{BestReplica, Replicas};
 use super::steady::{Arrivals, ServingLoad};
@@ -115,13 +116,17 @@ pub(crate) fn search_rented(
     if ways.aggregated {
         ways.replicas.extend(&mut frontier);
     }
-    let engine = Engine::describe(request.engine);
-    let shown = |best: Best<'_, '_>| ServingPoint {
-        engine: engine.clone(),
-        ..match best {
+    let said = Asked {
+        engine: request.engine,
+        model: &request.model,
+        tokens: request.input_tokens + request.output_tokens,
+    };
+    let shown = |best: Best<'_, '_>| {
+        let point = match best {
             Best::Replica(found) => found.shown(&target, &load),
             Best::Pools(found) => found.shown(&target, &load),
-        }
+        };
+        said.told(catalog, &target, point)
     };
     let best = ways.best(&request.slo, most_gpus).map(shown);
     let mut less = Vec::new();
