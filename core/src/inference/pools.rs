@@ -99,9 +99,7 @@ pub(super) fn point(
     let gpus = request.gpus;
     let prefill_layout = model.layout(apart.prefill_layout).map_err(renamed)?;
     let reading = model.with_prompts_read();
-    let prefill = PoolReplica::new(model, &prefill_layout, &of_prompts(load)).map_err(renamed)?;
-    let decode = PoolReplica::new(&reading, decode_layout, load)?;
-    let pair = PoolPair::new((model, &prefill), (&reading, &decode), load, apart.transfer);
+    let pair = PoolPair::new(model, &reading, &prefill_layout, decode_layout, load, apart.transfer)?;
     let (prefill, decode) = match apart.prefill_gpus {
         Some(given) => pair.split(gpus, given)?,
         None => pair.balanced(gpus, load.arrivals)?,
@@ -135,8 +133,17 @@ pub(super) struct PoolPair<'m, 'a> {
     prefill_model: &'m ServingModel<'a>,
     /// The model where prompts come read.
     decode_model: &'m ServingModel<'a>,
-    pub prefill: PoolReplica,
-    pub decode: PoolReplica,
+    prefill_layout: LegalLayout,
+    decode_layout: LegalLayout,
+    pub prefill_gpus: u32,
+    pub decode_gpus: u32,
+    /// One prefill replica with more to do than it can.
+    pub prefill: SteadyState,
+    /// One decode replica with more to do than it can.
+    pub decode: SteadyState,
+    /// Requests per second at random times that one replica of each pool sustains.
+    prefill_at_random: f64,
+    decode_at_random: f64,
     input: f64,
     output: f64,
     kind: KvTransfer,
@@ -204,8 +211,25 @@ pub(super) struct Transfer {
 }
 
 impl<'m, 'a> PoolPair<'m, 'a> {
-    /// Replicas of `prefill_model` that read prompts beside some of `decode_model`, which has them read.
+    /// Replicas of `model` that read prompts beside some of `decode_model`, which has them read.
+    ///
+    /// # Errors
+    /// `Conflict` for a layout of more GPUs than a number holds.
     pub fn new(
+        prefill_model: &'m ServingModel<'a>,
+        decode_model: &'m ServingModel<'a>,
+        prefill_layout: &LegalLayout,
+        decode_layout: &LegalLayout,
+        load: &ServingLoad,
+        kind: KvTransfer,
+    ) -> Result<Self, Error> {
+        let prefill = PoolReplica::new(prefill_model, prefill_layout, &of_prompts(load)).map_err(renamed)?;
+        let decode = PoolReplica::new(decode_model, decode_layout, load)?;
+        Ok(Self::of((prefill_model, &prefill), (decode_model, &decode), load, kind))
+    }
+
+    /// The same of replicas that are known already.
+    pub fn of(
         (prefill_model, prefill): (&'m ServingModel<'a>, &PoolReplica),
         (decode_model, decode): (&'m ServingModel<'a>, &PoolReplica),
         load: &ServingLoad,
@@ -214,8 +238,14 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         Self {
             prefill_model,
             decode_model,
-            prefill: *prefill,
-            decode: *decode,
+            prefill_layout: prefill.layout,
+            decode_layout: decode.layout,
+            prefill_gpus: prefill.gpus,
+            decode_gpus: decode.gpus,
+            prefill: prefill.full,
+            decode: decode.full,
+            prefill_at_random: prefill.at_random,
+            decode_at_random: decode.at_random,
             input: load.input_tokens,
             output: load.output_tokens,
             kind,
@@ -232,22 +262,22 @@ impl<'m, 'a> PoolPair<'m, 'a> {
                 message: format!("{prefill} of {gpus} GPUs read prompts: none are left to decode"),
             });
         }
-        let reading = whole_replicas(field, prefill, &self.prefill.layout)?;
+        let reading = whole_replicas(field, prefill, &self.prefill_layout)?;
         Ok((
             reading,
-            whole_replicas("gpus", gpus - prefill, &self.decode.layout).map_err(|_| self.no_split(gpus))?,
+            whole_replicas("gpus", gpus - prefill, &self.decode_layout).map_err(|_| self.no_split(gpus))?,
         ))
     }
 
     /// The split of `gpus` into whole replicas of both pools that sustains the highest rate.
     fn balanced(&self, gpus: u32, arrivals: Arrivals) -> Result<(u32, u32), Error> {
         let mut best: Option<((u32, u32), f64)> = None;
-        for prefill in 1..=gpus / self.prefill.gpus {
-            let left = gpus - prefill * self.prefill.gpus;
-            if left == 0 || !left.is_multiple_of(self.decode.gpus) {
+        for prefill in 1..=gpus / self.prefill_gpus {
+            let left = gpus - prefill * self.prefill_gpus;
+            if left == 0 || !left.is_multiple_of(self.decode_gpus) {
                 continue;
             }
-            let decode = left / self.decode.gpus;
+            let decode = left / self.decode_gpus;
             let rate = self.most_rate(prefill, decode, arrivals);
             if best.is_none_or(|(_, known)| rate > known) {
                 best = Some(((prefill, decode), rate));
@@ -257,7 +287,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     fn no_split(&self, gpus: u32) -> Error {
-        let (p, d) = (self.prefill.gpus, self.decode.gpus);
+        let (p, d) = (self.prefill_gpus, self.decode_gpus);
         Error::Conflict {
             field: "gpus".to_owned(),
             message: format!(
@@ -270,17 +300,17 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// Requests per second that one replica that reads prompts sustains.
     fn prefill_rate(&self, arrivals: Arrivals) -> f64 {
         match arrivals {
-            Arrivals::Closed(_) | Arrivals::Full => self.prefill.full.sustainable_request_rate,
-            Arrivals::Poisson(_) => self.prefill.at_random,
+            Arrivals::Closed(_) | Arrivals::Full => self.prefill.sustainable_request_rate,
+            Arrivals::Poisson(_) => self.prefill_at_random,
         }
     }
 
     /// Requests per second that one decode replica sustains.
     fn decode_rate(&self, arrivals: Arrivals) -> f64 {
         match arrivals {
-            Arrivals::Closed(_) => self.decode.full.sustainable_request_rate,
+            Arrivals::Closed(_) => self.decode.sustainable_request_rate,
             // The prefill pool ends prompts at random times, whatever the demand.
-            Arrivals::Poisson(_) | Arrivals::Full => self.decode.at_random,
+            Arrivals::Poisson(_) | Arrivals::Full => self.decode_at_random,
         }
     }
 
@@ -297,12 +327,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// not cut by heads); the GPUs that read the prompt send as much in all. Requests of one attention rank are sent one
     /// after the other over its GPUs' own links, inside the scale-up domain where both pools lie in one.
     pub fn transfer(&self, prefill: u32, decode: u32, rate: f64) -> Option<Transfer> {
-        let (from, to) = (&self.prefill.layout.cut, &self.decode.layout.cut);
+        let (from, to) = (&self.prefill_layout.cut, &self.decode_layout.cut);
         let model = self.decode_model;
         let each = model.kv_bytes(to, self.input) * model.prefix.own_share(self.input, self.input) / to.pp;
         let bytes = each * to.tp * to.pp;
         let gpus =
-            prefill.saturating_mul(self.prefill.gpus).saturating_add(decode.saturating_mul(self.decode.gpus));
+            prefill.saturating_mul(self.prefill_gpus).saturating_add(decode.saturating_mul(self.decode_gpus));
         let link = between(&model.topology, gpus);
         let seconds = |bytes: f64| {
             collective_time(CollectiveOp::SendRecv, bytes, link, &model.topology).map(|time| time.seconds)
@@ -320,7 +350,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             KvTransfer::LayerByLayer => {
                 // What is sent of all layers but the last hides behind the reading of those after the first.
                 let layers = model.sizes.layers;
-                (seconds - self.prefill.full.ttft_seconds * (layers - 1.0) / layers).max(seconds / layers)
+                (seconds - self.prefill.ttft_seconds * (layers - 1.0) / layers).max(seconds / layers)
             }
         };
         Some(Transfer { bytes, seconds, exposed, most_rate })
@@ -365,12 +395,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// A closed loop: the requests in the decode pool at whose rate those in prefill and on their way make up all others.
     /// Queues at the prefill pool see the other requests of one of its streams (Schweitzer's approximation).
     fn closed(&self, (prefill, decode): (u32, u32), total: f64, most_rate: f64) -> PoolsState {
-        let cut = &self.prefill.layout.cut;
+        let cut = &self.prefill_layout.cut;
         let streams = cut.pp * cut.dp * f64::from(prefill);
         let each = (total / streams).max(1.0);
         let others = (each - 1.0) / each;
-        let alone = self.prefill.full.ttft_seconds;
-        let sustained = f64::from(prefill) * self.prefill.full.sustainable_request_rate;
+        let alone = self.prefill.ttft_seconds;
+        let sustained = f64::from(prefill) * self.prefill.sustainable_request_rate;
         let at = |decoding: f64| {
             let run = self.decode_under(Arrivals::Closed(decoding / f64::from(decode)));
             let rate = run.requests_per_second * f64::from(decode);
@@ -397,7 +427,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             concurrency: total,
             saturated: false,
             waiting: run.waiting,
-            prefill: SteadyState { ttft_seconds: (alone + queue).min(ttft), ..self.prefill.full },
+            prefill: SteadyState { ttft_seconds: (alone + queue).min(ttft), ..self.prefill },
             decode: run,
             transfer,
         }
@@ -409,7 +439,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             output_tokens: 1.0,
             arrivals: Arrivals::Poisson(rate / f64::from(replicas)),
         };
-        self.prefill_model.point(&self.prefill.layout, &load)
+        self.prefill_model.point(&self.prefill_layout, &load)
     }
 
     fn decode_at(&self, replicas: u32, rate: f64) -> SteadyState {
@@ -420,7 +450,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     fn decode_under(&self, arrivals: Arrivals) -> SteadyState {
         let load = ServingLoad { input_tokens: self.input, output_tokens: self.output, arrivals };
         let known = Some(self.decode_rate(arrivals));
-        self.decode_model.point_knowing(&self.decode.layout, &load, known)
+        self.decode_model.point_knowing(&self.decode_layout, &load, known)
     }
 
     fn transfer_at(&self, prefill: u32, decode: u32, rate: f64) -> Transfer {
@@ -456,11 +486,11 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             percentiles: None,
             ..state.decode
         };
-        let mut point = answer(target, self.decode_model, &self.decode.layout, load, &whole, decode);
-        let prefill_gpus = prefill * self.prefill.gpus;
+        let mut point = answer(target, self.decode_model, &self.decode_layout, load, &whole, decode);
+        let prefill_gpus = prefill * self.prefill_gpus;
         let decode_share = f64::from(point.gpus) / f64::from(point.gpus + prefill_gpus);
         let pools = ServingPools {
-            prefill_layout: self.prefill.layout.layout,
+            prefill_layout: self.prefill_layout.layout,
             prefill_gpus,
             prefill_replicas: prefill,
             decode_gpus: point.gpus,
@@ -473,12 +503,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             transfer_bytes: state.transfer.bytes,
             transfer_seconds: state.transfer.seconds,
             transfer_exposed_seconds: state.transfer.exposed,
-            prefill_memory: self.prefill.full.memory,
+            prefill_memory: self.prefill.memory,
         };
         point.gpus += prefill_gpus;
         point.output_tokens_per_second_per_gpu *= decode_share;
         point.total_tokens_per_second_per_gpu *= decode_share;
-        point.prefill = self.prefill_model.prefill(&self.prefill.layout, self.input);
+        point.prefill = self.prefill_model.prefill(&self.prefill_layout, self.input);
         if !pools.prefill_memory.fits {
             point.warnings.push(Warning::new(
                 "does_not_fit",
@@ -503,22 +533,22 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         if pools.transfer_utilisation > prefill.max(decode) {
             "transfer of the KV cache".to_owned()
         } else if prefill > decode {
-            format!("prefill pool: {}", prefill_bound(self.prefill_model, &self.prefill.layout, self.input))
+            format!("prefill pool: {}", prefill_bound(self.prefill_model, &self.prefill_layout, self.input))
         } else {
-            format!("decode pool: {}", decode_bound(self.decode_model, &self.decode.layout, &state.decode))
+            format!("decode pool: {}", decode_bound(self.decode_model, &self.decode_layout, &state.decode))
         }
     }
 
     /// How a replica that reads prompts is cut.
     pub fn prefill_layout(&self) -> ServingLayout {
-        self.prefill.layout.layout
+        self.prefill_layout.layout
     }
 
     /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.
     pub fn balance(&self, arrivals: Arrivals) -> f64 {
         let per_gpu = |rate: f64, gpus: u32| rate / f64::from(gpus);
-        per_gpu(self.decode_rate(arrivals), self.decode.gpus)
-            / per_gpu(self.prefill_rate(arrivals), self.prefill.gpus)
+        per_gpu(self.decode_rate(arrivals), self.decode_gpus)
+            / per_gpu(self.prefill_rate(arrivals), self.prefill_gpus)
     }
 }
 

@@ -155,13 +155,13 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             let decode = self.decode.iter().find(|side| side.replica.layout.layout == ideal.layout);
             if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, ideal)) {
                 let state = pair.state(counts.0, counts.1, Arrivals::Closed(requests));
-                let gpus = counts.0 * pair.prefill.gpus + counts.1 * pair.decode.gpus;
+                let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
                 looked += 1;
                 frontier.add(FrontierPoint {
                     layout: ideal.layout,
                     precision: self.model.precision,
                     gpus,
-                    prefill_gpus: counts.0 * pair.prefill.gpus,
+                    prefill_gpus: counts.0 * pair.prefill_gpus,
                     prefill_layout: Some(pair.prefill_layout()),
                     concurrency: state.concurrency,
                     tokens_per_second_per_user: 1.0 / state.decode.tpot_seconds,
@@ -224,7 +224,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     }
 
     fn pair(&self, prefill: &Side, decode: &Side) -> PoolPair<'m, 'a> {
-        PoolPair::new(
+        PoolPair::of(
             (self.model, &prefill.replica),
             (self.reading, &decode.replica),
             &self.load,
@@ -362,7 +362,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             return None;
         }
         // Both at once, with the transfer's own wait.
-        let gpus = self.rented.gpus(counts.0 * pair.prefill.gpus + counts.1 * pair.decode.gpus);
+        let gpus = self.rented.gpus(counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus);
         let within = |rate: f64| {
             let state = pair.state(counts.0, counts.1, Arrivals::Poisson(rate));
             let met = !state.saturated
