@@ -3,7 +3,7 @@
 
 use rackrate::Error;
 use rackrate::catalog::Catalog;
-use rackrate::inference::{ServingPointRequest, serving_point};
+use rackrate::inference::{EngineClass, ServingPointRequest, serving_point};
 use rackrate::input::{Value, read};
 use rackrate::plan::{FleetPolicy, Scenario};
 use rackrate::training::TrainingStepRequest;
@@ -72,6 +72,12 @@ fn the_form_to_write_stands_in_the_error() {
         };
         assert!(error.hint().unwrap().ends_with(meant), "{error}");
     }
+    for class in EngineClass::ALL {
+        let said = point(json!({"engine": class.name()})).unwrap_err().to_string();
+        assert!(said.contains(&format!(r#"{{"family": "{}"}}"#, class.name())), "{said}");
+    }
+    let error = point(json!({"engine": "trtllm"})).unwrap_err();
+    assert!(error.to_string().contains("tensorrt_llm"), "{error}");
     let error = scenario(json!({"traffic": {"shape": [1.0, 2.0]}})).unwrap_err();
     assert_eq!(error.field(), "serving.traffic.shape");
     assert!(error.to_string().contains("hour_factors"), "{error}");

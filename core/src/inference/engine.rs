@@ -66,7 +66,7 @@ impl EngineClass {
                     field: "engine.family".to_owned(),
                     given: self.name().to_owned(),
                     reason: format!(
-                        "it runs on {vendor} GPUs only, and {} is one of {}; try {}",
+                        "it runs on {vendor} GPUs only, and {} is {}'s; try {}",
                         gpu.name,
                         gpu.vendor,
                         others.join(" or ")
