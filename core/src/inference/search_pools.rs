@@ -12,12 +12,12 @@ use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolReplica, PoolsState, of_prompts};
 use super::search::Rented;
-use super::search_replicas::{ALONE, HALVINGS, highest, quickest, stretch, too_slow};
+use super::search_replicas::{ALONE, NEAR, highest, quickest, stretch, too_slow};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
-/// Rates that lie closer than halving tells them apart, 2⁻⁷, are alike: of pools that do as well the smallest are taken.
-const ALIKE: f64 = 1.0 + 1.0 / 128.0;
+/// Rates that lie no further apart than they are known are alike: of pools that do as well the smallest are taken.
+const ALIKE: f64 = 1.0 + NEAR;
 /// Stands for the GPUs that read prompts in a point of pools of any ratio.
 const IDEAL: u32 = u32::MAX;
 
@@ -256,9 +256,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             side.slo = Some(*slo);
             let (met, looked) = in_time(self.model, side, &prompts, (0.0, slo.ttft_p95_seconds));
             *tried += looked;
-            // The halving stops short of the highest rate by at most what is left of its interval.
-            let short = side.replica.at_random * libm::exp2(-f64::from(HALVINGS));
-            side.within = met.map_or(0.0, |rate| (rate + short).min(side.replica.at_random));
+            // The highest rate is no more than this above the one that is found.
+            side.within = met.map_or(0.0, |rate| (rate * (1.0 + NEAR)).min(side.replica.at_random));
         }
     }
 

@@ -11,8 +11,10 @@ use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::stream::Stream;
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
-/// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
-pub(super) const HALVINGS: u32 = 7;
+/// Share of a rate to which the highest one within the targets is found.
+pub(super) const NEAR: f64 = 1.0 / 128.0;
+/// Halvings at most: from a thousandth of the sustainable rate on it takes no more to come so near.
+const HALVINGS: u32 = 18;
 /// Of the sustainable rate: as good as alone.
 pub(super) const ALONE: f64 = 1e-3;
 
@@ -200,8 +202,8 @@ pub(super) fn too_slow(
     sequences < stream.most && stream.pace(sequences, f64::INFINITY).tpot > target
 }
 
-/// Halves the interval from `low` to `high` for the highest rate within the targets; none if they are missed at `low`. Also
-/// the number of rates tried.
+/// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if they are
+/// missed at `low`. Also the number of rates tried.
 pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool)) -> (Option<(f64, T)>, u64) {
     let (state, met) = within(low);
     if !met {
@@ -209,9 +211,11 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
     }
     let mut best = (low, state);
     let (mut low, mut high) = (low, high);
-    for _ in 0..HALVINGS {
+    let mut tried = 1;
+    while high - low > NEAR * low && tried <= u64::from(HALVINGS) {
         let middle = 0.5 * (low + high);
         let (state, met) = within(middle);
+        tried += 1;
         if met {
             low = middle;
             best = (middle, state);
@@ -219,7 +223,7 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
             high = middle;
         }
     }
-    (Some(best), u64::from(HALVINGS) + 1)
+    (Some(best), tried)
 }
 
 /// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
