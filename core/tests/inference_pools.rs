@@ -48,7 +48,13 @@ fn bad_requests_name_their_field() {
         (json!({"prefix_cache": {"hit_rate": 1.0}}), "prefix_cache.hit_rate", "out_of_range"),
         (json!({"prefix_cache": {"hit_rate": -0.1}}), "prefix_cache.hit_rate", "out_of_range"),
         (
+            // Fewer than a prompt finds among them.
             json!({"prefix_cache": {"hit_rate": 0.5, "shared_tokens": 10.0}}),
+            "prefix_cache.shared_tokens",
+            "conflict",
+        ),
+        (
+            json!({"prefix_cache": {"hit_rate": 0.5, "shared_tokens": -10.0}}),
             "prefix_cache.shared_tokens",
             "out_of_range",
         ),

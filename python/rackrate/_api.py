@@ -447,7 +447,8 @@ def search_serving(
             are kept by the distribution of the latencies.
         output_spread: The same of the answers' lengths.
         mode: ``"aggregated"`` or ``"disaggregated"``; both are looked at if not given.
-        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs.
+        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs; 144 or two scale-up domains if
+            not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:

@@ -2803,6 +2803,9 @@ class ServingJob(Answer):
         speculation: Speculative decoding or multi-token prediction; none if not given.
         mode: Prompts read where answers are written, or on GPUs of their own; both are looked at if
             not given.
+        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs, 1 to 4,096.
+            If not given 144, which are two racks of NVL72, or two scale-up domains where these are more;
+            the scale-up domain where nodes have no RDMA network.
         spare_share: Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
         fleet: Regions, headroom and spares of the fleet, and how it is paid for.
         cloud: The cloud that is meant to serve; every cloud is priced either way. The cheapest if not
@@ -2826,6 +2829,7 @@ class ServingJob(Answer):
     prefix_cache: PrefixCache | None
     speculation: Speculation | None
     mode: ServingMode | None
+    max_replica_gpus: int | None
     spare_share: float
     fleet: FleetPolicy
     cloud: Provider | None
@@ -2850,6 +2854,7 @@ class ServingJob(Answer):
             prefix_cache=None if given["prefix_cache"] is None else PrefixCache._read(given["prefix_cache"]),
             speculation=None if given["speculation"] is None else Speculation._read(given["speculation"]),
             mode=given["mode"],
+            max_replica_gpus=given["max_replica_gpus"],
             spare_share=given["spare_share"],
             fleet=FleetPolicy._read(given["fleet"]),
             cloud=given["cloud"],

@@ -15,6 +15,7 @@ mod pools;
 mod prefix;
 mod queue;
 mod ranks;
+mod remarks;
 mod report;
 mod root;
 mod run;

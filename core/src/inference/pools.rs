@@ -149,6 +149,37 @@ pub(super) struct PoolPair<'m, 'a> {
     kind: KvTransfer,
 }
 
+/// A replica of one pool: how it is cut and what it sustains.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolReplica {
+    pub layout: LegalLayout,
+    pub gpus: u32,
+    /// With more to do than it can.
+    pub full: SteadyState,
+    /// Requests per second at random times that it sustains.
+    pub at_random: f64,
+}
+
+impl PoolReplica {
+    /// A replica of `model`, with requests of this load's lengths.
+    ///
+    /// # Errors
+    /// `Conflict` for a layout of more GPUs than a number holds.
+    pub fn new(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> Result<Self, Error> {
+        Ok(Self {
+            layout: *layout,
+            gpus: replica_gpus(layout)?,
+            full: model.point(layout, &ServingLoad { arrivals: Arrivals::Full, ..*load }),
+            at_random: model.sustainable_rate(layout, &load.at_random(0.0)),
+        })
+    }
+}
+
+/// The load of GPUs that only read prompts: each ends with its first token.
+pub(super) fn of_prompts(load: &ServingLoad) -> ServingLoad {
+    ServingLoad { output_tokens: 1.0, ..*load }
+}
+
 /// Steady state of both pools.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PoolsState {
@@ -192,23 +223,33 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         load: &ServingLoad,
         kind: KvTransfer,
     ) -> Result<Self, Error> {
-        let full = |output_tokens| ServingLoad { output_tokens, arrivals: Arrivals::Full, ..*load };
-        Ok(Self {
+        let prefill = PoolReplica::new(prefill_model, prefill_layout, &of_prompts(load)).map_err(renamed)?;
+        let decode = PoolReplica::new(decode_model, decode_layout, load)?;
+        Ok(Self::of((prefill_model, &prefill), (decode_model, &decode), load, kind))
+    }
+
+    /// The same of replicas that are known already.
+    pub fn of(
+        (prefill_model, prefill): (&'m ServingModel<'a>, &PoolReplica),
+        (decode_model, decode): (&'m ServingModel<'a>, &PoolReplica),
+        load: &ServingLoad,
+        kind: KvTransfer,
+    ) -> Self {
+        Self {
             prefill_model,
             decode_model,
-            prefill_layout: *prefill_layout,
-            decode_layout: *decode_layout,
-            prefill_gpus: replica_gpus(prefill_layout).map_err(renamed)?,
-            decode_gpus: replica_gpus(decode_layout)?,
-            prefill: prefill_model.point(prefill_layout, &full(1.0)),
-            decode: decode_model.point(decode_layout, &full(load.output_tokens)),
-            prefill_at_random: prefill_model
-                .sustainable_rate(prefill_layout, &ServingLoad { output_tokens: 1.0, ..load.at_random(0.0) }),
-            decode_at_random: decode_model.sustainable_rate(decode_layout, &load.at_random(0.0)),
+            prefill_layout: prefill.layout,
+            decode_layout: decode.layout,
+            prefill_gpus: prefill.gpus,
+            decode_gpus: decode.gpus,
+            prefill: prefill.full,
+            decode: decode.full,
+            prefill_at_random: prefill.at_random,
+            decode_at_random: decode.at_random,
             input: load.input_tokens,
             output: load.output_tokens,
             kind,
-        })
+        }
     }
 
     /// Replicas of both pools on `gpus`, `prefill` of them for prompts.

@@ -162,6 +162,10 @@ pub struct ServingJob {
     /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
     #[serde(default)]
     pub mode: Option<ServingMode>,
+    /// Largest replica to look at, or pools that work together, GPUs, 1 to 4,096. If not given 144, which are two racks of
+    /// NVL72, or two scale-up domains where these are more; the scale-up domain where nodes have no RDMA network.
+    #[serde(default)]
+    pub max_replica_gpus: Option<u32>,
     /// Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
     #[serde(default)]
     pub spare_share: f64,

@@ -45,8 +45,12 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
         ));
     }
     answer.warnings.extend(assumed(&target));
+    answer.warnings.extend(catalog.past_context(LENGTH, &request.model, f64::from(request.sequence_length)));
     Ok(answer)
 }
+
+/// The field of a sequence's tokens.
+const LENGTH: &str = "sequence_length";
 
 /// The best layouts of a job on so many GPUs, over all dimensions.
 ///
@@ -87,6 +91,8 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));
+        let tokens = f64::from(request.sequence_length);
+        answer.warnings.extend(catalog.past_context(LENGTH, &request.model, tokens));
         Ok(answer)
     };
     Ok(LayoutSearch {

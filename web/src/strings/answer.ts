@@ -267,6 +267,7 @@ export const answer = {
       past_published_limit: "Larger than any published cluster",
       past_measured_scale: "Larger than any measured run",
       unmeasured_gpu: "GPUs without a measurement",
+      unmeasured_engine: "Engines not measured on this GPU",
       price_old: "Prices more than 90 days old",
       price_dated_ahead: "Prices dated after the day asked for",
       price_of_another_region: "Prices read for another region",
