@@ -214,3 +214,41 @@ fn bad_requests_name_their_field() {
         assert_eq!(refused(changes.clone()), (field.to_owned(), code), "{changes}");
     }
 }
+
+#[test]
+fn the_closed_form_stands_beside_it() {
+    let report = run(json!({"request_rate": 8.0}));
+    let beside = report.beside.unwrap();
+    let point = support::point(&json!({
+        "model": "llama-3.1-8b", "gpu": "H100-SXM", "gpus": 1, "layout": {}, "request_rate": 8.0,
+        "input_tokens": 1000.0, "output_tokens": 200.0, "input_spread": 1.0, "output_spread": 0.8 * 0.8
+    }));
+    assert_eq!(beside.latencies, point.percentiles);
+    assert_eq!((beside.request_rate, beside.saturated), (8.0, false));
+    // A trace's own rate, as it is replayed: four requests in three seconds.
+    let trace = json!({
+        "arrival_seconds": [5.0, 6.0, 7.0, 8.0], "input_tokens": [10.0, 20.0, 30.0, 40.0],
+        "output_tokens": [9.0, 9.0, 9.0, 9.0]
+    });
+    let asked = json!({"input": null, "output": null, "requests": null, "trace": trace});
+    let beside = |changes: Json| run(merged(&asked, changes)).beside.map(|b| b.request_rate);
+    assert_eq!(beside(json!({})), Some(1.0));
+    assert_eq!(beside(json!({"trace_speed": 3.0})), Some(3.0));
+    assert_eq!(run(json!({"burst": true})).beside, None);
+    assert_eq!(run(json!({"request_rate": 8.0, "phase": "decode"})).beside, None);
+    let full = run(json!({"request_rate": 500.0})).beside.unwrap();
+    assert!(full.saturated && full.latencies.is_none());
+}
+
+#[test]
+fn the_distribution_is_that_of_its_percentiles() {
+    let report = run(json!({"request_rate": 8.0}));
+    let told = &report.distribution;
+    assert_eq!((told.share.len(), told.share[95], told.share[100]), (101, 0.95, 1.0));
+    assert_eq!(told.ttft_seconds[95], report.ttft.p95_seconds);
+    assert_eq!(told.tpot_seconds.as_ref().unwrap()[50], report.tpot.unwrap().p50_seconds);
+    assert_eq!(told.end_to_end_seconds[99], report.end_to_end.p99_seconds);
+    assert!(told.ttft_seconds.is_sorted() && told.end_to_end_seconds.is_sorted());
+    let prompts = run(json!({"request_rate": 8.0, "phase": "prefill"}));
+    assert_eq!(prompts.distribution.tpot_seconds, None);
+}

@@ -348,6 +348,8 @@ def simulate(
     engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
+    prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
+    speculation: Speculation | Mapping[str, Any] | None = None,
     overlay: OverlayLike | None = None,
 ) -> SimulationReport:
     """Simulate requests on serving engines, iteration by iteration: latencies, throughput, queues over time.
@@ -375,6 +377,9 @@ def simulate(
         engine: The serving engine: ``dict(family=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
+        prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, as `serving_point` takes it; what
+            is accepted is drawn step by step.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -402,6 +407,8 @@ def simulate(
         engine=engine,
         precision=precision,
         kv_precision=kv_precision,
+        prefix_cache=prefix_cache,
+        speculation=speculation,
         overlay=overlay,
         **_files.trace(trace),
     )

@@ -7,6 +7,8 @@
 //! [`super::ServingModel`] says of the sequences and prompts that they hold, so the simulation shares the model's times and
 //! none of its assumptions about queues.
 
+mod acceptance;
+mod answer;
 mod engine;
 mod lengths;
 mod random;
@@ -17,23 +19,25 @@ mod trace;
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    RequestRouting, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
-    SimulationTimeline,
+    RequestRouting, SimulatedRequests, SimulationDistribution, SimulationPhase, SimulationReport,
+    SimulationRequest, SimulationTimeline, SteadyBeside,
 };
 pub use trace::RequestTrace;
 
 use std::borrow::Cow;
 
-use super::point::{ServingTarget, whole_replicas};
+use super::point::{ServingTarget, Tactics, whole_replicas};
 use super::steady::{Arrivals, ServingLoad};
 use super::stream::Stream;
-use super::{Engine, Engines, LegalLayout, Percentiles, ServingModel};
+use super::{Engines, LegalLayout, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
-use engine::{Job, Limits};
+use acceptance::Acceptance;
+use answer::Frame;
+use engine::Limits;
 use lengths::Sampler;
-use run::{Come, MOST_EVENTS, Outcome, Plan, Source};
+use run::{Come, MOST_EVENTS, Plan, Source};
 
 /// Requests measured if nothing else is said.
 const REQUESTS: u32 = 2_000;
@@ -56,22 +60,23 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     let engine = Engines::shipped().of(request.engine, &target.gpu)?;
-    let model = ServingModel::with_engine(
-        &engine,
-        &arch,
-        &target.gpu,
-        &target.topology,
-        request.precision,
-        request.kv_precision,
-    )?;
-    let layout = model.layout(request.layout)?;
-    check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
     let trace = trace_of(request)?;
     let source = source_of(request, trace.as_deref())?;
     let come = come_of(request, trace.as_deref())?;
     let (mean, spread) = moments_of(&source, request.phase);
+    check_prefix(request)?;
+    let tactics = Tactics {
+        engine: &engine,
+        prefix_cache: request.prefix_cache.as_ref(),
+        speculation: request.speculation.as_ref(),
+        input_tokens: mean.0,
+    };
+    let draft = tactics.drafting(catalog, &arch)?;
+    let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let model = model.with_spread(spread.0, spread.1);
+    let layout = model.layout(request.layout)?;
+    check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
+    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
     let steady = |arrivals| {
         let load = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
         model.point(&layout, &load)
@@ -89,6 +94,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             cut: &layout.cut,
             phase: request.phase,
             capacity: stream.capacity,
+            shared: model.prefix.shared_bytes(&model, &layout.cut, mean.0),
             sequences: (model.engine.max_sequences / layout.cut.pp).max(1.0),
         },
         come,
@@ -99,6 +105,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         measured,
         // Those that only decode were taken in by the GPUs that read them.
         request_s: if request.phase == SimulationPhase::Decode { 0.0 } else { model.engine.request_s },
+        acceptance: request.speculation.as_ref().map(Acceptance::of),
         groups,
         ranks,
     };
@@ -109,7 +116,8 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         ),
     })?;
     let sustainable = steady(Arrivals::Full).sustainable_request_rate * f64::from(replicas);
-    let fits = stream.capacity >= model.kv_bytes(&layout.cut, mean.0 + mean.1) / layout.cut.pp;
+    let one = model.kv_bytes(&layout.cut, mean.0 + mean.1) * model.prefix.own_share(mean.0, mean.0 + mean.1);
+    let fits = stream.capacity >= one / layout.cut.pp + plan.limits.shared;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
     if !fits {
@@ -124,8 +132,25 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             ),
         ));
     }
-    let frame = Frame { request, gpu: target.gpu.name.clone(), replicas, sustainable, warnings };
-    Ok(report(&plan, outcome, frame))
+    let beside = rate_of(come, trace.as_deref(), &plan).filter(|_| request.phase != SimulationPhase::Decode);
+    let beside = beside.map(|rate| {
+        let state = steady(Arrivals::Poisson(rate / f64::from(replicas)));
+        SteadyBeside { request_rate: rate, saturated: state.saturated, latencies: state.percentiles }
+    });
+    let frame = Frame { request, gpu: target.gpu.name.clone(), replicas, sustainable, beside, warnings };
+    Ok(frame.report(&plan, outcome))
+}
+
+/// Refuses a cache that makes no difference: prompts that come read have nothing left to find.
+fn check_prefix(request: &SimulationRequest) -> Result<(), Error> {
+    match (&request.prefix_cache, request.phase) {
+        (Some(cache), SimulationPhase::Decode) if cache.shared_tokens.is_none() => Err(Error::Conflict {
+            field: "prefix_cache".to_owned(),
+            message: "prompts of the phase decode come read, and without shared_tokens each holds all of its cache;                       leave it out"
+                .to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Groups of ranks that run together, and ranks of each: attention ranks meet only in layers of experts.
@@ -223,6 +248,20 @@ fn come_of(request: &SimulationRequest, trace: Option<&RequestTrace>) -> Result<
     Ok(Come::Logged(check_range("trace_speed", speed, 1e-6, 1e6)?))
 }
 
+/// Requests per second over all GPUs: the one asked for, or that of a trace as it is replayed; none where they come
+/// otherwise, or all at one time.
+fn rate_of(come: Come, trace: Option<&RequestTrace>, plan: &Plan<'_>) -> Option<f64> {
+    match come {
+        Come::Rate(rate) => Some(rate),
+        Come::Closed(_) | Come::Burst => None,
+        Come::Logged(speed) => {
+            let times = trace?.arrival_seconds.as_ref()?.get(..plan.warmup + plan.measured)?;
+            let seconds = (times.last()? - times.first()?) / speed;
+            (seconds > 0.0).then(|| (times.len() - 1) as f64 / seconds)
+        }
+    }
+}
+
 /// Requests before the measured ones, and the measured ones.
 fn counts(
     request: &SimulationRequest,
@@ -278,97 +317,4 @@ fn moments(of: &[f64]) -> (f64, f64) {
 
 fn mean(of: &[f64]) -> f64 {
     of.iter().fold(0.0, |sum, x| sum + x) / (of.len() as f64).max(1.0)
-}
-
-/// What the answer says beside what the simulation saw.
-struct Frame<'a> {
-    request: &'a SimulationRequest,
-    gpu: String,
-    replicas: u32,
-    sustainable: f64,
-    warnings: Vec<Warning>,
-}
-
-fn report(plan: &Plan<'_>, outcome: Outcome, mut frame: Frame<'_>) -> SimulationReport {
-    let jobs = outcome.jobs.get(plan.warmup..plan.warmup + plan.measured).unwrap_or_default();
-    let all = |of: fn(&Job) -> f64| -> Vec<f64> { jobs.iter().map(of).collect() };
-    let tpot: Vec<f64> =
-        jobs.iter().filter(|j| j.output > 1.0).map(|j| (j.end - j.first) / (j.output - 1.0)).collect();
-    let (sums, window) = (outcome.sums, outcome.window.1 - outcome.window.0);
-    // One request alone, or all at one time, has no window.
-    let per_second = |x: f64| if window > 0.0 { x / window } else { 0.0 };
-    let ranks = (plan.groups * plan.ranks) as f64;
-    let gpus = f64::from(frame.request.gpus);
-    let cache = plan.limits.capacity * ranks;
-    let backlog = sums.arrivals - sums.requests;
-    let open = matches!(plan.come, Come::Rate(_) | Come::Logged(_));
-    // What is in flight on average stays behind in any window; four standard deviations of a Poisson number are chance.
-    let saturated = matches!(plan.come, Come::Rate(_))
-        && backlog > (0.05 * sums.arrivals).max(4.0 * libm::sqrt(sums.arrivals));
-    if saturated {
-        frame.warnings.push(Warning::new(
-            "saturated",
-            "request_rate",
-            format!(
-                "{:.0} requests came while {:.0} were answered: the queue grows, and latencies with the number of \
-                 requests simulated",
-                sums.arrivals, sums.requests
-            ),
-        ));
-    }
-    SimulationReport {
-        layout: frame.request.layout,
-        gpu: frame.gpu,
-        engine: Engine::describe(frame.request.engine),
-        gpus: frame.request.gpus,
-        replicas: frame.replicas,
-        requests: jobs.len() as u32,
-        ttft: percentiles(all(|j| j.first - j.arrival)),
-        tpot: (!tpot.is_empty()).then(|| percentiles(tpot)),
-        end_to_end: percentiles(all(|j| j.end - j.arrival)),
-        mean_input_tokens: mean(&all(|j| j.input)),
-        mean_output_tokens: mean(&all(|j| j.output)),
-        window_seconds: window,
-        requests_per_second: per_second(sums.requests),
-        output_tokens_per_second: per_second(sums.output_tokens),
-        output_tokens_per_second_per_gpu: per_second(sums.output_tokens) / gpus,
-        total_tokens_per_second_per_gpu: per_second(sums.input_tokens + sums.output_tokens) / gpus,
-        busy_share: per_second(sums.busy) / ranks,
-        utilisation: (open && plan.limits.phase == SimulationPhase::Both)
-            .then(|| per_second(sums.arrivals) / frame.sustainable),
-        // Little's law for those on the host's way to an engine.
-        concurrency: per_second(sums.in_flight) + per_second(sums.requests) * plan.request_s,
-        decode_batch: per_second(sums.decoding) / ranks,
-        kv_used_share: if cache > 0.0 { per_second(sums.kv_bytes) / cache } else { 0.0 },
-        saturated,
-        events: outcome.events,
-        timeline: outcome.timeline,
-        request_list: frame.request.list_requests.then(|| SimulatedRequests {
-            arrival_seconds: all(|j| j.arrival),
-            input_tokens: all(|j| j.input),
-            output_tokens: all(|j| j.output),
-            ttft_seconds: all(|j| j.first - j.arrival),
-            end_to_end_seconds: all(|j| j.end - j.arrival),
-        }),
-        warnings: frame.warnings,
-    }
-}
-
-/// Mean and percentiles of at least one value, linear between neighbours (Hyndman and Fan 1996, type 7).
-fn percentiles(mut values: Vec<f64>) -> Percentiles {
-    let mean_seconds = mean(&values);
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = share * (values.len().max(1) - 1) as f64;
-        let low = place.floor();
-        let value = |i: f64| values.get(i as usize).copied().unwrap_or(mean_seconds);
-        value(low) + (place - low) * (value(place.ceil()) - value(low))
-    };
-    Percentiles {
-        mean_seconds,
-        p50_seconds: at(0.5),
-        p90_seconds: at(0.9),
-        p95_seconds: at(0.95),
-        p99_seconds: at(0.99),
-    }
 }

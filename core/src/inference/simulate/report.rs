@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lengths::Lengths;
 use super::trace::RequestTrace;
 use crate::catalog::Overlay;
-use crate::inference::{Engine, Percentiles, ServingLayout};
+use crate::inference::{Engine, LatencyPercentiles, Percentiles, PrefixCache, ServingLayout, Speculation};
 use crate::model::{ModelRef, Precision};
 use crate::quantity::Warning;
 
@@ -114,6 +114,13 @@ pub struct SimulationRequest {
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
+    /// Prompt tokens found in the KV cache: of every prompt the same share, in whole tokens. They are not read again, but lie
+    /// in the cache.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Speculative decoding: how many of the drafted tokens a step accepts is drawn for every step of every answer.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -134,6 +141,36 @@ pub struct SimulationTimeline {
     pub decoding: Vec<f64>,
     /// Share of the KV capacity of all ranks in use, 0 to 1.
     pub kv_used_share: Vec<f64>,
+}
+
+/// Distribution of the latencies: arrays of equal length.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SimulationDistribution {
+    /// Share of the measured requests, 0 to 1 in hundredths.
+    pub share: Vec<f64>,
+    /// Time to first token that so many do not exceed, seconds.
+    pub ttft_seconds: Vec<f64>,
+    /// Time per output token after the first that so many answers of two tokens or more do not exceed, seconds; none if
+    /// there is no such answer.
+    pub tpot_seconds: Option<Vec<f64>>,
+    /// Time to last token that so many do not exceed, seconds.
+    pub end_to_end_seconds: Vec<f64>,
+}
+
+/// What the closed form of [`crate::inference::serving_point`] says of the same load: its mean rate at random times, its
+/// mean lengths and their spreads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SteadyBeside {
+    /// Requests per second over all GPUs: the rate asked for, or that of a trace as it is replayed.
+    pub request_rate: f64,
+    /// The rate exceeds what these GPUs sustain.
+    pub saturated: bool,
+    /// Distribution of the latencies; none where the queue grows without end.
+    pub latencies: Option<LatencyPercentiles>,
 }
 
 /// The measured requests in order of arrival: arrays of equal length.
@@ -176,6 +213,10 @@ pub struct SimulationReport {
     pub tpot: Option<Percentiles>,
     /// From arrival to last token.
     pub end_to_end: Percentiles,
+    /// The same latencies at every hundredth of the requests.
+    pub distribution: SimulationDistribution,
+    /// The closed form's latencies beside; none in a burst and a closed loop, and for the phase `decode`.
+    pub beside: Option<SteadyBeside>,
     /// Mean tokens of the measured prompts.
     pub mean_input_tokens: f64,
     /// Mean tokens of the measured answers.
@@ -200,8 +241,15 @@ pub struct SimulationReport {
     pub concurrency: f64,
     /// Mean number of sequences that a rank decodes.
     pub decode_batch: f64,
-    /// Mean share of the KV capacity in use, 0 to 1.
+    /// Mean share of the KV capacity in use, 0 to 1, what requests share included.
     pub kv_used_share: f64,
+    /// Share of the measured requests that waited for a place because the KV cache was full, 0 to 1.
+    pub waited_for_cache_share: f64,
+    /// Share of the measured requests that waited for a place because the engine ran as many sequences as it may, 0 to 1.
+    pub waited_for_sequences_share: f64,
+    /// Tokens that a decode iteration gave a sequence on average: 1 without speculation, and what it accepted of those
+    /// drafted; none where nothing decodes.
+    pub tokens_per_iteration: Option<f64>,
     /// More requests came than were answered, beyond what chance explains: the queue grows, and latencies with the length of
     /// the simulation.
     pub saturated: bool,

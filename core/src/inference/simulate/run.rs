@@ -4,7 +4,8 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::SimulationPhase;
-use super::engine::{Group, Job, Limits};
+use super::acceptance::Acceptance;
+use super::engine::{Brought, Group, Job, Limits};
 use super::lengths::Sampler;
 use super::random::Random;
 use super::report::{RequestRouting, SimulationTimeline};
@@ -41,6 +42,8 @@ pub(super) struct Plan<'a> {
     pub measured: usize,
     /// Host seconds between a request's coming and its place in an engine's queue.
     pub request_s: f64,
+    /// How drafted tokens are accepted, if any are drafted.
+    pub acceptance: Option<Acceptance>,
     /// Groups of ranks, ranks of each.
     pub groups: usize,
     pub ranks: usize,
@@ -71,6 +74,8 @@ pub(super) struct Outcome {
 
 /// Events of a simulation at most: some ten seconds of a laptop's work.
 pub(super) const MOST_EVENTS: u64 = 20_000_000;
+/// Steps whose accepted tokens are drawn in the time of an event.
+const STEPS_AN_EVENT: f64 = 16.0;
 /// Points of a timeline at most.
 const MOST_POINTS: usize = 512;
 
@@ -78,6 +83,7 @@ const MOST_POINTS: usize = 512;
 const ARRIVALS: u64 = 1;
 const LENGTHS: u64 = 2;
 const ROUTES: u64 = 3;
+const DRAFTS: u64 = 4;
 
 /// End of a group's run: time, group, version of the run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,7 +110,7 @@ impl Plan<'_> {
         state.first_arrivals();
         while state.left > 0 {
             state.events += 1;
-            if state.events > MOST_EVENTS {
+            if state.events as f64 + state.drawn / STEPS_AN_EVENT > MOST_EVENTS as f64 {
                 return None;
             }
             if !state.step() {
@@ -120,6 +126,9 @@ struct State<'a> {
     arrivals: Random,
     lengths: Random,
     routes: Random,
+    drafts: Random,
+    /// Steps of answers that were drawn.
+    drawn: f64,
     groups: Vec<Group>,
     jobs: Vec<Job>,
     ends: BinaryHeap<Reverse<End>>,
@@ -146,6 +155,8 @@ impl<'a> State<'a> {
             arrivals: Random::new(plan.seed, ARRIVALS),
             lengths: Random::new(plan.seed, LENGTHS),
             routes: Random::new(plan.seed, ROUTES),
+            drafts: Random::new(plan.seed, DRAFTS),
+            drawn: 0.0,
             groups: (0..plan.groups).map(|_| Group::new(plan.ranks)).collect(),
             jobs: Vec::with_capacity(plan.warmup + plan.measured),
             ends: BinaryHeap::new(),
@@ -243,8 +254,8 @@ impl<'a> State<'a> {
         {
             self.window.1 = now;
         }
-        let (input, output) = self.draw(number);
-        self.jobs.push(Job::new(now - self.plan.request_s, input, output));
+        let brought = self.brought(number);
+        self.jobs.push(Job::new(now - self.plan.request_s, now, &brought));
         self.in_flight += 1.0;
         let (index, rank) = self.route();
         if let Some(group) = self.groups.get_mut(index)
@@ -267,6 +278,29 @@ impl<'a> State<'a> {
             }
         };
         (input, if self.plan.limits.phase == SimulationPhase::Prefill { 1.0 } else { output })
+    }
+
+    /// What the next request brings.
+    fn brought(&mut self, number: usize) -> Brought {
+        let (input, output) = self.draw(number);
+        let limits = &self.plan.limits;
+        let (unread, decoded) = match limits.phase {
+            SimulationPhase::Decode => (0.0, output),
+            // The end of the prompt gives the first token.
+            SimulationPhase::Both | SimulationPhase::Prefill => {
+                let unread = (limits.model.prefix.unread(input) + 0.5).floor().clamp(1.0, input);
+                (unread, output - 1.0)
+            }
+        };
+        let steps = match &self.plan.acceptance {
+            // Past the limit the simulation ends, whatever else is drawn.
+            Some(law) if self.drawn <= STEPS_AN_EVENT * MOST_EVENTS as f64 => {
+                law.steps(decoded, &mut self.drafts)
+            }
+            _ => decoded,
+        };
+        self.drawn += if self.plan.acceptance.is_some() { steps } else { 0.0 };
+        Brought { input, unread, output, decoded, steps }
     }
 
     /// Group and rank for the next request.
