@@ -178,6 +178,16 @@ fn a_trace_is_replayed() {
 }
 
 #[test]
+fn a_spread_is_the_square_of_a_coefficient_of_variation() {
+    let with = |input: Json| run(json!({"request_rate": 4.0, "requests": 500, "input": input}));
+    for family in ["uniform", "gamma", "lognormal"] {
+        let by_cv = with(json!({"mean_tokens": 1000.0, "family": family, "coefficient_of_variation": 0.5}));
+        let squared = with(json!({"mean_tokens": 1000.0, "family": family, "spread": 0.25}));
+        assert_eq!(by_cv, squared, "{family}");
+    }
+}
+
+#[test]
 fn bad_requests_name_their_field() {
     for (changes, field, code) in [
         (json!({}), "request_rate", "missing_field"),
@@ -199,6 +209,18 @@ fn bad_requests_name_their_field() {
             json!({"burst": true, "input": {"mean_tokens": 5.0, "family": "gamma"}}),
             "input.coefficient_of_variation",
             "missing_field",
+        ),
+        (
+            json!({"burst": true, "input": {
+                "mean_tokens": 5.0, "family": "gamma", "coefficient_of_variation": 1.0, "spread": 1.0
+            }}),
+            "input.spread",
+            "conflict",
+        ),
+        (
+            json!({"burst": true, "input": {"mean_tokens": 5.0, "family": "gamma", "spread": 101.0}}),
+            "input.spread",
+            "out_of_range",
         ),
         (
             json!({"burst": true, "input": {"mean_tokens": 5.0, "family": "gama"}}),

@@ -89,6 +89,7 @@ impl Frame<'_> {
             waited_for_sequences_share: share(|j| j.held.by_sequences),
             tokens_per_iteration: (steps > 0.0).then(|| decoded / steps),
             saturated,
+            seed: self.request.seed,
             events: outcome.events,
             timeline: outcome.timeline,
             request_list: self.request.list_requests.then(|| SimulatedRequests {

@@ -253,6 +253,8 @@ pub struct SimulationReport {
     /// More requests came than were answered, beyond what chance explains: the queue grows, and latencies with the length of
     /// the simulation.
     pub saturated: bool,
+    /// Seed of the random numbers.
+    pub seed: u64,
     /// Runs of iterations and arrivals that were simulated.
     pub events: u64,
     /// What went on over time.
