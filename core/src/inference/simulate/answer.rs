@@ -2,9 +2,10 @@
 
 use super::engine::Job;
 use super::mean;
+use super::pools::Apart;
 use super::report::{
-    SimulatedRequests, SimulationDistribution, SimulationPhase, SimulationReport, SimulationRequest,
-    SteadyBeside,
+    SimulatedPools, SimulatedRequests, SimulationDistribution, SimulationPhase, SimulationReport,
+    SimulationRequest, SteadyBeside,
 };
 use super::run::{Come, Outcome, Plan};
 use crate::inference::{Engine, Percentiles};
@@ -40,9 +41,14 @@ impl Frame<'_> {
         let share =
             |of: fn(&Job) -> bool| jobs.iter().filter(|j| of(j)).count() as f64 / jobs.len().max(1) as f64;
         let (steps, decoded) = jobs.iter().fold((0.0, 0.0), |(s, d), j| (s + j.steps, d + j.decoded));
-        let ranks = (plan.groups * plan.ranks) as f64;
+        let ranks = plan.pools.iter().map(|pool| pool.size() as f64).fold(0.0, |a, b| a + b);
+        let busy = sums.pools.iter().fold(0.0, |sum, pool| sum + pool.busy);
+        // The pool that decodes, or the only one.
+        let last = plan.pools.len().saturating_sub(1);
+        let (ours, held) = (plan.pools.get(last), sums.pools.get(last).copied().unwrap_or_default());
+        let decoders = ours.map_or(1.0, |pool| pool.size() as f64);
         let gpus = f64::from(self.request.gpus);
-        let cache = plan.limits.capacity * ranks;
+        let cache = ours.map_or(0.0, |pool| pool.limits.capacity) * decoders;
         let backlog = sums.arrivals - sums.requests;
         let open = matches!(plan.come, Come::Rate(_) | Come::Logged(_));
         // What is in flight on average stays behind in any window; four standard deviations of a Poisson number are chance.
@@ -78,13 +84,13 @@ impl Frame<'_> {
             output_tokens_per_second: per_second(sums.output_tokens),
             output_tokens_per_second_per_gpu: per_second(sums.output_tokens) / gpus,
             total_tokens_per_second_per_gpu: per_second(sums.input_tokens + sums.output_tokens) / gpus,
-            busy_share: per_second(sums.busy) / ranks,
-            utilisation: (open && plan.limits.phase == SimulationPhase::Both)
+            busy_share: per_second(busy) / ranks,
+            utilisation: (open && self.request.phase == SimulationPhase::Both)
                 .then(|| per_second(sums.arrivals) / self.sustainable),
             // Little's law for those on the host's way to an engine.
             concurrency: per_second(sums.in_flight) + per_second(sums.requests) * plan.request_s,
-            decode_batch: per_second(sums.decoding) / ranks,
-            kv_used_share: if cache > 0.0 { per_second(sums.kv_bytes) / cache } else { 0.0 },
+            decode_batch: per_second(held.decoding) / decoders,
+            kv_used_share: if cache > 0.0 { per_second(held.kv_bytes) / cache } else { 0.0 },
             waited_for_cache_share: share(|j| j.held.by_cache),
             waited_for_sequences_share: share(|j| j.held.by_sequences),
             tokens_per_iteration: (steps > 0.0).then(|| decoded / steps),
@@ -92,6 +98,10 @@ impl Frame<'_> {
             seed: self.request.seed,
             events: outcome.events,
             timeline: outcome.timeline,
+            pools: plan.apart.map(|apart| {
+                let busy = sums.pools.map(|pool| per_second(pool.busy));
+                pools(plan, apart, jobs, busy, self.request.gpus)
+            }),
             request_list: self.request.list_requests.then(|| SimulatedRequests {
                 arrival_seconds: all(|j| j.arrival),
                 input_tokens: all(|j| j.input),
@@ -101,6 +111,30 @@ impl Frame<'_> {
             }),
             warnings: self.warnings,
         }
+    }
+}
+
+/// What happened in each pool; `busy` ranks of each ran on average.
+fn pools(plan: &Plan<'_>, apart: &Apart<'_, '_>, jobs: &[Job], busy: [f64; 2], gpus: u32) -> SimulatedPools {
+    let mut shares = plan.pools.iter().zip(busy).map(|(pool, busy)| busy / pool.size() as f64);
+    // Answers of one token end where their prompts are read.
+    let sent: Vec<&Job> = jobs.iter().filter(|job| job.steps > 0.0).collect();
+    let all = |of: fn(&Job) -> f64| {
+        (!sent.is_empty()).then(|| Sorted::of(sent.iter().map(|job| of(job)).collect()).percentiles())
+    };
+    let read = |job: &Job| if job.steps > 0.0 { job.read } else { job.end };
+    let prefill_gpus = apart.prefill_gpus();
+    SimulatedPools {
+        prefill_layout: apart.prefill_layout(),
+        prefill_gpus,
+        prefill_replicas: apart.prefill,
+        decode_gpus: gpus - prefill_gpus,
+        decode_replicas: apart.decode,
+        prefill_busy_share: shares.next().unwrap_or_default(),
+        decode_busy_share: shares.next().unwrap_or_default(),
+        prefill: Sorted::of(jobs.iter().map(|job| read(job) - job.arrival).collect()).percentiles(),
+        transfer: all(|job| job.received - job.read),
+        place: all(|job| job.first - job.received),
     }
 }
 

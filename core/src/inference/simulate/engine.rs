@@ -10,14 +10,40 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::super::cut::Cut;
 use super::super::iteration::{ServingModel, Work};
-use super::SimulationPhase;
+
+/// What the ranks of a pool do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Read the prompt, which gives the first token, and decode the rest of the answer.
+    Whole,
+    /// Read the prompt.
+    Prompts,
+    /// Decode the answer to a prompt whose cache is there.
+    Answers,
+    /// Decode what follows the first token, which the rank that read the prompt gave and this one passes on.
+    Rest,
+}
+
+/// Group and rank.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub group: usize,
+    pub rank: usize,
+}
 
 /// One request on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Job {
     pub arrival: f64,
     /// When it reached the engine's queue.
-    queued: f64,
+    pub queued: f64,
+    /// Where it is, or goes.
+    pub place: Place,
+    /// When the iteration began that read the first of its prompt; where pools are apart, when the prompt was read, and
+    /// when its cache was there to be decoded.
+    pub began: f64,
+    pub read: f64,
+    pub received: f64,
     pub input: f64,
     pub output: f64,
     /// Prompt tokens not yet read.
@@ -57,10 +83,14 @@ pub(super) struct Brought {
 }
 
 impl Job {
-    pub fn new(arrival: f64, queued: f64, of: &Brought) -> Self {
+    pub fn new(arrival: f64, queued: f64, place: Place, of: &Brought) -> Self {
         Self {
             arrival,
             queued,
+            place,
+            began: f64::NAN,
+            read: f64::NAN,
+            received: f64::NAN,
             input: of.input,
             output: of.output,
             unread: of.unread,
@@ -83,7 +113,7 @@ impl Job {
 pub(super) struct Limits<'a> {
     pub model: &'a ServingModel<'a>,
     pub cut: &'a Cut,
-    pub phase: SimulationPhase,
+    pub role: Role,
     /// Bytes of cache of a rank, and those of them that requests share.
     pub capacity: f64,
     pub shared: f64,
@@ -107,6 +137,8 @@ impl Limits<'_> {
 #[derive(Debug)]
 pub(super) struct Rank {
     waiting: VecDeque<u32>,
+    /// Requests whose cache is on its way here.
+    pub coming: usize,
     /// Admitted, prompt not read to the end.
     reading: VecDeque<u32>,
     /// Admitted with its cache ready; the first token comes at the end of this iteration.
@@ -131,6 +163,7 @@ impl Rank {
     fn new() -> Self {
         Self {
             waiting: VecDeque::new(),
+            coming: 0,
             reading: VecDeque::new(),
             joining: Vec::new(),
             ends: BinaryHeap::new(),
@@ -146,7 +179,7 @@ impl Rank {
 
     /// Requests here, in any state.
     pub fn in_flight(&self) -> usize {
-        self.waiting.len() + self.admitted()
+        self.waiting.len() + self.coming + self.admitted()
     }
 
     pub fn waits(&self) -> usize {
@@ -178,7 +211,8 @@ impl Rank {
     fn admit(&mut self, jobs: &mut [Job], limits: &Limits<'_>, steps: u64, now: f64) {
         while let Some(&next) = self.waiting.front() {
             let Some(job) = jobs.get_mut(next as usize) else { break };
-            let answer = limits.model.engine.answer_reserve * job.output;
+            let tokens = if limits.role == Role::Prompts { 1.0 } else { job.output };
+            let answer = limits.model.engine.answer_reserve * tokens;
             let needs = limits.own_bytes(job.input, job.input + answer);
             let admitted = self.admitted();
             if admitted > 0 {
@@ -189,15 +223,23 @@ impl Rank {
                 }
             }
             self.waiting.pop_front();
-            job.held = Held { by_cache: self.full.0 >= job.queued, by_sequences: self.full.1 >= job.queued };
+            job.held.by_cache |= self.full.0 >= job.queued;
+            job.held.by_sequences |= self.full.1 >= job.queued;
             job.reserved = needs;
             self.reserved += needs;
-            if limits.phase == SimulationPhase::Decode {
-                self.joining.push(next);
-                let job = *job;
-                self.decode(&job, next, steps);
-            } else {
-                self.reading.push_back(next);
+            match limits.role {
+                Role::Whole | Role::Prompts => self.reading.push_back(next),
+                Role::Answers => {
+                    self.joining.push(next);
+                    let job = *job;
+                    self.decode(&job, next, steps);
+                }
+                Role::Rest => {
+                    // With a place in a batch the first token goes out, for the next ones follow at the batch's pace.
+                    job.first = now;
+                    let job = *job;
+                    self.decode(&job, next, steps);
+                }
             }
         }
     }
@@ -245,9 +287,10 @@ impl Rank {
         }
     }
 
-    /// The state after `done` iterations that end at `now` and at step `steps`; `ended` takes those that are answered.
-    fn advance(&mut self, jobs: &mut [Job], now: f64, done: u64, steps: u64, ended: &mut Vec<u32>) {
-        self.keys += self.pace * done as f64;
+    /// The state after a run that ends at step `steps`; `ended` takes those that this pool is done with.
+    fn advance(&mut self, jobs: &mut [Job], role: Role, run: &Run, steps: u64, ended: &mut Vec<u32>) {
+        let now = run.end;
+        self.keys += self.pace * run.count as f64;
         for next in self.joining.drain(..) {
             if let Some(job) = jobs.get_mut(next as usize) {
                 job.first = now;
@@ -271,13 +314,16 @@ impl Rank {
         let mut chunks = std::mem::take(&mut self.chunks);
         for chunk in chunks.drain(..) {
             let Some(job) = self.reading.front().and_then(|&j| jobs.get_mut(j as usize)) else { break };
+            if job.began.is_nan() {
+                job.began = run.start;
+            }
             job.unread -= chunk;
             if job.unread > 0.0 {
                 break;
             }
             let Some(next) = self.reading.pop_front() else { break };
             job.first = now;
-            if job.steps > 0.0 {
+            if job.steps > 0.0 && role == Role::Whole {
                 let job = *job;
                 self.decode(&job, next, steps);
             } else {
@@ -288,6 +334,13 @@ impl Rank {
         }
         self.chunks = chunks;
     }
+}
+
+/// A run of like iterations.
+struct Run {
+    start: f64,
+    end: f64,
+    count: u64,
 }
 
 /// Lengths are whole and at least 1.
@@ -384,13 +437,13 @@ impl Group {
         self.each = limits.model.iteration(limits.cut, &work).total_seconds;
     }
 
-    /// Ends the run under way; `ended` takes the requests that are answered.
-    pub fn finish(&mut self, jobs: &mut [Job], ended: &mut Vec<u32>) {
-        let now = self.end();
+    /// Ends the run under way; `ended` takes the requests that the pool is done with.
+    pub fn finish(&mut self, jobs: &mut [Job], limits: &Limits<'_>, ended: &mut Vec<u32>) {
+        let run = Run { start: self.start, end: self.end(), count: self.count };
         self.steps += self.count;
         self.running = false;
         for rank in &mut self.ranks {
-            rank.advance(jobs, now, self.count, self.steps, ended);
+            rank.advance(jobs, limits.role, &run, self.steps, ended);
         }
     }
 }

@@ -55,8 +55,8 @@ impl Lengths {
     pub(super) fn sampler(&self, field: &str) -> Result<Sampler, Error> {
         let mean = check_range(&format!("{field}.mean_tokens"), self.mean_tokens, 1.0, MOST_TOKENS)?;
         let (path, given) = self.spread_given(field)?;
-        let spread = match (self.family, given) {
-            (LengthFamily::Fixed, None) => 0.0,
+        let (spread, squared) = match (self.family, given) {
+            (LengthFamily::Fixed, None) => (0.0, 0.0),
             (LengthFamily::Fixed, Some(_)) => {
                 return Err(Error::Conflict {
                     field: path,
@@ -73,13 +73,14 @@ impl Lengths {
             }
             (LengthFamily::Uniform, Some((given, power))) => {
                 let most = libm::pow((mean - 1.0) / (mean * libm::sqrt(3.0)), power);
-                root(check_range(&path, given, 0.0, most)?, power)
+                both(check_range(&path, given, 0.0, most)?, power)
             }
             (_, Some((given, power))) => {
-                root(check_range(&path, given, 0.0, libm::pow(MOST_SPREAD, power))?, power)
+                both(check_range(&path, given, 0.0, libm::pow(MOST_SPREAD, power))?, power)
             }
         };
-        Ok(Sampler { family: if spread > 0.0 { self.family } else { LengthFamily::Fixed }, mean, spread })
+        let family = if spread > 0.0 { self.family } else { LengthFamily::Fixed };
+        Ok(Sampler { family, mean, spread, squared })
     }
 
     /// The path of the number that says how lengths spread, and that number with the power of the coefficient of variation
@@ -99,9 +100,9 @@ impl Lengths {
     }
 }
 
-/// A coefficient of variation from that power of it.
-fn root(given: f64, power: f64) -> f64 {
-    if power > 1.0 { libm::sqrt(given) } else { given }
+/// A coefficient of variation and its square, from that power of it.
+fn both(given: f64, power: f64) -> (f64, f64) {
+    if power > 1.0 { (libm::sqrt(given), given) } else { (given, given * given) }
 }
 
 /// Checked lengths.
@@ -109,16 +110,18 @@ fn root(given: f64, power: f64) -> f64 {
 pub(super) struct Sampler {
     family: LengthFamily,
     mean: f64,
+    /// Coefficient of variation, and its square as it was given.
     spread: f64,
+    squared: f64,
 }
 
 impl Sampler {
     /// One token.
-    pub const ONE: Self = Self { family: LengthFamily::Fixed, mean: 1.0, spread: 0.0 };
+    pub const ONE: Self = Self { family: LengthFamily::Fixed, mean: 1.0, spread: 0.0, squared: 0.0 };
 
     /// Mean and squared coefficient of variation.
     pub fn moments(&self) -> (f64, f64) {
-        (self.mean, self.spread * self.spread)
+        (self.mean, self.squared)
     }
 
     /// Whole tokens, at least 1. What lies past the longest prompt that is priced is drawn again: with the widest spread and
@@ -138,11 +141,11 @@ impl Sampler {
             LengthFamily::Fixed => mean,
             LengthFamily::Uniform => mean * (1.0 + libm::sqrt(3.0) * spread * (2.0 * random.uniform() - 1.0)),
             LengthFamily::Lognormal => {
-                let variance = libm::log(1.0 + spread * spread);
+                let variance = libm::log(1.0 + self.squared);
                 mean * libm::exp(libm::sqrt(variance) * random.normal() - 0.5 * variance)
             }
             LengthFamily::Gamma => {
-                let scv = spread * spread;
+                let scv = self.squared;
                 mean * scv * random.gamma(1.0 / scv)
             }
         }

@@ -6,37 +6,42 @@
 //! out again), its first token comes at the end of the iteration that reads the end of its prompt. Iterations last what
 //! [`super::ServingModel`] says of the sequences and prompts that they hold, so the simulation shares the model's times and
 //! none of its assumptions about queues.
+//!
+//! Where prompts are read in a pool of their own, a prompt's cache goes to the decode rank with the fewest requests when it
+//! is read, over the links of both ranks, one prompt after the other on each; it is decoded from the next iteration with a
+//! place for it. The rank that read it is free of it at once: caches that wait for links or for a place lie nowhere.
 
 mod acceptance;
 mod answer;
 mod engine;
 mod lengths;
+mod pools;
 mod random;
 mod report;
 mod run;
+mod timeline;
 mod trace;
 
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    RequestRouting, SimulatedRequests, SimulationDistribution, SimulationPhase, SimulationReport,
-    SimulationRequest, SimulationTimeline, SteadyBeside,
+    RequestRouting, SimulatedPools, SimulatedRequests, SimulationDistribution, SimulationPhase,
+    SimulationReport, SimulationRequest, SimulationTimeline, SteadyBeside,
 };
 pub use trace::RequestTrace;
 
 use std::borrow::Cow;
 
+use super::Engines;
 use super::point::{ServingTarget, Tactics, whole_replicas};
 use super::steady::{Arrivals, ServingLoad};
-use super::stream::Stream;
-use super::{Engines, LegalLayout, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
 use acceptance::Acceptance;
 use answer::Frame;
-use engine::Limits;
 use lengths::Sampler;
+use pools::{Apart, Replicas};
 use run::{Come, MOST_EVENTS, Plan, Source};
 
 /// Requests measured if nothing else is said.
@@ -76,27 +81,21 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let model = model.with_spread(spread.0, spread.1);
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
-    let steady = |arrivals| {
-        let load = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
-        model.point(&layout, &load)
+    let load = |arrivals| ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
+    let (full, random) = (load(Arrivals::Full), load(Arrivals::Poisson(0.0)));
+    let decoding = model.with_prompts_read();
+    let replicas = match Apart::of(request, &model, &decoding, &layout, &random)? {
+        Some(apart) => Replicas::Apart(Box::new(apart)),
+        None => {
+            Replicas::Alike { model: &model, layout, count: whole_replicas("gpus", request.gpus, &layout)? }
+        }
     };
     let (warmup, measured) = counts(request, come, trace.as_deref(), || {
-        let rate = request.request_rate.unwrap_or_default() / f64::from(replicas);
-        steady(Arrivals::Poisson(rate)).concurrency * f64::from(replicas)
+        replicas.in_flight(&random, request.request_rate.unwrap_or_default())
     })?;
-    let full = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals: Arrivals::Full };
-    let stream = Stream::new(&model, &layout.cut, &full);
-    let (groups, ranks) = groups_of(&model, &layout, replicas)?;
     let plan = Plan {
-        limits: Limits {
-            model: &model,
-            cut: &layout.cut,
-            phase: request.phase,
-            capacity: stream.capacity,
-            shared: model.prefix.shared_bytes(&model, &layout.cut, mean.0),
-            sequences: (model.engine.max_sequences / layout.cut.pp).max(1.0),
-        },
+        pools: replicas.pools(request.phase, &full)?,
+        apart: replicas.apart(),
         come,
         source,
         routing: request.routing,
@@ -106,8 +105,6 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         // Those that only decode were taken in by the GPUs that read them.
         request_s: if request.phase == SimulationPhase::Decode { 0.0 } else { model.engine.request_s },
         acceptance: request.speculation.as_ref().map(Acceptance::of),
-        groups,
-        ranks,
     };
     let outcome = plan.run().ok_or_else(|| Error::Conflict {
         field: "requests".to_owned(),
@@ -115,12 +112,9 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             "{measured} requests of these lengths take more than {MOST_EVENTS} events; ask for fewer"
         ),
     })?;
-    let sustainable = steady(Arrivals::Full).sustainable_request_rate * f64::from(replicas);
-    let one = model.kv_bytes(&layout.cut, mean.0 + mean.1) * model.prefix.own_share(mean.0, mean.0 + mean.1);
-    let fits = stream.capacity >= one / layout.cut.pp + plan.limits.shared;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
-    if !fits {
+    if !plan.pools.iter().all(|pool| pool.limits.fits(&full)) {
         warnings.push(Warning::new(
             "does_not_fit",
             "memory",
@@ -133,11 +127,14 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         ));
     }
     let beside = rate_of(come, trace.as_deref(), &plan).filter(|_| request.phase != SimulationPhase::Decode);
-    let beside = beside.map(|rate| {
-        let state = steady(Arrivals::Poisson(rate / f64::from(replicas)));
-        SteadyBeside { request_rate: rate, saturated: state.saturated, latencies: state.percentiles }
-    });
-    let frame = Frame { request, gpu: target.gpu.name.clone(), replicas, sustainable, beside, warnings };
+    let frame = Frame {
+        request,
+        gpu: target.gpu.name.clone(),
+        replicas: replicas.count(),
+        sustainable: replicas.sustainable(&full),
+        beside: beside.map(|rate| replicas.beside(&random, rate)),
+        warnings,
+    };
     Ok(frame.report(&plan, outcome))
 }
 
@@ -146,25 +143,12 @@ fn check_prefix(request: &SimulationRequest) -> Result<(), Error> {
     match (&request.prefix_cache, request.phase) {
         (Some(cache), SimulationPhase::Decode) if cache.shared_tokens.is_none() => Err(Error::Conflict {
             field: "prefix_cache".to_owned(),
-            message: "prompts of the phase decode come read, and without shared_tokens each holds all of its cache;                       leave it out"
+            message: "prompts of the phase decode come read, and without shared_tokens each holds all of its cache; \
+                      leave it out"
                 .to_owned(),
         }),
         _ => Ok(()),
     }
-}
-
-/// Groups of ranks that run together, and ranks of each: attention ranks meet only in layers of experts.
-fn groups_of(model: &ServingModel<'_>, layout: &LegalLayout, replicas: u32) -> Result<(usize, usize), Error> {
-    let l = layout.layout;
-    let all = f64::from(l.pp) * f64::from(l.dp) * f64::from(replicas);
-    if all > MOST_RANKS {
-        return Err(Error::Conflict {
-            field: "gpus".to_owned(),
-            message: format!("{all} ranks (pp × dp × replicas), but at most {MOST_RANKS} are simulated"),
-        });
-    }
-    let (pp, dp, replicas) = (l.pp as usize, l.dp as usize, replicas as usize);
-    Ok(if model.sizes.moe.is_some() { (pp * replicas, dp) } else { (pp * dp * replicas, 1) })
 }
 
 /// The trace that was given, as lists or as text.

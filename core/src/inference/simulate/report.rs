@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::lengths::Lengths;
 use super::trace::RequestTrace;
 use crate::catalog::Overlay;
-use crate::inference::{Engine, LatencyPercentiles, Percentiles, PrefixCache, ServingLayout, Speculation};
+use crate::inference::{
+    Disaggregated, Engine, LatencyPercentiles, Percentiles, PrefixCache, ServingLayout, Speculation,
+};
 use crate::model::{ModelRef, Precision};
 use crate::quantity::Warning;
 
@@ -118,6 +120,10 @@ pub struct SimulationRequest {
     /// in the cache.
     #[serde(default)]
     pub prefix_cache: Option<PrefixCache>,
+    /// Prompts read on GPUs of their own, of `gpus` in all, as [`crate::inference::ServingPointRequest::disaggregated`] says
+    /// it; `layout` is one that decodes. The first token goes out when the request has a place where it is decoded.
+    #[serde(default)]
+    pub disaggregated: Option<Disaggregated>,
     /// Speculative decoding: how many of the drafted tokens a step accepts is drawn for every step of every answer.
     #[serde(default)]
     pub speculation: Option<Speculation>,
@@ -139,7 +145,7 @@ pub struct SimulationTimeline {
     pub waiting: Vec<f64>,
     /// Sequences in decode.
     pub decoding: Vec<f64>,
-    /// Share of the KV capacity of all ranks in use, 0 to 1.
+    /// Share of the KV capacity of all ranks in use, 0 to 1; of pools apart of those that decode.
     pub kv_used_share: Vec<f64>,
 }
 
@@ -167,10 +173,46 @@ pub struct SimulationDistribution {
 pub struct SteadyBeside {
     /// Requests per second over all GPUs: the rate asked for, or that of a trace as it is replayed.
     pub request_rate: f64,
-    /// The rate exceeds what these GPUs sustain.
+    /// The rate exceeds what these GPUs sustain; the latencies are those at the rate that they do, without the queue.
     pub saturated: bool,
-    /// Distribution of the latencies; none where the queue grows without end.
+    /// Mean time to first token, seconds.
+    pub ttft_seconds: f64,
+    /// 95th percentile of the time to first token, seconds; of pools apart an upper bound.
+    pub ttft_p95_seconds: f64,
+    /// Mean time per output token, seconds.
+    pub tpot_seconds: f64,
+    /// 95th percentile of the time per output token, seconds.
+    pub tpot_p95_seconds: f64,
+    /// Distribution of the latencies; none where the queue grows without end, and of pools apart.
     pub latencies: Option<LatencyPercentiles>,
+}
+
+/// What a simulation saw of pools apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SimulatedPools {
+    /// How a replica that reads prompts is cut.
+    pub prefill_layout: ServingLayout,
+    /// GPUs that read prompts.
+    pub prefill_gpus: u32,
+    /// Replicas that read prompts.
+    pub prefill_replicas: u32,
+    /// GPUs that decode.
+    pub decode_gpus: u32,
+    /// Replicas that decode.
+    pub decode_replicas: u32,
+    /// Share of the time that a rank that reads prompts runs iterations, 0 to 1.
+    pub prefill_busy_share: f64,
+    /// Share of the time that a rank that decodes runs iterations, 0 to 1.
+    pub decode_busy_share: f64,
+    /// From a request's coming to the end of its prefill.
+    pub prefill: Percentiles,
+    /// From there until its KV cache lies where it is decoded, waiting for links included; of answers of two tokens or more,
+    /// none if there is no such answer.
+    pub transfer: Option<Percentiles>,
+    /// From there to a place in a batch, and so to the first token.
+    pub place: Option<Percentiles>,
 }
 
 /// The measured requests in order of arrival: arrays of equal length.
@@ -201,9 +243,9 @@ pub struct SimulationReport {
     pub gpu: String,
     /// The engine that was meant, in words.
     pub engine: String,
-    /// GPUs in all.
+    /// GPUs in all, those of both pools.
     pub gpus: u32,
-    /// Replicas in all.
+    /// Replicas in all; of pools apart those that decode.
     pub replicas: u32,
     /// Requests that were measured.
     pub requests: u32,
@@ -232,16 +274,16 @@ pub struct SimulationReport {
     pub output_tokens_per_second_per_gpu: f64,
     /// Input and output tokens of the requests answered, per second and GPU.
     pub total_tokens_per_second_per_gpu: f64,
-    /// Share of the time that a rank runs iterations, 0 to 1.
+    /// Share of the time that a rank of either pool runs iterations, 0 to 1.
     pub busy_share: f64,
     /// Arrivals per second over the highest rate that these GPUs sustain at the mean lengths by the steady-state model; none
     /// in a burst and a closed loop, and for a part of the work only.
     pub utilisation: Option<f64>,
     /// Mean number of requests in flight over all GPUs.
     pub concurrency: f64,
-    /// Mean number of sequences that a rank decodes.
+    /// Mean number of sequences that a rank decodes; of pools apart a rank that does.
     pub decode_batch: f64,
-    /// Mean share of the KV capacity in use, 0 to 1, what requests share included.
+    /// Mean share of the KV capacity in use, 0 to 1, what requests share included; of pools apart where it is decoded.
     pub kv_used_share: f64,
     /// Share of the measured requests that waited for a place because the KV cache was full, 0 to 1.
     pub waited_for_cache_share: f64,
@@ -259,6 +301,8 @@ pub struct SimulationReport {
     pub events: u64,
     /// What went on over time.
     pub timeline: SimulationTimeline,
+    /// What happened in each pool and between them, where prompts are read on GPUs of their own.
+    pub pools: Option<SimulatedPools>,
     /// Every measured request, if asked for.
     pub request_list: Option<SimulatedRequests>,
     /// What the reader should know.
