@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
-import type { Plan, Scenario, SimulationReport, SimulationRequest } from "../../web/pkg/rackrate.js";
+import type {
+  Plan,
+  Scenario,
+  ServingPointRequest,
+  SimulationReport,
+  SimulationRequest,
+} from "../../web/pkg/rackrate.js";
 import * as core from "../../web/pkg/rackrate.js";
 import { pointOf } from "../../web/src/components/asked";
 import { withoutNulls } from "../../web/src/data";
@@ -17,7 +23,7 @@ const SCENARIO = "serve-70b";
 const TRACE = new URL("../measured/azure_llm_2023_code.csv", import.meta.url);
 
 const named = (name: string): Scenario => core.scenarios().find((one) => one.name === name) as Scenario;
-const planned = (): Plan => core.plan(named(SCENARIO));
+const planned = (scenario: Scenario = named(SCENARIO)): Plan => core.plan(scenario);
 const panel = (page: Page) => page.locator(".bench.replay");
 const field = (page: Page, path: string) => page.locator(`#field-replay-${path.replaceAll(".", "-")}`);
 const figure = (page: Page, name: string) =>
@@ -39,34 +45,35 @@ const opened = async (link = `#v=1&s=${SCENARIO}`, options = {}) => {
 };
 
 /** What the page asks at first: the option's own point, its spreads as the closed form has them. */
-const asked = (change: object = {}): SimulationRequest => {
-  const plan = planned();
+const asked = (change: object = {}, plan: Plan = planned()): SimulationRequest => {
   const option = plan.serving?.options.find((one) => one.shape === plan.serving?.chosen);
-  if (option === undefined || option.point.percentiles === null)
-    throw new Error("core finds no way to serve");
-  const { input_spread, output_spread } = option.point.percentiles;
+  if (option === undefined) throw new Error("core finds no way to serve");
+  const lone = { ...pointOf(plan, option), disaggregated: null, request_rate: 1e-6 } as ServingPointRequest;
+  const gpus = option.point.pools?.decode_gpus ?? option.point.gpus;
+  const { input_spread, output_spread } =
+    option.point.percentiles ?? core.servingPoint({ ...lone, gpus }).percentiles ?? {};
   const {
     load: _,
-    disaggregated: __,
     input_tokens,
     output_tokens,
     request_rate,
+    input_spread: __,
+    output_spread: ___,
     ...rest
-  } = {
-    ...pointOf(plan, option),
-    input_spread: undefined,
-    output_spread: undefined,
-  } as Record<string, unknown>;
-  const lengths = (mean_tokens: unknown, spread: number) => ({ mean_tokens, family: "gamma", spread });
+  } = pointOf(plan, option) ?? ({} as ServingPointRequest);
+  const lengths = (mean_tokens: number, spread: number | undefined) => ({
+    mean_tokens,
+    family: spread === undefined ? "fixed" : "gamma",
+    spread,
+  });
   const request = {
     ...rest,
-    request_rate: Number((request_rate as number).toPrecision(6)),
+    request_rate: Number(request_rate?.toPrecision(6)),
     input: lengths(input_tokens, input_spread),
     output: lengths(output_tokens, output_spread),
     ...change,
   };
-  const kept = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
-  return withoutNulls(kept as never) as unknown as SimulationRequest;
+  return withoutNulls(JSON.parse(JSON.stringify(request))) as unknown as SimulationRequest;
 };
 const ofTrace = (text: string, change: object = {}) =>
   asked({ input: null, output: null, request_rate: null, trace_csv: text, ...change });
@@ -131,6 +138,27 @@ describe("requests at a rate", () => {
     await panel(again).getByText(words.reset).click();
     await replays(again, asked());
     await expect.poll(() => fragment(again), SOON).toBe(`#v=1&s=${SCENARIO}`);
+  });
+
+  test("in pools apart, where the plan reads prompts so", async () => {
+    const page = await opened(`#v=1&s=${SCENARIO}&i.mode=disaggregated`);
+    const scenario = named(SCENARIO);
+    const plan = planned({
+      ...scenario,
+      serving: { ...scenario.serving, mode: "disaggregated" },
+    } as Scenario);
+    const report = await replays(page, asked({}, plan));
+    const { pools } = report;
+    if (pools === null) throw new Error("core reads prompts on the same GPUs");
+    const rows = await rowsOf(page, words.ways);
+    expect(rows.map((row) => Number(row.p95_seconds))).toEqual([
+      pools.prefill.p95_seconds,
+      pools.transfer?.p95_seconds,
+      pools.place?.p95_seconds,
+    ]);
+    await panel(page)
+      .locator(".facts dd", { hasText: fill(words.busy, { share: percent(pools.decode_busy_share) }) })
+      .waitFor();
   });
 
   test("past what is sustained it says so, and a refusal stands at its field", async () => {

@@ -2,8 +2,6 @@
 export const replay = {
   question: "Replay",
   help: "Runs requests one by one on the plan’s GPUs of {shape}, iteration by iteration; nothing leaves this page. Begins as one replica at its share of the peak.",
-  apart:
-    "The plan reads prompts on GPUs of their own here. The replay knows one pool only, so it has nothing to say of this option.",
   running: "Simulating…",
   by: "Requests from",
   sources: { rate: "A rate", trace: "A trace" },
@@ -55,6 +53,13 @@ export const replay = {
     tpotBeside: "Next token, closed form",
     end: "Whole answer, simulated",
   },
+  ways: "What a first token waits for, simulated",
+  way: {
+    prefill: "Until the prompt is read",
+    transfer: "Until its KV cache is sent",
+    place: "Until there is a place to decode it",
+  },
+  busy: "busy {share}",
   simulated: "Simulated",
   beside: "Closed form",
   target: "target {time}",

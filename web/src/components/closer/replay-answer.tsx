@@ -1,6 +1,12 @@
 // What a replay saw: latencies beside the closed form's, their distribution, and what went on over time.
 import type { ComponentChildren } from "preact";
-import type { LatencyTargets, Percentiles, SimulationReport } from "../../../pkg/rackrate";
+import type {
+  LatencyTargets,
+  Percentiles,
+  ServingLayout,
+  SimulatedPools,
+  SimulationReport,
+} from "../../../pkg/rackrate";
 import { charts } from "../../charts/lazy";
 import type { SeriesDot, SeriesRow } from "../../charts/series";
 import * as show from "../../format";
@@ -20,7 +26,9 @@ interface AnswerProps {
 }
 
 export const ReplayAnswer = ({ report, slo }: AnswerProps) => {
-  const beside = report.beside?.latencies;
+  const { beside, pools } = report;
+  // Past saturation its figures are those of another rate.
+  const closed = beside === null || beside.saturated ? undefined : beside;
   const sustained =
     report.utilisation === null ? "" : fill(words.ofSustained, { share: show.percent(report.utilisation) });
   return (
@@ -30,13 +38,13 @@ export const ReplayAnswer = ({ report, slo }: AnswerProps) => {
         <Latency
           name={words.firstP95}
           seconds={report.ttft.p95_seconds}
-          beside={beside?.ttft.p95_seconds}
+          beside={closed?.ttft_p95_seconds}
           target={slo?.ttft_p95_seconds}
         />
         <Latency
           name={words.nextP95}
           seconds={report.tpot?.p95_seconds}
-          beside={report.tpot ? beside?.tpot.p95_seconds : undefined}
+          beside={report.tpot ? closed?.tpot_p95_seconds : undefined}
           target={slo?.tpot_p95_seconds}
         />
         <Figure name={words.answered} value={show.digits(report.requests_per_second)}>
@@ -53,13 +61,14 @@ export const ReplayAnswer = ({ report, slo }: AnswerProps) => {
         rows={rows(report)}
         rowKey={(row) => row.name}
       />
+      {pools && <Ways of={pools} />}
       <Distributions report={report} slo={slo} />
       <OverTime report={report} />
       <div class="pair">
         <Facts
           of={[
             [columns.gpus, `${show.count(report.gpus)} ${report.gpu}`],
-            [columns.replicas, `${show.count(report.replicas)} × ${cut(report.layout)}`],
+            ...poolsOf(report),
             [bench.engine, report.engine],
             [told.busy, show.percent(report.busy_share)],
             [told.batch, show.digits(report.decode_batch)],
@@ -156,6 +165,34 @@ const PERCENTILES: Column<Row>[] = [
     }),
   ),
 ];
+
+const poolsOf = ({ pools, replicas, layout }: SimulationReport): (readonly [string, string])[] =>
+  pools === null
+    ? [[columns.replicas, `${show.count(replicas)} × ${cut(layout)}`]]
+    : [
+        [
+          bench.prefillPool,
+          pool(pools.prefill_gpus, pools.prefill_replicas, pools.prefill_layout, pools.prefill_busy_share),
+        ],
+        [bench.decodePool, pool(pools.decode_gpus, pools.decode_replicas, layout, pools.decode_busy_share)],
+      ];
+
+const pool = (gpus: number, replicas: number, layout: ServingLayout, busy: number): string =>
+  `${fill(bench.pool, { gpus: show.count(gpus), replicas: show.count(replicas), cut: cut(layout) })}, ${fill(words.busy, { share: show.percent(busy) })}`;
+
+/** What a first token waits for where prompts are read on GPUs of their own. */
+const Ways = ({ of }: { of: SimulatedPools }) => (
+  <Table
+    name="replay-pools"
+    caption={words.ways}
+    columns={PERCENTILES}
+    rows={(["prefill", "transfer", "place"] as const).flatMap((key): Row[] => {
+      const seen = of[key];
+      return seen === null ? [] : [{ name: words.way[key], of: seen }];
+    })}
+    rowKey={(row) => row.name}
+  />
+);
 
 /** Shares of requests, as the percentiles' names have them. */
 const SHARES: Record<Percentile, number> = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 };

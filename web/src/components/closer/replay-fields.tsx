@@ -36,6 +36,7 @@ export const ReplayFields = ({ form, read }: FieldsProps) => (
     {source.value === "trace" && <TraceFields read={read} />}
     <div class="fields">
       <NumberField path={at("gpus")} />
+      {form.get(at("disaggregated")) !== null && <NumberField path={at("disaggregated.prefill_gpus")} />}
       {source.value === "rate" || trace.value?.timeless ? (
         <NumberField path={at("request_rate")} />
       ) : (

@@ -1,7 +1,13 @@
 // The replay's question: requests at the option's share of the peak, or as a trace has them, on the option's GPUs.
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import type { Plan, ServingOption, SimulationReport, SimulationRequest } from "../../../pkg/rackrate";
+import type {
+  LatencyPercentiles,
+  Plan,
+  ServingOption,
+  SimulationReport,
+  SimulationRequest,
+} from "../../../pkg/rackrate";
 import { at, type Data, isFields } from "../../data";
 import type { Refusal } from "../../protocol";
 import { replayed } from "../../state";
@@ -36,14 +42,15 @@ export interface ReplayForm extends AskedForm {
   request: () => SimulationRequest | undefined;
 }
 
-/** `answer` is the last one: what core took where the question leaves it open. */
+/** `spreads` are those that the closed form took for the option's lengths; `answer` is the last one: what core took where the question leaves it open. */
 export const useReplayForm = (
   plan: Plan,
   option: ServingOption,
+  spreads: LatencyPercentiles | null,
   answer: { value: SimulationReport | undefined },
 ): ReplayForm =>
   useMemo(() => {
-    const form = askedForm(here, begun(plan, option), (path) => {
+    const form = askedForm(here, begun(plan, option, spreads), (path) => {
       const name = path.replace("replay.", "");
       return name === "requests" || name === "seed" ? at(answer.value as unknown as Data, name) : null;
     });
@@ -59,7 +66,7 @@ export const useReplayForm = (
         return without({ ...asked, trace_csv: laid.text }, [...OF_A_RATE, ...dropped]);
       },
     };
-  }, [plan, option, answer]);
+  }, [plan, option, spreads, answer]);
 
 const without = (asked: { [name: string]: Data }, names: readonly string[]): SimulationRequest =>
   Object.fromEntries(
@@ -67,26 +74,17 @@ const without = (asked: { [name: string]: Data }, names: readonly string[]): Sim
   ) as unknown as SimulationRequest;
 
 /** The option's own point as requests one by one: what the closed form takes as spreads is drawn as it takes them. */
-const begun = (plan: Plan, option: ServingOption): Data => {
+const begun = (plan: Plan, option: ServingOption, spreads: LatencyPercentiles | null): Data => {
   const point = readable(pointOf(plan, option));
   if (point === null) return null;
-  const {
-    load: _,
-    disaggregated: __,
-    input_tokens,
-    output_tokens,
-    input_spread,
-    output_spread,
-    ...rest
-  } = point;
-  const { percentiles } = option.point;
+  const { load: _, input_tokens, output_tokens, input_spread, output_spread, ...rest } = point;
   const lengths = (mean_tokens: number, given: number | null | undefined, taken: number | undefined) => {
     const spread = given ?? taken ?? null;
     return { mean_tokens, family: spread === null ? "fixed" : "gamma", spread };
   };
   return {
     ...rest,
-    input: lengths(input_tokens, input_spread, percentiles?.input_spread),
-    output: lengths(output_tokens, output_spread, percentiles?.output_spread),
+    input: lengths(input_tokens, input_spread, spreads?.input_spread),
+    output: lengths(output_tokens, output_spread, spreads?.output_spread),
   } as unknown as Data;
 };

@@ -1,26 +1,61 @@
 // Replay: requests one by one on the option's GPUs, simulated in a worker of its own, beside what the closed form says.
 import { useSignal, useSignalEffect } from "@preact/signals";
-import type { Plan, ServingOption, SimulationReport, SimulationRequest } from "../../../pkg/rackrate";
+import type {
+  LatencyPercentiles,
+  Plan,
+  ServingOption,
+  ServingPointRequest,
+  SimulationReport,
+  SimulationRequest,
+} from "../../../pkg/rackrate";
 import type { Data } from "../../data";
 import { Refused, Superseded } from "../../engine";
 import { python } from "../../export";
 import { FormContext, faultyField } from "../../form";
 import { replayed } from "../../replayer";
+import { point } from "../../state";
 import { fill, strings } from "../../strings";
 import { replay as words } from "../../strings/replay";
+import { pointOf } from "../asked";
+import { useAsked } from "../asking";
 import { ReplayAnswer } from "./replay-answer";
 import { lay, layFile, ReplayFields } from "./replay-fields";
 import { refused, refusedWith, source, trace, useReplayForm } from "./replay-form";
 
-export const Replay = ({ plan, option }: { plan: Plan; option: ServingOption }) =>
-  option.point.pools ? <p class="help">{words.apart}</p> : <Asked plan={plan} option={option} />;
-
 /** A pause in typing long enough to ask. */
 const PAUSE = 120;
 
-const Asked = ({ plan, option }: { plan: Plan; option: ServingOption }) => {
+interface ReplayProps {
+  plan: Plan;
+  option: ServingOption;
+}
+
+export const Replay = (props: ReplayProps) => {
+  const { plan, option } = props;
+  // How lengths spread only a point with percentiles tells: where the plan's has none, that of a lone replica.
+  const known = option.point.percentiles;
+  const found = useAsked(() => {
+    const asked = known === null ? loneOf(plan, option) : undefined;
+    return asked && point(asked);
+  }, [plan, option]);
+  const spreads = known ?? (found && "answer" in found ? found.answer.percentiles : undefined);
+  if (spreads === undefined && found === undefined) return <p class="help">{words.running}</p>;
+  return <Asked {...props} spreads={spreads ?? null} />;
+};
+
+/** One replica that decodes, prompts read on it too, with next to nothing to do. */
+const loneOf = (plan: Plan, option: ServingOption): ServingPointRequest | undefined => {
+  const asked = pointOf(plan, option);
+  const gpus = option.point.pools?.decode_gpus ?? option.point.gpus;
+  return asked && { ...asked, gpus, disaggregated: null, request_rate: LEAST };
+};
+
+/** Requests per second at which nothing waits. */
+const LEAST = 1e-6;
+
+const Asked = ({ plan, option, spreads }: ReplayProps & { spreads: LatencyPercentiles | null }) => {
   const answer = useSignal<SimulationReport | undefined>(undefined);
-  const form = useReplayForm(plan, option, answer);
+  const form = useReplayForm(plan, option, spreads, answer);
   const running = useSignal(false);
   const hovered = useSignal(false);
   const said = useSignal<string>(strings.actions.python);
