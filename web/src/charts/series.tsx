@@ -263,7 +263,7 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
           </div>
         )}
       </div>
-      {(lines.length > 1 || dots) && (
+      {(lines.length > 1 || (dots?.of.length ?? 0) > 0) && (
         <ul class="legend">
           {lines.map((one) => (
             <li key={one.key}>

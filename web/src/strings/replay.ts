@@ -74,7 +74,7 @@ export const replay = {
   kvLabel: "of the cache",
   units: { s: "s", min: "min", h: "h" },
   inFlightLine: "In flight",
-  waiting: "Waiting for a place",
+  waiting: "Waiting to begin",
   kv: "KV cache in use",
   noWait: "Nobody is refused or thrown out again: cache for the answer is put aside before a request begins.",
   facts: {

@@ -26,9 +26,8 @@ interface AnswerProps {
 }
 
 export const ReplayAnswer = ({ report, slo }: AnswerProps) => {
-  const { beside, pools } = report;
-  // Past saturation its figures are those of another rate.
-  const closed = beside === null || beside.saturated ? undefined : beside;
+  const { pools } = report;
+  const closed = closedForm(report);
   const sustained =
     report.utilisation === null ? "" : fill(words.ofSustained, { share: show.percent(report.utilisation) });
   return (
@@ -107,6 +106,10 @@ const Figure = ({ name, value, children }: { name: string; value: string; childr
     </dd>
   </div>
 );
+
+/** Past saturation the closed form's figures are those of another rate. */
+const closedForm = ({ beside }: SimulationReport) =>
+  beside === null || beside.saturated ? undefined : beside;
 
 interface LatencyProps {
   name: string;
@@ -200,17 +203,19 @@ const SHARES: Record<Percentile, number> = { p50: 0.5, p90: 0.9, p95: 0.95, p99:
 /** Above a distribution and left of it is room; the last two would stand on each other there. */
 const SIDES: Record<Percentile, SeriesDot["side"]> = { p50: "left", p90: "left", p95: "right", p99: "above" };
 
-const Distributions = ({ report: { distribution, beside }, slo }: AnswerProps) => {
+const Distributions = ({ report, slo }: AnswerProps) => {
+  const { distribution } = report;
+  const told = closedForm(report);
   const all = [
-    ["ttft", distribution.ttft_seconds, beside?.latencies?.ttft, slo?.ttft_p95_seconds],
-    ["tpot", distribution.tpot_seconds, beside?.latencies?.tpot, slo?.tpot_p95_seconds],
+    ["ttft", distribution.ttft_seconds, told?.latencies?.ttft, told?.ttft_p95_seconds, slo?.ttft_p95_seconds],
+    ["tpot", distribution.tpot_seconds, told?.latencies?.tpot, told?.tpot_p95_seconds, slo?.tpot_p95_seconds],
   ] as const;
   const { value: drawn } = charts;
   if (drawn === undefined) return null;
   return (
     <div class="pair">
       {all.map(
-        ([key, seconds, closed, target]) =>
+        ([key, seconds, closed, p95, target]) =>
           seconds && (
             <drawn.Series
               key={key}
@@ -226,13 +231,9 @@ const Distributions = ({ report: { distribution, beside }, slo }: AnswerProps) =
               lines={[{ key: "share", label: words.simulated, tone: "replay-main", filled: true }]}
               rows={reaching(
                 distribution.share.map((share, i) => ({ x: seconds[i] ?? 0, values: [share] })),
-                Math.max(target ?? 0, closed?.p99_seconds ?? 0),
+                Math.max(target ?? 0, closed?.p99_seconds ?? p95 ?? 0),
               )}
-              dots={{
-                label: words.beside,
-                tone: "closed",
-                of: closed ? NAMES.map(([name, label]) => dot(name, label, closed)) : [],
-              }}
+              dots={{ label: words.beside, tone: "closed", of: dots(closed, p95) }}
               rule={
                 target === undefined
                   ? undefined
@@ -248,6 +249,14 @@ const Distributions = ({ report: { distribution, beside }, slo }: AnswerProps) =
 /** All requests are answered by any later time too. */
 const reaching = (rows: SeriesRow[], to: number): SeriesRow[] =>
   to > (rows.at(-1)?.x ?? to) ? [...rows, { x: to, values: [1] }] : rows;
+
+/** All that the closed form says of the distribution; of pools apart only the 95th percentile. */
+const dots = (closed: Percentiles | undefined, p95: number | undefined): SeriesDot[] =>
+  closed
+    ? NAMES.map(([name, label]) => dot(name, label, closed))
+    : p95 === undefined
+      ? []
+      : [{ x: p95, y: SHARES.p95, words: bench.percentile.p95, side: SIDES.p95 }];
 
 const dot = (name: Percentile, words: string, of: Percentiles): SeriesDot => ({
   x: of[`${name}_seconds`],
