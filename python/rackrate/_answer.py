@@ -77,10 +77,11 @@ class Answer:
             yield field.name, getattr(self, field.name)
 
     def _series(self) -> list[dict[str, Any]]:
-        """Give a row for each place of an answer that is arrays of equal length and nothing else; none of any other."""
-        columns = {name: value for name, value in self._items() if value is not None}
-        if not all(isinstance(value, np.ndarray) for value in columns.values()):
+        """Give a row for each place of an answer that is arrays of equal length (or empty) alone; none of any other."""
+        items = dict(self._items())
+        if not all(isinstance(value, np.ndarray) for value in items.values()):
             return []
+        columns = {name: value for name, value in items.items() if len(value) > 0}
         if len({len(value) for value in columns.values()}) != 1:
             return []
         return [dict(zip(columns, row, strict=True)) for row in zip(*map(plain, columns.values()), strict=True)]

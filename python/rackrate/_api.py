@@ -361,8 +361,8 @@ def simulate(
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's.
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``.
-        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or `spread` as
-            the square of that.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or `spread`
+            as the square of that.
         output: Lengths of the answers, the same.
         trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
             ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
@@ -380,8 +380,8 @@ def simulate(
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
-        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, as `serving_point` takes it; what
-            is accepted is drawn step by step.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, as `serving_point` takes it;
+            what is accepted is drawn step by step.
         disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
             transfer=)``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.

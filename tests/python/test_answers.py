@@ -266,7 +266,7 @@ def test_arrays_of_equal_length_are_a_frame() -> None:
     assert len(report.request_list.records()) == report.requests
     assert set(report.timeline.to_pandas().columns) >= {"time_seconds", "in_flight", "kv_used_share"}
     prompts = rr.simulate(**{**SIMULATE, "phase": "prefill"})
-    assert prompts.distribution.tpot_seconds is None
+    assert len(prompts.distribution.tpot_seconds) == 0
     assert list(prompts.distribution.to_pandas().columns) == ["share", "ttft_seconds", "end_to_end_seconds"]
 
 

@@ -175,7 +175,7 @@ fn distribution(ttft: &Sorted, tpot: Option<&Sorted>, end_to_end: &Sorted) -> Si
     let of = |sorted: &Sorted| shares.iter().map(|share| sorted.at(*share)).collect();
     SimulationDistribution {
         ttft_seconds: of(ttft),
-        tpot_seconds: tpot.map(of),
+        tpot_seconds: tpot.map_or_else(Vec::new, of),
         end_to_end_seconds: of(end_to_end),
         share: shares,
     }

@@ -158,9 +158,9 @@ pub struct SimulationDistribution {
     pub share: Vec<f64>,
     /// Time to first token that so many do not exceed, seconds.
     pub ttft_seconds: Vec<f64>,
-    /// Time per output token after the first that so many answers of two tokens or more do not exceed, seconds; none if
+    /// Time per output token after the first that so many answers of two tokens or more do not exceed, seconds; empty if
     /// there is no such answer.
-    pub tpot_seconds: Option<Vec<f64>>,
+    pub tpot_seconds: Vec<f64>,
     /// Time to last token that so many do not exceed, seconds.
     pub end_to_end_seconds: Vec<f64>,
 }

@@ -216,7 +216,7 @@ const Distributions = ({ report, slo }: AnswerProps) => {
     <div class="pair">
       {all.map(
         ([key, seconds, closed, p95, target]) =>
-          seconds && (
+          seconds.length > 0 && (
             <drawn.Series
               key={key}
               name={`replay-${key}`}
