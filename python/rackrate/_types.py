@@ -4061,13 +4061,13 @@ class SimulationDistribution(Answer):
         share: Share of the measured requests, 0 to 1 in hundredths.
         ttft_seconds: Time to first token that so many do not exceed, seconds.
         tpot_seconds: Time per output token after the first that so many answers of two tokens or more
-            do not exceed, seconds; none if there is no such answer.
+            do not exceed, seconds; empty if there is no such answer.
         end_to_end_seconds: Time to last token that so many do not exceed, seconds.
     """
 
     share: npt.NDArray[np.float64]
     ttft_seconds: npt.NDArray[np.float64]
-    tpot_seconds: Any
+    tpot_seconds: npt.NDArray[np.float64]
     end_to_end_seconds: npt.NDArray[np.float64]
 
     @classmethod
@@ -4075,7 +4075,7 @@ class SimulationDistribution(Answer):
         return cls(
             share=numbers(given["share"], np.float64),
             ttft_seconds=numbers(given["ttft_seconds"], np.float64),
-            tpot_seconds=given["tpot_seconds"],
+            tpot_seconds=numbers(given["tpot_seconds"], np.float64),
             end_to_end_seconds=numbers(given["end_to_end_seconds"], np.float64),
         )
 
