@@ -361,8 +361,8 @@ def simulate(
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's.
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``.
-        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or `spread`
-            as the square of that.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or with
+            `spread` as the square of that.
         output: Lengths of the answers, the same.
         trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
             ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
