@@ -333,9 +333,9 @@ def of_simulation(report: SimulationReport) -> list[Section]:
     table = percentiles_table(
         (
             ("first token", report.ttft),
-            ("first token, closed form", closed and closed.ttft),
+            ("first token, closed form", closed.ttft if closed else None),
             ("each further token", report.tpot),
-            ("further token, closed form", closed and report.tpot and closed.tpot),
+            ("further token, closed form", closed.tpot if closed and report.tpot else None),
             ("last token", report.end_to_end),
         )
     )
