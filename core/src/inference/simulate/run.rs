@@ -313,7 +313,7 @@ impl<'a> State<'a> {
     fn brought(&mut self, number: usize) -> Brought {
         let (input, output) = self.draw(number);
         let unread =
-            |pool: &Pool<'_>| (pool.limits.model.prefix.unread(input) + 0.5).floor().clamp(1.0, input);
+            |pool: &Pool<'_>| (pool.limits.model.prefix.unread(input) + 0.5).floor().max(1.0).min(input);
         let (unread, decoded) = match self.role() {
             Some(Role::Answers) => (0.0, output),
             // The end of the prompt gives the first token.
