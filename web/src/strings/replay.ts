@@ -55,9 +55,9 @@ export const replay = {
   },
   ways: "What a first token waits for, simulated",
   way: {
-    prefill: "Until the prompt is read",
-    transfer: "Until its KV cache is sent",
-    place: "Until there is a place to decode it",
+    prefill: "Prompt read, queue included",
+    transfer: "KV cache sent",
+    place: "Place in a decode batch",
   },
   busy: "busy {share}",
   simulated: "Simulated",
