@@ -348,6 +348,9 @@ def simulate(
     engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
+    prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
+    speculation: Speculation | Mapping[str, Any] | None = None,
+    disaggregated: Disaggregated | Mapping[str, Any] | None = None,
     overlay: OverlayLike | None = None,
 ) -> SimulationReport:
     """Simulate requests on serving engines, iteration by iteration: latencies, throughput, queues over time.
@@ -358,7 +361,8 @@ def simulate(
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's.
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``.
-        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or with
+            `spread` as the square of that.
         output: Lengths of the answers, the same.
         trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
             ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
@@ -375,6 +379,11 @@ def simulate(
         engine: The serving engine: ``dict(family=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
+        prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, as `serving_point` takes it;
+            what is accepted is drawn step by step.
+        disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
+            transfer=)``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -402,6 +411,9 @@ def simulate(
         engine=engine,
         precision=precision,
         kv_precision=kv_precision,
+        prefix_cache=prefix_cache,
+        speculation=speculation,
+        disaggregated=disaggregated,
         overlay=overlay,
         **_files.trace(trace),
     )

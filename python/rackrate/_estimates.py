@@ -327,12 +327,51 @@ def of_simulation(report: SimulationReport) -> list[Section]:
             f"on average {amount(report.concurrency)} in flight, {amount(report.decode_batch)} in decode; KV cache "
             f"{percent(report.kv_used_share)} % full; engines busy {percent(report.busy_share)} % of the time"
         ),
+        *waited(report),
     )
+    closed = report.beside.latencies if report.beside else None
     table = percentiles_table(
-        (("first token", report.ttft), ("each further token", report.tpot), ("last token", report.end_to_end))
+        (
+            ("first token", report.ttft),
+            ("first token, closed form", closed.ttft if closed else None),
+            ("each further token", report.tpot),
+            ("further token, closed form", closed.tpot if closed and report.tpot else None),
+            ("last token", report.end_to_end),
+        )
     )
     head = Section(f"Simulated on {report.gpus:,} × {report.gpu}", lines, table)
-    return [head, *of_warnings(report.warnings)]
+    return [head, *of_simulated_pools(report), *of_warnings(report.warnings)]
+
+
+def waited(report: SimulationReport) -> tuple[str, ...]:
+    """Say what requests waited for and what drafts gave, where they did."""
+    told = []
+    if report.waited_for_cache_share > 0:
+        told.append(f"{percent(report.waited_for_cache_share)} % waited for KV cache")
+    if report.waited_for_sequences_share > 0:
+        told.append(f"{percent(report.waited_for_sequences_share)} % waited for a place among the sequences")
+    if report.tokens_per_iteration is not None and report.tokens_per_iteration > 1:
+        told.append(f"{amount(report.tokens_per_iteration)} tokens an iteration")
+    return (" · ".join(told),) if told else ()
+
+
+def of_simulated_pools(report: SimulationReport) -> list[Section]:
+    """Say what each pool did, and what a first token waited for; nothing where prompts are read on the same GPUs."""
+    pools = report.pools
+    if pools is None:
+        return []
+    lines = (
+        (
+            f"{pools.prefill_gpus:,} GPUs read prompts ({replicas_words(pools.prefill_replicas)}, "
+            f"{layout_words(pools.prefill_layout)}), busy {percent(pools.prefill_busy_share)} % of the time"
+        ),
+        (
+            f"{pools.decode_gpus:,} GPUs decode ({replicas_words(pools.decode_replicas)}), busy "
+            f"{percent(pools.decode_busy_share)} % of the time"
+        ),
+    )
+    waits = (("prompt read", pools.prefill), ("KV cache sent", pools.transfer), ("place to decode", pools.place))
+    return [Section("Pools apart: what a first token waits for", lines, percentiles_table(waits))]
 
 
 def of_warnings(warnings: Sequence[_types.Warning]) -> list[Section]:

@@ -3,7 +3,7 @@ import type { Plan, ServingOption, ServingPlan, ServingPoint, Term } from "../..
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
-import { pick, picked, tried } from "../state";
+import { pick, picked, replayed, tried } from "../state";
 import { fill, strings } from "../strings";
 import { cut } from "./cut-serving";
 import { Fleet } from "./fleet";
@@ -280,6 +280,9 @@ const Detail = ({ plan, option, among }: DetailProps) => {
         <Fold title={strings.modes.title}>{({ Modes }) => <Modes plan={plan} option={option} />}</Fold>
         <Fold title={strings.bench.title} open={tried.peek().length > 0}>
           {({ Bench }) => <Bench plan={plan} option={option} />}
+        </Fold>
+        <Fold title={strings.replayTitle} open={replayed.peek().length > 0}>
+          {({ Replay }) => <Replay plan={plan} option={option} />}
         </Fold>
       </div>
       <Fleet key={option.shape} plan={plan} option={option} />

@@ -2,6 +2,7 @@
 import { answer } from "./answer";
 import { fields } from "./fields";
 import { names } from "./names";
+import { replayFields, replayTitle } from "./replay-fields";
 import { serving } from "./serving";
 
 export type { FieldWords } from "./fields";
@@ -176,7 +177,8 @@ export const strings = {
   footer:
     "Everything is computed in this page by the same core as the Python package. Nothing is sent anywhere; the inputs live in the link.",
 
-  fields,
+  fields: { ...fields, ...replayFields } as typeof fields,
+  replayTitle,
   ...names,
   ...answer,
   ...serving,
