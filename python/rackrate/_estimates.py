@@ -172,7 +172,7 @@ def of_serving_point(point: ServingPoint) -> list[Section]:
     """Summarise an operating point: latencies, throughput, what its iterations and its memory consist of."""
     full = " · saturated: latencies are those at the sustainable rate, without the queue" if point.saturated else ""
     lines = (
-        f"{layout_words(point.layout)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
+        f"{replica_words(point)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
         (
             f"{amount(point.requests_per_second)} requests/s of {amount(point.sustainable_request_rate)} that it "
             f"sustains · {amount(point.concurrency)} in flight · {amount(point.decode_batch)} in decode{full}"
@@ -247,19 +247,26 @@ def percentiles_table(given: Sequence[tuple[str, Percentiles | None]]) -> Table:
     return Table(columns, rows)
 
 
+def replica_words(point: ServingPoint) -> str:
+    """Write how a replica is cut: with GPUs of their own for prompts, both pools of it."""
+    decode = layout_words(point.layout)
+    return f"{decode}, prompts {layout_words(point.pools.prefill_layout)}" if point.pools else decode
+
+
 def of_pools(pools: ServingPools | None) -> list[Section]:
     """Say how pools for prompts and answers share the work; nothing where one replica does both."""
     if pools is None:
         return []
     lines = (
         (
-            f"prompts: {pools.prefill_gpus:,} GPUs in {pools.prefill_replicas:,} replicas "
+            f"prompts: {pools.prefill_gpus:,} GPUs in {replicas_words(pools.prefill_replicas)} "
             f"({layout_words(pools.prefill_layout)}), {percent(pools.prefill_utilisation)} % busy"
         ),
         (
-            f"answers: {pools.decode_gpus:,} GPUs in {pools.decode_replicas:,} replicas, "
+            f"answers: {pools.decode_gpus:,} GPUs in {replicas_words(pools.decode_replicas)}, "
             f"{percent(pools.decode_utilisation)} % of their rate; "
-            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} prompt GPUs for each would balance them"
+            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} GPUs for prompts to each of these would "
+            "keep both as busy"
         ),
         (
             f"KV cache sent: {amount(pools.transfer_bytes / 1e9)} GB a request in "
