@@ -231,8 +231,11 @@ const Detail = ({ plan, option, among }: DetailProps) => {
             [strings.bench.engine, point.engine],
             [detail.boundBy, point.bound_by],
             [
-              detail.sustainable,
-              fill(detail.perSecond, { count: show.digits(point.sustainable_request_rate) }),
+              detail.replicaRate,
+              fill(detail.replicaRateOf, {
+                rate: show.digits(option.fleet.requests_per_second_per_replica),
+                most: show.digits(point.sustainable_request_rate),
+              }),
             ],
             [detail.kvCapacity, fill(detail.tokens, { count: show.compact(memory.kv_capacity_tokens) })],
             [detail.batch, show.digits(point.decode_batch)],

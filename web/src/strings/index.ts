@@ -11,6 +11,8 @@ export const strings = {
   title: "rackrate",
   tagline: "Where to train a large model, where to serve it, and what both cost on Azure and OCI.",
   none: "–",
+  moreColumns: "More columns →",
+  firstColumns: "← First columns",
   openAll: "Open all",
   closeAll: "Close all",
   inAll: "{total} in all",
