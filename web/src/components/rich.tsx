@@ -13,6 +13,15 @@ export const Cloud = ({ of }: { of: Provider | null }) =>
     <span class={`cloud ${of}`}>{strings.clouds[of]}</span>
   );
 
+/** A mark in a column of few: seen as a dot, read as a word. */
+export const Marked = ({ so }: { so: boolean }) =>
+  so ? (
+    <>
+      <span aria-hidden="true">●</span>
+      <span class="sr-only">{strings.choice.yes}</span>
+    </>
+  ) : null;
+
 /** A sentence with its gaps filled by elements. */
 export const Sentence = ({ words, gaps }: { words: string; gaps: Record<string, ComponentChildren> }) => (
   <>{words.split(/\{(\w+)\}/).map((part, i) => (i % 2 === 0 ? part : gaps[part]))}</>

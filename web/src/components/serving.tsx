@@ -178,7 +178,16 @@ const table = (
       show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
     },
     { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
-    { key: "replica", label: columns.replicaCut, value: (row) => replica(row.point) },
+    {
+      key: "replica",
+      label: columns.replicaCut,
+      value: (row) => replica(row.point),
+      show: ({ point: { layout, pools } }) => (
+        <Below of={pools && fill(words.promptsBy, { prefill: cut(pools.prefill_layout) })}>
+          {cut(layout)}
+        </Below>
+      ),
+    },
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
     number(

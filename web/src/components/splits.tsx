@@ -4,7 +4,7 @@ import { type Amount, amount, short } from "../currency";
 import { fill, strings } from "../strings";
 import { moneyColumn } from "./money";
 import { Moved } from "./moved";
-import { Cloud, PROVIDERS, Sentence } from "./rich";
+import { Cloud, Marked, PROVIDERS, Sentence } from "./rich";
 import { type Column, Table } from "./table";
 
 const words = strings.splits;
@@ -55,7 +55,7 @@ export const Splits = ({ plan }: { plan: Plan }) => {
       key: "asked_for",
       label: words.asked,
       value: (row) => row.chosen,
-      show: (row) => (row.chosen ? "●" : ""),
+      show: (row) => <Marked so={row.chosen} />,
     },
   ];
   return (

@@ -22,6 +22,8 @@ export interface Column<Row> {
   exported?: boolean;
 }
 
+/** Letters of a header from which it may not be squeezed into a column of narrow cells. */
+const LONG = 14;
 /** Rows that are seen at a glance. */
 const FEW = 12;
 
@@ -105,6 +107,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
                   <th key={column.key} scope="col" class={column.numeric ? "number" : ""} aria-sort={sort}>
                     <button
                       type="button"
+                      class={column.label.length > LONG ? "roomy" : ""}
                       onClick={() => turn(column)}
                       title={fill(strings.sort, { column: column.label })}
                     >

@@ -82,6 +82,7 @@ export const answer = {
     frontierX: "Output tokens per second for one user",
     frontierY: "Output tokens per second and GPU",
     withPrompts: "{decode}; prompts {prefill}",
+    promptsBy: "prompts {prefill}",
   },
 
   columns: {
