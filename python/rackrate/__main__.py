@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from rackrate import RackrateError, __version__, _api, _files, _help, _overlay, _sections, _terminal, _types
+from rackrate import RackrateError, __version__, _api, _files, _help, _known, _overlay, _sections, _terminal, _types
 from rackrate._prices import command as prices_command
 
 if TYPE_CHECKING:
@@ -274,13 +274,13 @@ def request_file(path: str, estimate: str) -> dict[str, Any]:
 
 def run_scenarios(options: argparse.Namespace) -> None:
     """List the built-in scenarios."""
-    answer = _api.scenarios()
+    answer = _known.scenarios()
     show(answer, [_sections.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
 
 
 def run_validate(options: argparse.Namespace) -> None:
     """Put predictions beside a table of measurements."""
-    answer = _api.validate(options.kind, options.file, by=options.by, overlay=overlay(options))
+    answer = _known.validate(options.kind, options.file, by=options.by, overlay=overlay(options))
     show(answer, answer._sections(), as_json=options.json)
 
 
@@ -289,9 +289,9 @@ def run_catalog(options: argparse.Namespace) -> None:
     laid = overlay(options)
     if options.csv:
         # A file's bytes: what a terminal cannot show must not change them.
-        sys.stdout.buffer.write(_api.table(options.table, overlay=laid).csv.encode())
+        sys.stdout.buffer.write(_known.table(options.table, overlay=laid).csv.encode())
         return
-    answer = getattr(_api.catalog(overlay=laid), options.table)
+    answer = getattr(_known.catalog(overlay=laid), options.table)
     show(answer, [_sections.Section("", (), _sections.of_records(answer.records()))], as_json=options.json)
 
 

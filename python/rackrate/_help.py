@@ -135,9 +135,9 @@ def meant(word: str, request: str) -> str:
 
 def catalogued() -> Iterator[tuple[str, set[str]]]:
     """Give the fields that take a name of the catalogue, with the names."""
-    from rackrate import _api  # noqa: PLC0415 (only a hint needs it)
+    from rackrate import _known  # noqa: PLC0415 (only a hint needs it)
 
-    catalog = _api.catalog()
+    catalog = _known.catalog()
     yield "model", {row.architecture.name for row in catalog.models}
     yield "shape", {row.name for row in catalog.shapes}
     yield "gpu", {row.name for row in catalog.gpus}
