@@ -14,7 +14,7 @@ import { endOf, inUsd, moneyColumn, Paid, totalOf } from "./money";
 import { costParts, iterationParts } from "./parts";
 import { memories, Pools } from "./pools";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Shape } from "./rich";
 import { Below, type Column, Table } from "./table";
 import { Warnings } from "./warnings";
 
@@ -152,7 +152,7 @@ const table = (
           aria-pressed={row.shape === current}
           onClick={() => pick(row.shape)}
         >
-          {row.shape}
+          <Shape of={row.shape} />
         </button>
       ),
     },

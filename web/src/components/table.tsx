@@ -23,7 +23,7 @@ export interface Column<Row> {
 }
 
 /** Letters of a header from which it may not be squeezed into a column of narrow cells. */
-const LONG = 14;
+const LONG = 15;
 /** Rows that are seen at a glance. */
 const FEW = 12;
 
