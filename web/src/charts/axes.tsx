@@ -85,7 +85,8 @@ export const markOf = <Of,>({ of, first, aloud, tell }: MarkProps<Of>) =>
   ({
     role: "img",
     "aria-label": aloud,
-    tabIndex: first ? 0 : -1,
+    // An attribute of SVG, whose letters count: `tabIndex` would be none, and every mark or no mark a stop.
+    tabindex: first ? 0 : -1,
     onFocus: () => tell(of),
     onBlur: () => tell(undefined),
     onPointerEnter: () => tell(of),

@@ -104,22 +104,25 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
               ))}
             {mark && <circle class="mark" cx={x(mark.dot.x)} cy={y(mark.dot.y)} r={8} aria-hidden="true" />}
             {dotted.flatMap((one, order) =>
-              one.dots.map((dot, i) => (
-                <circle
-                  key={`${one.key} ${dot.x} ${dot.y}`}
-                  class={`dot ${one.tone}`}
-                  cx={x(dot.x)}
-                  cy={y(dot.y)}
-                  r={4}
-                  {...markOf({
-                    of: { line: one, dot },
-                    first: order === 0 && i === 0,
-                    aloud: `${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`,
-                    tell,
-                  })}
-                  onPointerLeave={() => tell(undefined)}
-                />
-              )),
+              // From left to right, as the arrow keys go.
+              [...one.dots]
+                .sort((a, b) => a.x - b.x)
+                .map((dot, i) => (
+                  <circle
+                    key={`${one.key} ${dot.x} ${dot.y}`}
+                    class={`dot ${one.tone}`}
+                    cx={x(dot.x)}
+                    cy={y(dot.y)}
+                    r={4}
+                    {...markOf({
+                      of: { line: one, dot },
+                      first: order === 0 && i === 0,
+                      aloud: `${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`,
+                      tell,
+                    })}
+                    onPointerLeave={() => tell(undefined)}
+                  />
+                )),
             )}
           </Axes>
         )}
