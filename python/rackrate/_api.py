@@ -53,7 +53,8 @@ def plan(
 
     Args:
         scenario: A built-in scenario's name (see `scenarios`), the path of a scenario's JSON file, or the scenario as
-            a dict. May be left out when every field is given by name.
+            a dict. May be left out where its fields are given by name: ``plan(serving={...})``; a scenario without a
+            name is called ``unnamed``. `types.Scenario` tells the fields, as does `python -m rackrate plan --help`.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it. Its rows stand behind those of the
             scenario's own overlay, if it has one.
         **changes: Fields laid over the scenario, at every level: ``plan("serve-70b", serving={"precision": "bf16"})``.

@@ -174,6 +174,18 @@ def test_a_word_that_names_no_file_is_told_as_a_field() -> None:
         assert done.stderr == f'rackrate: no file is named "{word}"; fields are given by name: {meant}\n'
 
 
+def test_a_collective_tells_what_was_assumed_only_where_it_was() -> None:
+    asked = ("collective", "--set", "op=all_reduce", "--set", "bytes=1e9", "--set", "nodes=2")
+    answer = rr.collective("all_reduce", 1e9, shape="BM.GPU.H100.8", nodes=2)
+    told = run(*asked, "--set", "shape=BM.GPU.H100.8").stdout
+    assert told.startswith(f"all-reduce of 1,000 MB over {answer.ranks} GPUs\n")
+    assert f"busbw {answer.busbw:.3g} GB/s" in told
+    assert "16 GiB" in told
+    assert "assumed" not in told
+    assert "taken" not in told
+    assert "H100-SXM is taken to be joined" in run(*asked, "--set", "gpu=H100-SXM").stdout
+
+
 def test_a_plan_of_fields_alone() -> None:
     fields = ["model=llama-3.1-8b", "tokens=1T", "sequence_length=8192", "global_batch=512", "deadline_days=30"]
     done = run("plan", *(word for field in fields for word in ("--set", f"training.{field}")), "--json")
