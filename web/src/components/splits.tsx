@@ -59,7 +59,7 @@ export const Splits = ({ plan }: { plan: Plan }) => {
     moneyColumn("total", words.total, TOTAL),
     {
       key: "asked_for",
-      label: words.asked,
+      label: words.askedFor,
       value: (row) => row.chosen,
       show: (row) => <Marked so={row.chosen} />,
     },

@@ -47,6 +47,7 @@ export const answer = {
     exact: "Exact figures",
     movedCaption: "What moving the weights costs, line by line",
     asked: "asked for",
+    askedFor: "Asked for",
     cheapest: "cheapest",
     trainOn: "Train on",
     serveOn: "Serve from",
