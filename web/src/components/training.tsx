@@ -124,6 +124,7 @@ const table = (
         <button
           type="button"
           class="pick"
+          aria-label={row.shape}
           aria-pressed={row.shape === current}
           onClick={() => pick(row.shape)}
         >
