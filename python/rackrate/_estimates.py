@@ -1,17 +1,19 @@
-"""What a person wants to read of one estimate: a step, an operating point, a search, a simulation."""
+"""What a person wants to read of one estimate: a step, a point, a search, a simulation, a collective."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from rackrate._sections import Column, Section, Table, layout_words, parts
-from rackrate._words import amount, figure, percent
+from rackrate._words import amount, figure, percent, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rackrate import _types
     from rackrate._types import (
+        CollectiveAnswer,
+        CollectivePoint,
         DimensionTraffic,
         FrontierPoint,
         Interval,
@@ -170,7 +172,7 @@ def of_serving_point(point: ServingPoint) -> list[Section]:
     """Summarise an operating point: latencies, throughput, what its iterations and its memory consist of."""
     full = " · saturated: latencies are those at the sustainable rate, without the queue" if point.saturated else ""
     lines = (
-        f"{layout_words(point.layout)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
+        f"{replica_words(point)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
         (
             f"{amount(point.requests_per_second)} requests/s of {amount(point.sustainable_request_rate)} that it "
             f"sustains · {amount(point.concurrency)} in flight · {amount(point.decode_batch)} in decode{full}"
@@ -245,19 +247,26 @@ def percentiles_table(given: Sequence[tuple[str, Percentiles | None]]) -> Table:
     return Table(columns, rows)
 
 
+def replica_words(point: ServingPoint) -> str:
+    """Write how a replica is cut: with GPUs of their own for prompts, both pools of it."""
+    decode = layout_words(point.layout)
+    return f"{decode}, prompts {layout_words(point.pools.prefill_layout)}" if point.pools else decode
+
+
 def of_pools(pools: ServingPools | None) -> list[Section]:
     """Say how pools for prompts and answers share the work; nothing where one replica does both."""
     if pools is None:
         return []
     lines = (
         (
-            f"prompts: {pools.prefill_gpus:,} GPUs in {pools.prefill_replicas:,} replicas "
+            f"prompts: {pools.prefill_gpus:,} GPUs in {replicas_words(pools.prefill_replicas)} "
             f"({layout_words(pools.prefill_layout)}), {percent(pools.prefill_utilisation)} % busy"
         ),
         (
-            f"answers: {pools.decode_gpus:,} GPUs in {pools.decode_replicas:,} replicas, "
+            f"answers: {pools.decode_gpus:,} GPUs in {replicas_words(pools.decode_replicas)}, "
             f"{percent(pools.decode_utilisation)} % of their rate; "
-            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} prompt GPUs for each would balance them"
+            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} GPUs for prompts to each of these would "
+            "keep both as busy"
         ),
         (
             f"KV cache sent: {amount(pools.transfer_bytes / 1e9)} GB a request in "
@@ -374,6 +383,49 @@ def of_simulated_pools(report: SimulationReport) -> list[Section]:
     return [Section("Pools apart: what a first token waits for", lines, percentiles_table(waits))]
 
 
+def of_collective(answer: CollectiveAnswer) -> list[Section]:
+    """Summarise a collective: its time and bandwidth, what moves it, what was assumed, the same by message size."""
+    placed = (
+        f"{amount(answer.compact_seconds * 1e3)} ms with all nodes next to each other, "
+        f"{amount(answer.scattered_seconds * 1e3)} ms with the nodes anywhere"
+    )
+    lines = (
+        (
+            f"{amount(answer.seconds * 1e3)} ms · algbw {amount(answer.algbw)} GB/s · busbw {amount(answer.busbw)} GB/s"
+            f" · {answer.algorithm.replace('_', ' ')}"
+        ),
+        (
+            f"a GPU sends {amount(answer.scale_up_bytes / 1e9)} GB over the scale-up link, "
+            f"{amount(answer.scale_out_bytes / 1e9)} GB into the fabric"
+        ),
+        *(() if answer.compact_seconds == answer.scattered_seconds else (placed,)),
+        *answer.assumed,
+    )
+    name = answer.op.replace("_", "-")
+    head = Section(f"{name} of {amount(answer.bytes / 1e6)} MB over {answer.ranks:,} GPUs", lines)
+    return [head, Section("By message size", (), curve_table(answer.curve)), *of_warnings(answer.warnings)]
+
+
+def curve_table(curve: Sequence[CollectivePoint]) -> Table:
+    """Make a table of a collective by message size."""
+    columns = (
+        Column("message", weight=10),
+        Column("time", "ms", weight=8),
+        Column("busbw", "GB/s", weight=9),
+        Column("algorithm", number=False, weight=6),
+    )
+    rows = tuple(
+        (
+            size(point.bytes),
+            amount(point.seconds * 1e3),
+            amount(point.busbw),
+            point.algorithm.replace("_", " "),
+        )
+        for point in curve
+    )
+    return Table(columns, rows)
+
+
 def of_warnings(warnings: Sequence[_types.Warning]) -> list[Section]:
     """Repeat an estimate's warnings, each once."""
     told = tuple(dict.fromkeys(f"{warning.about}: {warning.message}" for warning in warnings))
@@ -443,6 +495,7 @@ SECTIONS: Final[dict[str, Callable[[Any], list[Section]]]] = {
     "ServingPoint": of_serving_point,
     "ServingSearch": of_serving_search,
     "SimulationReport": of_simulation,
+    "CollectiveAnswer": of_collective,
 }
 TABLES: Final[dict[str, Callable[[Sequence[Any]], Table]]] = {
     "TrainingStep": steps_table,
@@ -451,4 +504,5 @@ TABLES: Final[dict[str, Callable[[Sequence[Any]], Table]]] = {
     "FrontierPoint": frontier_table,
     "StepOperation": operations_table,
     "ServingOperation": operations_table,
+    "CollectivePoint": curve_table,
 }

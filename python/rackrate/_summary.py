@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rackrate import _estimates
-from rackrate._estimates import of_warnings, serving_lines, step_lines, traffic_table
+from rackrate._estimates import of_warnings, replica_words, serving_lines, step_lines, traffic_table
 from rackrate._sections import Column, Section, Table, layout_words, of_records, parts
 from rackrate._words import amount, figure, money, percent
 
@@ -242,7 +242,8 @@ def of_serving(serving: ServingPlan, code: str) -> list[Section]:
     sections += refused(serving.refused)
     option = chosen_of(serving)
     if option:
-        sections.append(Section(f"A replica on {where(option)}", serving_lines(option.point)))
+        lines = (f"{option.point.gpus:,} GPUs: {replica_words(option.point)}", *serving_lines(option.point))
+        sections.append(Section(f"A replica on {where(option)}", lines))
         sections.append(of_fleet(option, code))
         sections += of_cost("Cost of a month of serving", option.cost, code)
     return sections

@@ -3083,7 +3083,7 @@ class Scenario(Answer):
     What one face saves, every other face opens.
 
     Attributes:
-        name: Name, for reports and files.
+        name: Name, for reports and files; `unnamed` if not given.
         description: What it asks, in a sentence.
         today: The day for which prices should hold, `2026-11-23`: older prices are flagged with their
             age. The core reads no clock.

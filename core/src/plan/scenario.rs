@@ -19,7 +19,8 @@ use crate::training::{Layout, Pauses, Reliability, Software, Task, TokensRule};
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// Name, for reports and files.
+    /// Name, for reports and files; `unnamed` if not given.
+    #[serde(default = "unnamed")]
     pub name: String,
     /// What it asks, in a sentence.
     #[serde(default)]
@@ -187,6 +188,10 @@ pub struct ServingJob {
     /// Months of service that the totals count.
     #[serde(default = "twelve")]
     pub months: f64,
+}
+
+fn unnamed() -> String {
+    "unnamed".to_owned()
 }
 
 fn twelve() -> f64 {

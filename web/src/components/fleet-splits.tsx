@@ -4,6 +4,7 @@ import { amount, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { moneyColumn } from "./money";
+import { Marked } from "./rich";
 import { Below, type Column, Table } from "./table";
 
 const columns = strings.columns;
@@ -74,7 +75,7 @@ const table = (
       key: "cheapest",
       label: words.cheapest,
       value: (row) => row.cheapest,
-      show: (row) => (row.cheapest ? "●" : ""),
+      show: (row) => <Marked so={row.cheapest} />,
     },
     {
       key: "committed_nodes",

@@ -82,13 +82,7 @@ const sizes = (option: ServingOption): (readonly [string, string])[] => {
           ] as const,
         ]
       : []),
-    [
-      words.perReplica,
-      fill(words.perReplicaOf, {
-        gpus: show.count(fleet.replica_gpus),
-        rate: show.digits(fleet.requests_per_second_per_replica),
-      }),
-    ],
+    [words.perReplica, show.count(fleet.replica_gpus)],
     [words.peakUse, show.percent(fleet.peak_utilisation)],
     [words.paidHours, show.compact(fleet.paid_gpu_hours)],
     [

@@ -47,6 +47,7 @@ export const answer = {
     exact: "Exact figures",
     movedCaption: "What moving the weights costs, line by line",
     asked: "asked for",
+    askedFor: "Asked for",
     cheapest: "cheapest",
     trainOn: "Train on",
     serveOn: "Serve from",
@@ -82,6 +83,7 @@ export const answer = {
     frontierX: "Output tokens per second for one user",
     frontierY: "Output tokens per second and GPU",
     withPrompts: "{decode}; prompts {prefill}",
+    promptsBy: "prompts {prefill}",
   },
 
   columns: {
@@ -218,8 +220,8 @@ export const answer = {
     tokens: "{count} tokens",
     batch: "Decode batch of a replica",
     concurrency: "In flight in a replica",
-    sustainable: "A replica sustains",
-    perSecond: "{count} per second",
+    replicaRate: "Requests/s of a replica",
+    replicaRateOf: "{rate} within the targets, {most} at most",
     scaleUpBytes: "Over scale-up links",
     fabricBytes: "Into the fabric",
     exposed: "Waiting on network",
