@@ -4,7 +4,8 @@
 use rackrate::Error;
 use rackrate::catalog::Catalog;
 use rackrate::inference::{
-    ServingPoint, ServingPointRequest, ServingSearchRequest, search_serving, serving_point,
+    ServingPoint, ServingPointRequest, ServingSearchRequest, SimulationRequest, search_serving, serving_point,
+    simulate,
 };
 use rackrate::plan::{Plan, Scenario, plan};
 use rackrate::quantity::Warning;
@@ -128,6 +129,24 @@ fn sequences_past_the_models_context_are_warned_of_everywhere() {
         for point in points.into_iter().chain(point("H200-SXM", apart)) {
             assert_eq!(coded(&point.warnings, "past_model_context"), warned);
         }
+    }
+    for (input, by_trace, warned) in [
+        (f64::from(most) - 500.0, false, vec![]),
+        (f64::from(most), false, vec!["input.mean_tokens"]),
+        (f64::from(most), true, vec!["trace.input_tokens"]),
+    ] {
+        let mut asked =
+            json!({"model": "llama-3.1-8b", "gpu": "H200-SXM", "gpus": 8, "layout": {"tp": 8}, "burst": true});
+        if by_trace {
+            asked["trace"] = json!({"input_tokens": [input], "output_tokens": [200.0]});
+        } else {
+            asked["input"] = json!({"mean_tokens": input, "family": "fixed"});
+            asked["output"] = json!({"mean_tokens": 200.0, "family": "fixed"});
+        }
+        asked["requests"] = json!(1);
+        let request: SimulationRequest = serde_json::from_value(asked).unwrap();
+        let seen = simulate(catalog(), &request).unwrap();
+        assert_eq!(coded(&seen.warnings, "past_model_context"), warned);
     }
     for (length, warned) in [(131_072, vec![]), (262_144, vec!["sequence_length"])] {
         let mut asked = json!({"model": "llama-3.1-8b", "gpu": "H200-SXM", "gpus": 8, "sequence_length": length, "layout": {"tp": 8, "global_batch": 8}});

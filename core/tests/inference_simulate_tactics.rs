@@ -169,7 +169,13 @@ fn tactics_that_cannot_be_are_refused_by_name() {
     for (changes, field, code) in [
         (json!({"burst": true, "prefix_cache": {"hit_rate": 1.0}}), "prefix_cache.hit_rate", "out_of_range"),
         (
+            // Fewer than a prompt finds among them.
             json!({"burst": true, "prefix_cache": {"hit_rate": 0.5, "shared_tokens": 100.0}}),
+            "prefix_cache.shared_tokens",
+            "conflict",
+        ),
+        (
+            json!({"burst": true, "prefix_cache": {"hit_rate": 0.5, "shared_tokens": -1.0}}),
             "prefix_cache.shared_tokens",
             "out_of_range",
         ),

@@ -114,6 +114,12 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     })?;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
+    let about = match (&request.trace, &request.trace_csv) {
+        (Some(_), _) => "trace.input_tokens",
+        (None, Some(_)) => "trace_csv",
+        (None, None) => "input.mean_tokens",
+    };
+    warnings.extend(catalog.past_context(about, &request.model, mean.0 + mean.1));
     if !plan.pools.iter().all(|pool| pool.limits.fits(&full)) {
         warnings.push(Warning::new(
             "does_not_fit",
