@@ -259,11 +259,11 @@ def of_pools(pools: ServingPools | None) -> list[Section]:
         return []
     lines = (
         (
-            f"prompts: {pools.prefill_gpus:,} GPUs in {replicas_words(pools.prefill_replicas)} "
+            f"prompts: {counted(pools.prefill_gpus, 'GPU')} in {replicas_words(pools.prefill_replicas)} "
             f"({layout_words(pools.prefill_layout)}), {percent(pools.prefill_utilisation)} % busy"
         ),
         (
-            f"answers: {pools.decode_gpus:,} GPUs in {replicas_words(pools.decode_replicas)}, "
+            f"answers: {counted(pools.decode_gpus, 'GPU')} in {replicas_words(pools.decode_replicas)}, "
             f"{percent(pools.decode_utilisation)} % of their rate; "
             f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} GPUs for prompts to each of these would "
             "keep both as busy"
@@ -371,11 +371,11 @@ def of_simulated_pools(report: SimulationReport) -> list[Section]:
         return []
     lines = (
         (
-            f"{pools.prefill_gpus:,} GPUs read prompts ({replicas_words(pools.prefill_replicas)}, "
+            f"{counted(pools.prefill_gpus, 'GPU')} for prompts ({replicas_words(pools.prefill_replicas)}, "
             f"{layout_words(pools.prefill_layout)}), busy {percent(pools.prefill_busy_share)} % of the time"
         ),
         (
-            f"{pools.decode_gpus:,} GPUs decode ({replicas_words(pools.decode_replicas)}), busy "
+            f"{counted(pools.decode_gpus, 'GPU')} for answers ({replicas_words(pools.decode_replicas)}), busy "
             f"{percent(pools.decode_busy_share)} % of the time"
         ),
     )
@@ -402,7 +402,7 @@ def of_collective(answer: CollectiveAnswer) -> list[Section]:
         *answer.assumed,
     )
     name = answer.op.replace("_", "-")
-    head = Section(f"{name} of {amount(answer.bytes / 1e6)} MB over {answer.ranks:,} GPUs", lines)
+    head = Section(f"{name} of {amount(answer.bytes / 1e6)} MB over {counted(answer.ranks, 'GPU')}", lines)
     return [head, Section("By message size", (), curve_table(answer.curve)), *of_warnings(answer.warnings)]
 
 
@@ -434,7 +434,12 @@ def of_warnings(warnings: Sequence[_types.Warning]) -> list[Section]:
 
 def replicas_words(replicas: int) -> str:
     """Count replicas."""
-    return "1 replica" if replicas == 1 else f"{replicas:,} replicas"
+    return counted(replicas, "replica")
+
+
+def counted(number: int, what: str) -> str:
+    """Count something whose plural ends in s."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def between(interval: Interval, scale: float = 1, unit: str = "s") -> str:

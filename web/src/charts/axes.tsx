@@ -117,20 +117,24 @@ export const Tip = ({ title, rows, style, note }: TipProps) => (
   </div>
 );
 
+/** A mark that is told apart from those of a line, around its place. */
+export const DIAMOND = "M0-6 6 0 0 6-6 0Z";
+
 interface SwatchProps {
   /** Class of what it shows. */
   tone: string;
-  as: "line" | "box" | "ring";
+  as: "line" | "box" | "ring" | "diamond";
 }
 
 /** A piece of what a legend explains. */
 export const Swatch = ({ tone, as }: SwatchProps) => {
-  const [width, height] = { line: [22, 12], box: [12, 12], ring: [14, 14] }[as];
+  const [width, height] = { line: [22, 12], box: [12, 12], ring: [14, 14], diamond: [22, 12] }[as];
   return (
     <svg class="swatch" width={width} height={height} aria-hidden="true">
       {as === "line" && <line class={tone} x1="0" x2="22" y1="6" y2="6" />}
       {as === "box" && <rect class={tone} width="12" height="12" rx="2" />}
       {as === "ring" && <circle class={tone} cx="7" cy="7" r="5.5" />}
+      {as === "diamond" && <path class={tone} transform="translate(11 6)" d={DIAMOND} />}
     </svg>
   );
 };

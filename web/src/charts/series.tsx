@@ -5,6 +5,7 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { area, line } from "d3-shape";
 import type { Column } from "../components/table";
 import { strings } from "../strings";
+import { Axes, DIAMOND, type Room, Swatch, Tip } from "./axes";
 import { Figure, useWidth } from "./figure";
 
 export interface SeriesLine {
@@ -48,12 +49,10 @@ interface SeriesProps {
   rule?: { at: number; label: string } | undefined;
 }
 
-const HEIGHT = 240;
-const LEFT = 48;
-const FOOT = 40;
-const TOP = 28;
+const ROOM: Room = { height: 240, left: 48, top: 28, foot: 40 };
+const floor = ROOM.height - ROOM.foot;
 /** What the words of the rule need. */
-const ROOM = 110;
+const WORDS = 110;
 /** What a label of the axis needs. */
 const LABEL = 64;
 /** What half of one needs before the chart's end. */
@@ -62,14 +61,14 @@ const EDGE = 12;
 export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule }: SeriesProps) => {
   const [ref, width] = useWidth();
   const active = useSignal<number | undefined>(undefined);
-  const right = Math.max(LEFT, width - 12);
+  const right = Math.max(ROOM.left, width - 12);
   const places = [...rows.map((row) => row.x), ...(dots?.of ?? []).map((dot) => dot.x)];
   const [first = 0, last = 1] = extent(rule ? [...places, rule.at] : places);
   const x = across.ticks
-    ? scaleLinear([first, last], [LEFT, right])
-    : scaleLog([Math.max(first, last * 1e-6), last], [LEFT, right]);
+    ? scaleLinear([first, last], [ROOM.left, right])
+    : scaleLog([Math.max(first, last * 1e-6), last], [ROOM.left, right]);
   const highest = max([...rows.flatMap((row) => row.values), ...(dots?.of ?? []).map((dot) => dot.y)]) ?? 1;
-  const y = scaleLinear([0, highest || 1], [HEIGHT - FOOT, TOP]).nice(4);
+  const y = scaleLinear([0, highest || 1], [floor, ROOM.top]).nice(4);
   const ticks = thinned(across.ticks ?? roundTicks(x.domain() as [number, number], x.ticks()), x, right);
   const said = active.value === undefined ? undefined : rows[active.value];
   const columns: Column<SeriesRow>[] = [
@@ -130,46 +129,33 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
     >
       <div class="chart series" ref={ref}>
         {width > 0 && (
-          // biome-ignore lint/a11y/useSemanticElements: a group of marks inside an image of data has no element
-          <svg width={width} height={HEIGHT} role="group" aria-label={title}>
-            <g class="axis" aria-hidden="true">
-              {y.ticks(4).map((tick) => (
-                <g key={tick} transform={`translate(0 ${y(tick)})`}>
-                  <line x1={LEFT} x2={right} />
-                  <text x={LEFT - 8} dy="0.32em" text-anchor="end">
-                    {up.tick(tick)}
-                  </text>
-                </g>
-              ))}
-              {ticks.map((tick) => (
-                <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
-                  {across.tick(tick)}
-                </text>
-              ))}
-              <text x={right} y={HEIGHT - 2} text-anchor="end">
-                {across.label} →
-              </text>
-              <text x={0} y={10}>
-                ↑ {up.label}
-              </text>
-            </g>
+          <Axes
+            title={title}
+            width={width}
+            room={ROOM}
+            x={{
+              label: across.label,
+              ticks: ticks.map((tick) => ({ at: x(tick), words: across.tick(tick) })),
+            }}
+            y={{ label: up.label, ticks: y.ticks(4).map((tick) => ({ at: y(tick), words: up.tick(tick) })) }}
+          >
             {rule && (
               <g class="rule" transform={`translate(${x(rule.at)} 0)`} aria-hidden="true">
-                <line y1={TOP} y2={HEIGHT - FOOT} />
+                <line y1={ROOM.top} y2={floor} />
                 <text
-                  y={HEIGHT - FOOT - 8}
-                  dx={x(rule.at) > LEFT + ROOM ? -6 : 6}
-                  text-anchor={x(rule.at) > LEFT + ROOM ? "end" : "start"}
+                  y={floor - 8}
+                  dx={x(rule.at) > ROOM.left + WORDS ? -6 : 6}
+                  text-anchor={x(rule.at) > ROOM.left + WORDS ? "end" : "start"}
                 >
                   {rule.label}
                 </text>
               </g>
             )}
             {lines.map((one, i) => (
-              <g key={one.key} class={one.tone} aria-hidden="true">
+              <g key={one.key} aria-hidden="true">
                 {one.filled && (
                   <path
-                    class="wash"
+                    class={`wash ${one.tone}`}
                     d={
                       area<SeriesRow>(
                         (row) => x(row.x),
@@ -180,7 +166,7 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
                   />
                 )}
                 <path
-                  class="stroke"
+                  class={`stroke ${one.tone}`}
                   d={
                     line<SeriesRow>(
                       (row) => x(row.x),
@@ -191,19 +177,16 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
               </g>
             ))}
             {dots?.of.map((dot) => (
-              <g
-                key={dot.words}
-                class={`beside ${dots.tone}`}
-                transform={`translate(${x(dot.x)} ${y(dot.y)})`}
-                aria-hidden="true"
-              >
-                <path d={DIAMOND} />
-                <text {...SIDES[dot.side]}>{dot.words}</text>
+              <g key={dot.words} transform={`translate(${x(dot.x)} ${y(dot.y)})`} aria-hidden="true">
+                <path class={`beside ${dots.tone}`} d={DIAMOND} />
+                <text class="beside" {...SIDES[dot.side]}>
+                  {dot.words}
+                </text>
               </g>
             ))}
             {said && (
               <g aria-hidden="true">
-                <line class="cursor" x1={x(said.x)} x2={x(said.x)} y1={TOP} y2={HEIGHT - FOOT} />
+                <line class="cursor" x1={x(said.x)} x2={x(said.x)} y1={ROOM.top} y2={floor} />
                 {lines.map((one, i) => (
                   <circle
                     key={one.key}
@@ -218,12 +201,12 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
             {/* One mark for all places: read off by pointer, or by arrow keys as a slider is. */}
             <rect
               class="hit"
-              x={LEFT}
-              y={TOP}
-              width={Math.max(0, right - LEFT)}
-              height={HEIGHT - FOOT - TOP}
+              x={ROOM.left}
+              y={ROOM.top}
+              width={Math.max(0, right - ROOM.left)}
+              height={floor - ROOM.top}
               role="slider"
-              tabIndex={0}
+              tabindex={0}
               aria-label={`${title}. ${strings.chart.curveKeys}`}
               aria-valuemin={0}
               aria-valuemax={Math.max(0, rows.length - 1)}
@@ -244,40 +227,36 @@ export const Series = ({ name, title, x: across, y: up, lines, rows, dots, rule 
                 active.value = undefined;
               }}
             />
-          </svg>
+          </Axes>
         )}
         {said && (
-          <div class="tip" style={beside(x(said.x), width)} aria-hidden="true">
-            <p>
-              <strong>{across.write(said.x)}</strong>
-            </p>
-            <ul>
-              {lines.map((one, i) => (
-                <li key={one.key}>
-                  <Swatch tone={one.tone} />
+          <Tip
+            title={across.write(said.x)}
+            style={beside(x(said.x), width)}
+            rows={lines.map((one, i) => ({
+              key: one.key,
+              label: (
+                <>
+                  <Swatch as="line" tone={`stroke ${one.tone}`} />
                   <span>{one.label}</span>
-                  <span class="number">{up.write(said.values[i] ?? 0)}</span>
-                </li>
-              ))}
-            </ul>
-          </div>
+                </>
+              ),
+              value: up.write(said.values[i] ?? 0),
+            }))}
+          />
         )}
       </div>
       {(lines.length > 1 || (dots?.of.length ?? 0) > 0) && (
         <ul class="legend">
           {lines.map((one) => (
             <li key={one.key}>
-              <Swatch tone={one.tone} />
+              <Swatch as="line" tone={`stroke ${one.tone}`} />
               {one.label}
             </li>
           ))}
           {dots && dots.of.length > 0 && (
             <li>
-              <svg class="swatch" width="22" height="12" aria-hidden="true">
-                <g class={`beside ${dots.tone}`} transform="translate(11 6)">
-                  <path d={DIAMOND} />
-                </g>
-              </svg>
+              <Swatch as="diamond" tone={`beside ${dots.tone}`} />
               {dots.label}
             </li>
           )}
@@ -293,7 +272,6 @@ const SIDES = {
   above: { y: -10, "text-anchor": "middle" },
 } as const;
 
-const DIAMOND = "M0-6 6 0 0 6-6 0Z";
 const NEAREST = bisector<SeriesRow, number>((row) => row.x).center;
 
 /** 1, 2 or 5 times powers of ten; where the axis is too short for two of them, whatever is round on it. */
@@ -319,15 +297,11 @@ const thinned = (ticks: readonly number[], x: (at: number) => number, right: num
 };
 
 /** Where the tip stands: on the side with more room. */
-const beside = (cursor: number, width: number) =>
+const beside = (cursor: number, width: number): Record<string, string> =>
   cursor > width / 2
-    ? { insetBlockStart: `${TOP}px`, insetInlineStart: "auto", insetInlineEnd: `${width - cursor + 12}px` }
-    : { insetBlockStart: `${TOP}px`, insetInlineStart: `${cursor + 12}px` };
-
-const Swatch = ({ tone }: { tone: string }) => (
-  <svg class="swatch" width="22" height="12" aria-hidden="true">
-    <g class={tone}>
-      <line class="stroke" x1="0" x2="22" y1="6" y2="6" />
-    </g>
-  </svg>
-);
+    ? {
+        insetBlockStart: `${ROOM.top}px`,
+        insetInlineStart: "auto",
+        insetInlineEnd: `${width - cursor + 12}px`,
+      }
+    : { insetBlockStart: `${ROOM.top}px`, insetInlineStart: `${cursor + 12}px` };

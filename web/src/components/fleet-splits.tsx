@@ -83,9 +83,7 @@ const table = (
       numeric: true,
       value: (row) => row.committed_nodes,
       show: (row) => (
-        <Below of={fill(words.replicasOf, { count: show.count(row.committed_replicas) })}>
-          {show.count(row.committed_nodes)}
-        </Below>
+        <Below of={show.replicas(row.committed_replicas)}>{show.count(row.committed_nodes)}</Below>
       ),
     },
     {
@@ -94,9 +92,7 @@ const table = (
       numeric: true,
       value: (row) => row.on_demand_nodes,
       show: (row) => (
-        <Below of={fill(words.replicasOf, { count: show.count(row.on_demand_replicas) })}>
-          {show.count(row.on_demand_nodes)}
-        </Below>
+        <Below of={show.replicas(row.on_demand_replicas)}>{show.count(row.on_demand_nodes)}</Below>
       ),
     },
     number("break_even_utilisation", words.breakEven, (row) => row.break_even_utilisation, show.percent),

@@ -77,7 +77,7 @@ const sizes = (option: ServingOption): (readonly [string, string])[] => {
             words.regions,
             fill(words.regionsOf, {
               regions: show.count(fleet.regions),
-              replicas: show.count(fleet.replicas_per_region),
+              replicas: show.replicas(fleet.replicas_per_region),
             }),
           ] as const,
         ]

@@ -205,3 +205,7 @@ export const strings = {
 /** The sentence with its gaps filled. */
 export const fill = (sentence: string, gaps: Record<string, string | number>): string =>
   sentence.replace(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+
+/** A number of things in words: `count` is the number as it is shown. */
+export const counted = (words: { one: string; other: string }, number: number, count: string): string =>
+  fill(number === 1 ? words.one : words.other, { count });

@@ -181,7 +181,7 @@ const poolsOf = ({ pools, replicas, layout }: SimulationReport): (readonly [stri
       ];
 
 const pool = (gpus: number, replicas: number, layout: ServingLayout, busy: number): string =>
-  `${fill(bench.pool, { gpus: show.count(gpus), replicas: show.count(replicas), cut: cut(layout) })}, ${fill(words.busy, { share: show.percent(busy) })}`;
+  `${fill(bench.pool, { gpus: show.gpus(gpus), replicas: show.count(replicas), cut: cut(layout) })}, ${fill(words.busy, { share: show.percent(busy) })}`;
 
 /** What a first token waits for where prompts are read on GPUs of their own. */
 const Ways = ({ of }: { of: SimulatedPools }) => (
