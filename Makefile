@@ -61,11 +61,11 @@ test-core: ## Test the Rust crates
 	@$(say) "Testing the core"
 	@cargo test --workspace --locked --quiet
 
-test-python: build-python build-web ## Test the installed Python package, its types, the notebook and the README
+test-python: build-python build-web ## Test the installed Python package, its types, the notebooks and the README
 	@scripts/setup.sh python-dev
 	@$(say) "Checking the types of the installed package"
 	@cd tests && $(abspath $(BIN))/python -m mypy.stubtest rackrate --allowlist python/stubtest-allowlist.txt --mypy-config-file ../pyproject.toml
-	@$(say) "Testing the installed Python package, the notebook and the README"
+	@$(say) "Testing the installed Python package, the notebooks and the README"
 	@$(BIN)/python -P -m pytest
 
 test-web: build-web ## Test the wasm module and the page, the latter in Chromium

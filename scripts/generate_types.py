@@ -1,4 +1,4 @@
-"""Write python/rackrate/_types.py from the core's JSON Schema; with --check, fail where the file is stale.
+"""Write python/rackrate/_types.py and _fields.py from the core's JSON Schema; with --check, fail where one is stale.
 
 The schema comes from `cargo run -p rackrate --features schema --example schema`, so a field that is added, renamed
 or described anew in the core reaches Python by running this script and in no other way.
@@ -13,8 +13,10 @@ import textwrap
 from pathlib import Path
 from typing import Any, ClassVar
 
+import request_fields
+
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "python" / "rackrate" / "_types.py"
+PACKAGE = ROOT / "python" / "rackrate"
 WIDTH = 106
 
 HEADER = '''"""What the core answers with, as frozen dataclasses.
@@ -225,14 +227,15 @@ def render(definitions: dict[str, Schema]) -> str:
 
 
 def main() -> None:
-    """Write the file, or check it."""
-    text = render(read_schema())
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text(encoding="utf-8") != text:
-            sys.exit(f"{TARGET.relative_to(ROOT)} is stale: run `make types` and commit it")
-        return
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {TARGET.relative_to(ROOT)}")
+    """Write the files, or check them."""
+    schema = read_schema()
+    for name, text in (("_types.py", render(schema)), ("_fields.py", request_fields.render(schema))):
+        target = PACKAGE / name
+        if "--check" not in sys.argv[1:]:
+            target.write_text(text, encoding="utf-8")
+            print(f"wrote {target.relative_to(ROOT)}")
+        elif not target.exists() or target.read_text(encoding="utf-8") != text:
+            sys.exit(f"{target.relative_to(ROOT)} is stale: run `make types` and commit it")
 
 
 if __name__ == "__main__":

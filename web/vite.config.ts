@@ -18,6 +18,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
+  // The sample traces lie with the measurements.
+  server: { fs: { allow: [here("..")] } },
   worker: { format: "es" },
   test: {
     projects: [

@@ -53,7 +53,7 @@ pub enum Error {
         expected: String,
     },
     /// A number outside what makes sense.
-    #[error("{field}: {given} is outside {min} to {max}")]
+    #[error("{field}: {}", outside(*.given, *.min, *.max))]
     OutOfRange {
         /// Path of the field.
         field: String,
@@ -154,7 +154,9 @@ impl Error {
         match self {
             Self::UnknownName { nearest, .. } | Self::UnknownField { nearest, .. } => nearest.clone(),
             Self::OutOfRange { given, min, max, .. } => {
-                Some(if given < min { *min } else { *max }).filter(|v| v.is_finite()).map(|v| v.to_string())
+                let negative = *min == 0.0 && of_the_machine(*max);
+                let nearest = if given < min { *min } else { *max };
+                (!negative && !of_the_machine(nearest)).then(|| plain(nearest))
             }
             Self::Indivisible { allowed, given, .. } | Self::NotMultiple { allowed, given, .. } => {
                 allowed.iter().min_by_key(|&&v| v.abs_diff(*given)).map(u64::to_string)
@@ -237,7 +239,7 @@ pub fn check_range(field: &str, value: f64, min: f64, max: f64) -> Result<f64, E
     }
 }
 
-/// The known name that `given` most resembles, ignoring case, `-`, `_`, `.` and spaces; none if nothing is close.
+/// The known name that `given` most resembles or shortens, ignoring case, `-`, `_`, `.` and spaces; none if nothing is close.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = |s: &str| -> String {
         s.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
@@ -245,10 +247,58 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let target = plain(given);
     known
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&target, &plain(name)), name))
+        .map(|name| {
+            let known = plain(name);
+            let like = strsim::jaro_winkler(&target, &known);
+            (if shortens(&target, &known) { like.max(SHORTENED) } else { like }, name)
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness >= 0.7)
         .map(|(_, name)| name.to_owned())
+}
+
+/// Likeness of a name to one that it shortens: `trtllm` means `tensorrt_llm`, not `vllm`.
+const SHORTENED: f64 = 0.85;
+
+/// Whether `short` is at least half of `name`: its letters in their order, from the first on.
+fn shortens(short: &str, name: &str) -> bool {
+    let mut letters = name.chars();
+    2 * short.len() >= name.len()
+        && short.chars().next() == name.chars().next()
+        && short.chars().all(|letter| letters.any(|known| known == letter))
+}
+
+/// What is wrong with a number that lies outside, and what is allowed. Where the other end is what a machine's number holds,
+/// only this end is told.
+fn outside(given: f64, min: f64, max: f64) -> String {
+    let (shown, least, most) = (plain(given), plain(min), plain(max));
+    if given.is_nan() {
+        "not a number".to_owned()
+    } else if !of_the_machine(max) && !of_the_machine(min) {
+        format!("{shown} is outside {least} to {most}")
+    } else if given < 0.0 && min == 0.0 {
+        // Of a whole number that is read: whether 0 is allowed is not known yet.
+        format!("{shown} is negative")
+    } else if given < min {
+        format!("{shown} is too small; at least {least}")
+    } else {
+        format!("{shown} is too large; at most {most}")
+    }
+}
+
+/// Whether a limit is what a number of a machine holds, and not one of the question.
+fn of_the_machine(limit: f64) -> bool {
+    /// Whole numbers from here on are no longer told apart (2^53).
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let limit = limit.abs();
+    let whole = [f64::from(u8::MAX), f64::from(u16::MAX), f64::from(u32::MAX), f64::from(i32::MAX)];
+    limit >= EXACT || limit.is_nan() || whole.contains(&limit)
+}
+
+/// A number as a person writes it.
+fn plain(number: f64) -> String {
+    let size = number.abs();
+    if size >= 1e16 || size > 0.0 && size < 1e-6 { format!("{number:e}") } else { number.to_string() }
 }
 
 /// Up to a dozen names are listed; more would bury the message.

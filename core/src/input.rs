@@ -2,8 +2,9 @@
 //! [`Error`] that names the field by its path. JSON, JavaScript objects and Python dicts all pass this one door, so
 //! unknown fields, wrong types, NaN and misspelt variants are refused alike everywhere.
 //!
-//! Where a number is expected, text such as `"15.6T"`, `"405b"` or `"8k"` is read too (decimal multiples).
+//! `null` is a field left out. Where a number is expected, text such as `"15.6T"`, `"405b"` or `"8k"` is read too (decimal multiples).
 
+mod hints;
 mod tree;
 
 use std::fmt;
@@ -100,20 +101,20 @@ impl Fault {
     }
 
     /// The same with the name of a struct's field that is missing.
-    fn of(self, fields: &[&str]) -> Self {
+    fn of(self, name: &str, fields: &[&str]) -> Self {
         match self {
-            Self::AbsentField(at) => Self::missing(fields.get(at).copied().unwrap_or_default()),
+            Self::AbsentField(at) => Self::missing(name, fields.get(at).copied().unwrap_or_default()),
             other => other,
         }
     }
 
-    fn missing(field: &str) -> Self {
-        Error::MissingField { field: field.to_owned(), expected: "it has no default".to_owned() }.into()
+    fn missing(name: &str, field: &str) -> Self {
+        Error::MissingField { field: field.to_owned(), expected: hints::of_missing(name, field) }.into()
     }
 
     fn into_error(self) -> Error {
         match self {
-            Self::Absent | Self::AbsentField(_) => Self::missing("").into_error(),
+            Self::Absent | Self::AbsentField(_) => Self::missing("", "").into_error(),
             Self::Refused(error) => *error,
         }
     }
@@ -179,7 +180,7 @@ impl de::Error for Fault {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::missing(field)
+        Self::missing("", field)
     }
 }
 
@@ -260,9 +261,12 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The members of an object that are to be these fields, and no others.
-    fn members(self, fields: &'static [&'static str]) -> Result<Members<'a>, Fault> {
-        let given = self.object()?;
+    /// The members of an object of the type `name` that are to be these fields, and no others.
+    fn members(self, name: &str, fields: &'static [&'static str]) -> Result<Members<'a>, Fault> {
+        let given = match self.value()? {
+            Value::Object(given) => given,
+            other => return Err(other.wrong(hints::of_object(name, fields, other))),
+        };
         for (at, (key, _)) in given.iter().enumerate() {
             if !fields.contains(&key.as_str()) {
                 return Err(de::Error::unknown_field(key, fields));
@@ -275,13 +279,13 @@ impl<'a> Given<'a> {
     }
 
     /// The place of the text among these names.
-    fn choice(self, choices: &'static [&'static str]) -> Result<u32, Fault> {
+    fn choice(self, name: &str, choices: &'static [&'static str]) -> Result<u32, Fault> {
         match self.value()? {
             Value::Text(s) => match choices.iter().zip(0..).find(|(choice, _)| *choice == s) {
                 Some((_, at)) => Ok(at),
                 None => Err(de::Error::unknown_variant(s, choices)),
             },
-            other => Err(other.wrong(format!("one of {}", choices.join(", ")))),
+            other => Err(other.wrong(hints::of_choice(name, choices, other))),
         }
     }
 }
@@ -367,20 +371,20 @@ impl<'de> de::Deserializer<'de> for Given<'_> {
     /// and an absent option is none, whatever its default (a test asks).
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_seq(self.members(fields)?).map_err(|fault| fault.of(fields))
+        visitor.visit_seq(self.members(name, fields)?).map_err(|fault| fault.of(name, fields))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_enum(self.choice(variants)?.into_deserializer())
+        visitor.visit_enum(self.choice(name, variants)?.into_deserializer())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -423,7 +427,9 @@ impl<'a> Members<'a> {
     fn next(&mut self) -> Option<(&'static str, Given<'a>)> {
         let name = *self.fields.get(self.at)?;
         self.at += 1;
-        Some((name, Given(self.given.iter().find(|(key, _)| key == name).map(|(_, value)| value))))
+        let member = self.given.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        // Nothing given for a field is the field left out, whether its default is none or not.
+        Some((name, Given(member.filter(|value| **value != Value::Null))))
     }
 }
 

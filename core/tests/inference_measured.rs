@@ -57,11 +57,11 @@ fn every_published_row_is_shown() {
 fn errors_stay_where_they_are() {
     let report = report();
     let (median, high) = errors(&report, "output_tokens_per_second");
-    assert!(median < 0.13 && high < 0.62, "throughput {median} {high}");
+    assert!(median < 0.13 && high < 0.53, "throughput {median} {high}");
     let (median, high) = errors(&report, "tpot_seconds");
-    assert!(median < 0.18 && high < 0.57, "time per output token {median} {high}");
+    assert!(median < 0.16 && high < 0.50, "time per output token {median} {high}");
     let (median, high) = errors(&report, "ttft_seconds");
-    assert!(median < 0.39 && high < 0.91, "time to first token {median} {high}");
+    assert!(median < 0.32 && high < 0.90, "time to first token {median} {high}");
 }
 
 /// What is told apart is told: random arrivals past 95 % of what we take as sustainable.
@@ -71,7 +71,8 @@ fn latencies_near_saturation_are_shown_apart() {
     let of = |quantity: &str| {
         report.rows.iter().filter(|r| r.quantity == quantity && r.predicted.is_some()).count()
     };
-    assert!(of("tpot_seconds_near_saturation") > 50 && of("ttft_seconds_near_saturation") > 10);
+    // Most of them lie past all that we take as sustainable, where the first token is queueing and not compared.
+    assert!(of("tpot_seconds_near_saturation") > 50 && of("ttft_seconds_near_saturation") > 3);
     let shown = report.rows.iter().find(|r| r.quantity == "tpot_seconds_near_saturation").unwrap();
     assert!(!report.rows.iter().any(|r| r.id == shown.id && r.quantity == "tpot_seconds"));
 }
@@ -141,6 +142,8 @@ fn named_systems_lie_within_a_fifth() {
         ("sglang-ep-h100-prefill-4000", "input_tokens_per_second"),
         // The same, 72 ranks that decode, experts held twice among them.
         ("sglang-ep-h100-decode-2000", "output_tokens_per_second"),
+        // SGLang on 48 ranks of GB200 that decode, NVFP4.
+        ("sglang-gb200-decode-nvfp4", "output_tokens_per_second"),
         // SGLang and vLLM on GB200; the weights that do not fit come from the host's memory in time.
         ("sglang-gb200-prefill-nvfp4", "input_tokens_per_second"),
         ("sglang-gb200-prefill-fp8", "input_tokens_per_second"),

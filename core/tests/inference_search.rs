@@ -106,23 +106,26 @@ fn the_frontier_is_that_of_looking_at_everything() {
 /// by asking for operating points alone.
 fn best_pools(model: &str, shape: &str, slo: (f64, f64), most: u32) -> f64 {
     let catalog = Catalog::embedded().unwrap();
-    let powers: Vec<u32> = (0..4).map(|p| 1 << p).filter(|p| *p <= most).collect();
-    let cuts: Vec<(u32, u32)> = powers
-        .iter()
-        .flat_map(|tp| powers.iter().map(move |pp| (*tp, *pp)))
-        .filter(|(tp, pp)| tp * pp < most)
-        .collect();
+    let experts = catalog.model("model", model).unwrap().architecture.moe.is_some();
+    let mut cuts: Vec<ServingLayout> = Vec::new();
+    for (tp, pp, dp) in (0..64).map(|at| (1 << (at % 4), 1 << (at / 4 % 4), 1 << (at / 16))) {
+        if tp * pp * dp < most && (experts || dp == 1) {
+            let stages = if experts && tp * dp > 1 { vec![1, tp * dp] } else { vec![1] };
+            cuts.extend(stages.into_iter().map(|ep| ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }));
+        }
+    }
+    let size = |cut: &ServingLayout| cut.tp * cut.pp * cut.dp;
     let mut best = 0.0_f64;
     for (reads, runs) in cuts.iter().flat_map(|reads| cuts.iter().map(move |runs| (reads, runs))) {
-        let (from, to) = (reads.0 * reads.1, runs.0 * runs.1);
+        let (from, to) = (size(reads), size(runs));
         for prefill in (1..most).filter(|n| n * from < most) {
             for decode in (1..most).filter(|n| n * to + prefill * from <= most) {
                 let gpus = prefill * from + decode * to;
                 let at = |rate: f64| {
                     let request = serde_json::from_value(json!({
-                        "model": model, "shape": shape, "gpus": gpus, "layout": {"tp": runs.0, "pp": runs.1},
+                        "model": model, "shape": shape, "gpus": gpus, "layout": runs,
                         "input_tokens": 2000.0, "output_tokens": 300.0, "request_rate": rate, "precision": "bf16",
-                        "disaggregated": {"prefill_layout": {"tp": reads.0, "pp": reads.1}, "prefill_gpus": prefill * from}
+                        "disaggregated": {"prefill_layout": reads, "prefill_gpus": prefill * from}
                     }));
                     serving_point(catalog, &request.unwrap()).unwrap()
                 };
@@ -156,6 +159,8 @@ fn the_best_pools_are_those_of_looking_at_everything() {
         ("llama-3.1-8b", "BM.GPU.H100.8", (0.5, 0.02), 4),
         ("llama-3.1-8b", "BM.GPU.H100.8", (0.2, 0.008), 6),
         ("qwen3-32b", "BM.GPU.H200.8", (1.0, 0.03), 8),
+        ("gpt-oss-20b", "BM.GPU.B200.8", (0.3, 0.01), 6),
+        ("qwen3-30b-a3b", "BM.GPU.H200.8", (0.3, 0.015), 5),
     ] {
         let everything = best_pools(model, shape, slo, most);
         let found =
@@ -202,4 +207,24 @@ fn what_the_search_shows_is_what_a_point_says() {
         "disaggregated": {"prefill_layout": pools.prefill_layout, "prefill_gpus": pools.prefill_gpus}
     }));
     assert_eq!(serving_point(Catalog::embedded().unwrap(), &request.unwrap()).unwrap(), best);
+}
+
+/// Wide expert parallelism wants more than two nodes: what is looked at if nobody says how many holds it, and a smaller most
+/// is kept.
+#[test]
+fn pools_of_many_nodes_are_looked_at() {
+    let at = |most: Json| search(&json!({"shape": "BM.GPU.H100.8", "max_replica_gpus": most})).best.unwrap();
+    let (two_nodes, usual) = (at(json!(16)), at(json!(null)));
+    assert!(
+        two_nodes.gpus <= 16 && usual.gpus > 32 && usual.gpus <= 144,
+        "{} {}",
+        two_nodes.gpus,
+        usual.gpus
+    );
+    assert!(usual.layout.ep >= 16);
+    let gain = usual.output_tokens_per_second_per_gpu / two_nodes.output_tokens_per_second_per_gpu;
+    assert!(gain > 1.5, "{gain}");
+    // Of sizes that do as well the smallest is taken.
+    let small = search(&json!({"model": "llama-3.1-8b", "mode": "disaggregated"})).best.unwrap();
+    assert!(small.gpus <= 16, "{}", small.gpus);
 }

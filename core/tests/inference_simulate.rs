@@ -178,6 +178,16 @@ fn a_trace_is_replayed() {
 }
 
 #[test]
+fn a_spread_is_the_square_of_a_coefficient_of_variation() {
+    let with = |input: Json| run(json!({"request_rate": 4.0, "requests": 500, "input": input}));
+    for family in ["uniform", "gamma", "lognormal"] {
+        let by_cv = with(json!({"mean_tokens": 1000.0, "family": family, "coefficient_of_variation": 0.5}));
+        let squared = with(json!({"mean_tokens": 1000.0, "family": family, "spread": 0.25}));
+        assert_eq!(by_cv, squared, "{family}");
+    }
+}
+
+#[test]
 fn bad_requests_name_their_field() {
     for (changes, field, code) in [
         (json!({}), "request_rate", "missing_field"),
@@ -201,6 +211,18 @@ fn bad_requests_name_their_field() {
             "missing_field",
         ),
         (
+            json!({"burst": true, "input": {
+                "mean_tokens": 5.0, "family": "gamma", "coefficient_of_variation": 1.0, "spread": 1.0
+            }}),
+            "input.spread",
+            "conflict",
+        ),
+        (
+            json!({"burst": true, "input": {"mean_tokens": 5.0, "family": "gamma", "spread": 101.0}}),
+            "input.spread",
+            "out_of_range",
+        ),
+        (
             json!({"burst": true, "input": {"mean_tokens": 5.0, "family": "gama"}}),
             "input.family",
             "unknown_name",
@@ -213,4 +235,42 @@ fn bad_requests_name_their_field() {
     ] {
         assert_eq!(refused(changes.clone()), (field.to_owned(), code), "{changes}");
     }
+}
+
+#[test]
+fn the_closed_form_stands_beside_it() {
+    let report = run(json!({"request_rate": 8.0}));
+    let beside = report.beside.unwrap();
+    let point = support::point(&json!({
+        "model": "llama-3.1-8b", "gpu": "H100-SXM", "gpus": 1, "layout": {}, "request_rate": 8.0,
+        "input_tokens": 1000.0, "output_tokens": 200.0, "input_spread": 1.0, "output_spread": 0.8 * 0.8
+    }));
+    assert_eq!(beside.latencies, point.percentiles);
+    assert_eq!((beside.request_rate, beside.saturated), (8.0, false));
+    // A trace's own rate, as it is replayed: four requests in three seconds.
+    let trace = json!({
+        "arrival_seconds": [5.0, 6.0, 7.0, 8.0], "input_tokens": [10.0, 20.0, 30.0, 40.0],
+        "output_tokens": [9.0, 9.0, 9.0, 9.0]
+    });
+    let asked = json!({"input": null, "output": null, "requests": null, "trace": trace});
+    let beside = |changes: Json| run(merged(&asked, changes)).beside.map(|b| b.request_rate);
+    assert_eq!(beside(json!({})), Some(1.0));
+    assert_eq!(beside(json!({"trace_speed": 3.0})), Some(3.0));
+    assert_eq!(run(json!({"burst": true})).beside, None);
+    assert_eq!(run(json!({"request_rate": 8.0, "phase": "decode"})).beside, None);
+    let full = run(json!({"request_rate": 500.0})).beside.unwrap();
+    assert!(full.saturated && full.latencies.is_none());
+}
+
+#[test]
+fn the_distribution_is_that_of_its_percentiles() {
+    let report = run(json!({"request_rate": 8.0}));
+    let told = &report.distribution;
+    assert_eq!((told.share.len(), told.share[95], told.share[100]), (101, 0.95, 1.0));
+    assert_eq!(told.ttft_seconds[95], report.ttft.p95_seconds);
+    assert_eq!(told.tpot_seconds[50], report.tpot.unwrap().p50_seconds);
+    assert_eq!(told.end_to_end_seconds[99], report.end_to_end.p99_seconds);
+    assert!(told.ttft_seconds.is_sorted() && told.end_to_end_seconds.is_sorted());
+    let prompts = run(json!({"request_rate": 8.0, "phase": "prefill"}));
+    assert!(prompts.distribution.tpot_seconds.is_empty());
 }

@@ -276,7 +276,10 @@ fn racks_are_counted_and_rented_whole_if_asked_for() {
 #[test]
 fn a_peak_within_the_hour_raises_every_hour_alike() {
     let mut scenario = scenario(3e7, &[]);
-    let traffic = &mut scenario.serving.as_mut().unwrap().traffic;
+    let job = scenario.serving.as_mut().unwrap();
+    // Replicas of one size, whatever the peak.
+    job.max_replica_gpus = Some(16);
+    let traffic = &mut job.traffic;
     traffic.shape = None;
     traffic.hour_factors = Some((0..24).map(|hour| if hour < 12 { 1.0 } else { 3.0 }).collect());
     let plain = answer(&scenario).unwrap().serving.unwrap();

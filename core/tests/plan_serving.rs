@@ -184,3 +184,17 @@ fn prompts_are_charged_for_one_of_the_streams_of_a_replica() {
     let decode = 500.0 / point.tokens_per_iteration * point.decode.total_seconds / point.decode_batch;
     assert!((share - busy / (busy + point.requests_per_second * decode)).abs() < 1e-9, "{share}");
 }
+
+#[test]
+fn the_largest_replica_is_what_the_service_says() {
+    let moe =
+        |most: Json| json!({"model": "deepseek-v3", "shapes": ["BM.GPU.H100.8"], "max_replica_gpus": most});
+    let (small, usual) = (options(&moe(json!(16))), options(&moe(json!(null))));
+    assert!(small[0].point.gpus / small[0].point.units() <= 16);
+    assert!(usual[0].point.gpus / usual[0].point.units() > 32);
+    assert!(f64::from(usual[0].gpus) < 0.7 * f64::from(small[0].gpus), "{} {}", usual[0].gpus, small[0].gpus);
+    for bad in [0, 5000] {
+        let error = plan(Catalog::embedded().unwrap(), &scenario(&moe(json!(bad)))).unwrap_err();
+        assert_eq!((error.field(), error.code()), ("serving.max_replica_gpus", "out_of_range"));
+    }
+}

@@ -8,23 +8,19 @@
 from rackrate import _types as types
 from rackrate._answer import Answer, Rows
 from rackrate._api import (
-    catalog,
     collective,
     plan,
-    scenarios,
     search_layouts,
     search_serving,
     serving_point,
     simulate,
-    sweep,
-    table,
     training_step,
-    validate,
 )
 from rackrate._core import VERSION as __version__  # noqa: N811 (Python's name for it)
 from rackrate._errors import RackrateError
+from rackrate._known import catalog, scenarios, table, validate
 from rackrate._overlay import Table
-from rackrate._sweep import Sweep
+from rackrate._sweep import Sweep, sweep
 
 __all__ = [
     "Answer",

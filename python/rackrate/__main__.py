@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from rackrate import RackrateError, __version__, _api, _files, _overlay, _sections, _terminal, _types
+from rackrate import RackrateError, __version__, _api, _files, _help, _known, _overlay, _sections, _terminal, _types
 from rackrate._prices import command as prices_command
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
 EXAMPLES = r"""examples:
@@ -33,14 +33,72 @@ EXAMPLES = r"""examples:
 exit status: 0 answered, 1 the input was refused, 2 wrong usage, 130 interrupted; of `prices refresh` also 3 (see there)
 """
 
-# The estimators behind a plan, by the names that they have in Python.
+PLAN_EXAMPLES = r"""
+python -m rackrate plan serve-70b --set serving.traffic.requests_per_second=200
+python -m rackrate plan azure-trains-oci-serves --set training.deadline_days=60 \
+    --set 'training.shapes=["Standard_ND96isr_H200_v5", "BM.GPU.H200.8"]'
+python -m rackrate plan --set training.model=llama-3.1-8b --set training.tokens=1T --set training.sequence_length=8192 \
+    --set training.global_batch_tokens=4M --set training.deadline_days=30
+"""
+
+
+class Estimate(NamedTuple):
+    """An estimator behind a plan: what it does, the request that it takes, how it is asked."""
+
+    about: str
+    request: str
+    examples: str
+
+
+# By the names that they have in Python.
 ESTIMATES = {
-    "training_step": "price one training step: a model, GPUs, a layout",
-    "search_layouts": "find the layouts of a training step",
-    "serving_point": "price one operating point of a replica",
-    "search_serving": "find the operating points of a shape that meet latency targets",
-    "simulate": "simulate requests on serving engines",
-    "collective": "time a collective operation",
+    "training_step": Estimate(
+        "price one training step: a model, GPUs, a layout",
+        "TrainingStepRequest",
+        r"""
+python -m rackrate training-step --set model=llama-3.1-8b --set shape=BM.GPU.H100.8 --set gpus=64 \
+    --set sequence_length=8192 --set layout.tp=2 --set layout.global_batch=128
+""",
+    ),
+    "search_layouts": Estimate(
+        "find the layouts of a training step",
+        "LayoutSearchRequest",
+        r"""
+python -m rackrate search-layouts --set model=llama-3.1-70b --set gpu=H100-SXM --set gpus=256 \
+    --set global_batch=1024 --set sequence_length=8192 --set best=5
+""",
+    ),
+    "serving_point": Estimate(
+        "price one operating point of a replica",
+        "ServingPointRequest",
+        r"""
+python -m rackrate serving-point --set model=llama-3.3-70b --set gpu=H200 --set gpus=4 --set layout.tp=4 \
+    --set precision=fp8 --set input_tokens=1024 --set output_tokens=256 --set request_rate=2
+""",
+    ),
+    "search_serving": Estimate(
+        "find the operating points of a shape that meet latency targets",
+        "ServingSearchRequest",
+        r"""
+python -m rackrate search-serving --set model=llama-3.3-70b --set shape=BM.GPU.H200.8 --set input_tokens=1024 \
+    --set output_tokens=256 --set slo.ttft_p95_seconds=1 --set slo.tpot_p95_seconds=0.03
+""",
+    ),
+    "simulate": Estimate(
+        "simulate requests on serving engines",
+        "SimulationRequest",
+        r"""
+python -m rackrate simulate --set model=llama-3.1-8b --set gpu=H200 --set gpus=1 --set layout.tp=1 \
+    --set request_rate=4 --set input.mean_tokens=1000 --set output.mean_tokens=200 --set seed=1
+""",
+    ),
+    "collective": Estimate(
+        "time a collective operation",
+        "CollectiveRequest",
+        r"""
+python -m rackrate collective --set op=all_reduce --set bytes=1e9 --set shape=BM.GPU.H100.8 --set nodes=16
+""",
+    ),
 }
 REFUSED = 1
 INTERRUPTED = 130
@@ -76,21 +134,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Describe the commands."""
-    top = argparse.ArgumentParser(
+    top = _help.Parser(
         prog="rackrate",
         description="Where to train a large model and where to serve it: GPUs, interconnect and cost on Azure and OCI.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     top.set_defaults(status=0)
     top.add_argument("--version", action="version", version=f"rackrate {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], None], about: str, *, overlay: bool = False, csv: bool = False
+        name: str,
+        run: Callable[[argparse.Namespace], None],
+        about: str,
+        *,
+        overlay: bool = False,
+        csv: bool = False,
+        request: str = "",
+        examples: str = "",
     ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        added = commands.add_parser(name, help=about, description=about)
+        added.request, added.examples = request, examples
         form = added.add_mutually_exclusive_group()
         form.add_argument("--json", action="store_true", help="print the whole answer as JSON")
         if csv:
@@ -106,8 +170,8 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    plan = command("plan", run_plan, "answer a scenario", overlay=True)
-    plan.add_argument("scenario", help="name of a built-in scenario, or a JSON file")
+    plan = command("plan", run_plan, "answer a scenario", overlay=True, request="Scenario", examples=PLAN_EXAMPLES)
+    plan.add_argument("scenario", nargs="?", help="name of a built-in scenario, or a JSON file; --set may give it all")
     plan.add_argument(
         "--set",
         metavar="FIELD=VALUE",
@@ -115,10 +179,14 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="change a field, such as training.deadline_days=60 (VALUE is JSON, or text); may be repeated",
     )
-    for name, about in ESTIMATES.items():
-        estimate = command(name.replace("_", "-"), run_estimate, about, overlay=True)
+    for name, (about, request, examples) in ESTIMATES.items():
+        estimate = command(
+            name.replace("_", "-"), run_estimate, about, overlay=True, request=request, examples=examples
+        )
         estimate.set_defaults(estimate=name)
-        estimate.add_argument("request", nargs="*", help="JSON files of the request's fields, one laid over the other")
+        estimate.add_argument(
+            "request", nargs="*", metavar="FILE", help="JSON files of the request's fields, one laid over the other"
+        )
         estimate.add_argument(
             "--set",
             metavar="FIELD=VALUE",
@@ -141,7 +209,12 @@ def parser() -> argparse.ArgumentParser:
 
 def run_plan(options: argparse.Namespace) -> None:
     """Answer a scenario."""
-    scenario = Path(options.scenario) if Path(options.scenario).is_file() else options.scenario
+    if options.scenario is None and not options.set:
+        message = "give the name of a built-in scenario (`rackrate scenarios` lists them), a file, or fields by --set"
+        raise RackrateError("missing_field", "", message)
+    scenario = options.scenario
+    if scenario is not None and Path(scenario).is_file():
+        scenario = Path(scenario)
     changes: dict[str, Any] = {}
     for change in options.set:
         changes = _files.merged(changes, changed(change))
@@ -180,7 +253,7 @@ def run_estimate(options: argparse.Namespace) -> None:
     """Ask one of the estimators behind a plan."""
     request: dict[str, Any] = {}
     for path in options.request:
-        request = _files.merged(request, _files.read_json(path, ""))
+        request = _files.merged(request, request_file(path, options.estimate))
     for change in options.set:
         request = _files.merged(request, changed(change))
     laid = _overlay.joined([request.pop("overlay", None), overlay(options)])
@@ -190,15 +263,24 @@ def run_estimate(options: argparse.Namespace) -> None:
     show(answer, answer._sections(), as_json=options.json)
 
 
+def request_file(path: str, estimate: str) -> dict[str, Any]:
+    """Read a file of a request's fields; of a word that names no file, say how it is given."""
+    if not Path(path).exists() and not _files.is_path(path):
+        hint = _help.meant(path, ESTIMATES[estimate].request)
+        message = f'no file is named "{path}"; fields are given by name: {hint}'
+        raise RackrateError("malformed", "", message, hint)
+    return _files.read_json(path, "")
+
+
 def run_scenarios(options: argparse.Namespace) -> None:
     """List the built-in scenarios."""
-    answer = _api.scenarios()
+    answer = _known.scenarios()
     show(answer, [_sections.Section(one.name, (one.description,)) for one in answer], as_json=options.json)
 
 
 def run_validate(options: argparse.Namespace) -> None:
     """Put predictions beside a table of measurements."""
-    answer = _api.validate(options.kind, options.file, by=options.by, overlay=overlay(options))
+    answer = _known.validate(options.kind, options.file, by=options.by, overlay=overlay(options))
     show(answer, answer._sections(), as_json=options.json)
 
 
@@ -207,9 +289,9 @@ def run_catalog(options: argparse.Namespace) -> None:
     laid = overlay(options)
     if options.csv:
         # A file's bytes: what a terminal cannot show must not change them.
-        sys.stdout.buffer.write(_api.table(options.table, overlay=laid).csv.encode())
+        sys.stdout.buffer.write(_known.table(options.table, overlay=laid).csv.encode())
         return
-    answer = getattr(_api.catalog(overlay=laid), options.table)
+    answer = getattr(_known.catalog(overlay=laid), options.table)
     show(answer, [_sections.Section("", (), _sections.of_records(answer.records()))], as_json=options.json)
 
 

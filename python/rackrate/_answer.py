@@ -45,6 +45,8 @@ class Answer:
     def records(self) -> list[dict[str, Any]]:
         """Give the answer as rows of a table: one, or one for each option where it is a list of options.
 
+        Arrays of equal length (``report.timeline``, ``report.distribution``) have a row for each of their places.
+
         Nested fields get dotted names (``memory.total_gib``); lists of records within stay out, each is a table of
         its own (``step.traffic.to_pandas()``).
         """
@@ -56,7 +58,7 @@ class Answer:
             return even([{"job": job, **option._flat()} for job, part in jobs if part for option in part.options])
         if type(self).__name__ == "Catalog":
             return even([{"table": name, **row._flat()} for name, table in self._items() for row in table])
-        return [self._flat()]
+        return self._series() or [self._flat()]
 
     def to_pandas(self) -> pd.DataFrame:
         """Give the records as a pandas frame (extra ``pandas``)."""
@@ -73,6 +75,16 @@ class Answer:
     def _items(self) -> Iterator[tuple[str, Any]]:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             yield field.name, getattr(self, field.name)
+
+    def _series(self) -> list[dict[str, Any]]:
+        """Give a row for each place of an answer that is arrays of equal length (or empty) alone; none of any other."""
+        items = dict(self._items())
+        if not all(isinstance(value, np.ndarray) for value in items.values()):
+            return []
+        columns = {name: value for name, value in items.items() if len(value) > 0}
+        if len({len(value) for value in columns.values()}) != 1:
+            return []
+        return [dict(zip(columns, row, strict=True)) for row in zip(*map(plain, columns.values()), strict=True)]
 
     def _flat(self) -> dict[str, Any]:
         row: dict[str, Any] = {}

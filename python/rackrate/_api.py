@@ -1,21 +1,15 @@
-"""The calls, with the names and parameters that every face shares. Each hands its arguments to the core as they are."""
+"""The decision and the estimators behind it, with names and parameters as on every face; handed on as they are."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import inspect
-import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rackrate import _core, _files, _overlay
-from rackrate._answer import Answer, Rows
-from rackrate._errors import RackrateError
-from rackrate._overlay import OverlayLike, Table
-from rackrate._sweep import Sweep
+from rackrate._answer import Answer
+from rackrate._asking import Model, given, refusing
 from rackrate._types import (
-    Catalog,
     CollectiveAnswer,
     CollectiveOp,
     Disaggregated,
@@ -39,52 +33,14 @@ from rackrate._types import (
     SimulationReport,
     Software,
     Speculation,
-    SweepCall,
     Task,
     TrainingStep,
-    ValidationKind,
-    ValidationReport,
 )
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    import os
 
-Asked = ParamSpec("Asked")
-Told = TypeVar("Told")
-
-Model = str | os.PathLike[str] | Mapping[str, Any] | Answer
-"""A preset's name, an architecture as a dict, or the path or content of a Hugging Face ``config.json``."""
-
-
-def given(**arguments: object) -> dict[str, object]:
-    """Keep the arguments that were given: the core fills in the rest."""
-    return opened({name: value for name, value in arguments.items() if value is not None})
-
-
-def opened(request: Mapping[str, object]) -> dict[str, object]:
-    """Put the content of files and frames in their place."""
-    readers = {"model": _files.model, "overlay": _overlay.read, "speculation": _files.drafted}
-    return {name: readers[name](value) if name in readers else value for name, value in request.items()}
-
-
-def refusing(core: Callable[[object], object]) -> Callable[[Callable[Asked, Told]], Callable[Asked, Told]]:
-    """Let the core refuse a call whose keywords are misspelt or missing: it knows the nearest, and says so."""
-
-    def decorate(function: Callable[Asked, Told]) -> Callable[Asked, Told]:
-        parameters = inspect.signature(function).parameters
-        names = list(parameters)
-        needed = {name for name, one in parameters.items() if one.default is inspect.Parameter.empty}
-
-        @functools.wraps(function)
-        def call(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
-            named = {*names[: len(args)], *kwargs}
-            if not needed <= named <= parameters.keys():
-                core(given(**dict(zip(names, args, strict=False)), **kwargs))
-            return function(*args, **kwargs)
-
-        return call
-
-    return decorate
+    from rackrate._overlay import OverlayLike
 
 
 def plan(
@@ -97,7 +53,8 @@ def plan(
 
     Args:
         scenario: A built-in scenario's name (see `scenarios`), the path of a scenario's JSON file, or the scenario as
-            a dict. May be left out when every field is given by name.
+            a dict. May be left out where its fields are given by name: ``plan(serving={...})``; a scenario without a
+            name is called ``unnamed``. `types.Scenario` tells the fields, as does `python -m rackrate plan --help`.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it. Its rows stand behind those of the
             scenario's own overlay, if it has one.
         **changes: Fields laid over the scenario, at every level: ``plan("serve-70b", serving={"precision": "bf16"})``.
@@ -348,6 +305,9 @@ def simulate(
     engine: Engine | Mapping[str, Any] | None = None,
     precision: Precision = "bf16",
     kv_precision: Precision | None = None,
+    prefix_cache: PrefixCache | Mapping[str, Any] | None = None,
+    speculation: Speculation | Mapping[str, Any] | None = None,
+    disaggregated: Disaggregated | Mapping[str, Any] | None = None,
     overlay: OverlayLike | None = None,
 ) -> SimulationReport:
     """Simulate requests on serving engines, iteration by iteration: latencies, throughput, queues over time.
@@ -358,7 +318,8 @@ def simulate(
         gpu: GPU to run on, in its usual nodes and fabric.
         gpus: GPUs in all: a multiple of a replica's.
         layout: How a replica is cut: ``dict(tp=, pp=, ep=, dp=, redundant_experts=)``.
-        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``.
+        input: Lengths of the prompts: ``dict(mean_tokens=, family="lognormal", coefficient_of_variation=)``, or with
+            `spread` as the square of that.
         output: Lengths of the answers, the same.
         trace: Requests of a trace: the path of a CSV file or its text, or a frame or dict with the columns
             ``input_tokens``, ``output_tokens`` and, to be replayed, ``arrival_seconds``.
@@ -375,6 +336,11 @@ def simulate(
         engine: The serving engine: ``dict(family=, year=)``.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
+        prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
+        speculation: Speculative decoding: ``dict(draft_tokens=, acceptance=, draft=)``, as `serving_point` takes it;
+            what is accepted is drawn step by step.
+        disaggregated: Prompts read on GPUs of their own, of `gpus` in all: ``dict(prefill_layout=, prefill_gpus=,
+            transfer=)``.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -402,6 +368,9 @@ def simulate(
         engine=engine,
         precision=precision,
         kv_precision=kv_precision,
+        prefix_cache=prefix_cache,
+        speculation=speculation,
+        disaggregated=disaggregated,
         overlay=overlay,
         **_files.trace(trace),
     )
@@ -447,7 +416,8 @@ def search_serving(
             are kept by the distribution of the latencies.
         output_spread: The same of the answers' lengths.
         mode: ``"aggregated"`` or ``"disaggregated"``; both are looked at if not given.
-        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs.
+        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs; 144 or two scale-up domains if
+            not given.
         overlay: Your own data laid over the catalogue's, as `catalog` takes it.
 
     Raises:
@@ -521,117 +491,3 @@ def collective(
         overlay=overlay,
     )
     return CollectiveAnswer._read(_core.collective(request))
-
-
-def keywords_of_sweep(request: object) -> object:
-    """Let the core judge a sweep's keywords alone: its axes are a dict here and a list there."""
-    asked = dict(request) if isinstance(request, Mapping) else {}
-    return _core.sweep({**asked, "axes": []} if "axes" in asked else asked)
-
-
-@refusing(keywords_of_sweep)
-def sweep(
-    call: SweepCall,
-    base: Mapping[str, Any],
-    *,
-    axes: Mapping[str, Sequence[Any] | npt.NDArray[Any]],
-    outputs: Sequence[str],
-    overlay: OverlayLike | None = None,
-) -> Sweep:
-    """Ask one call over a grid: each output is an array of the grid's shape, NaN where the call refuses.
-
-    Args:
-        call: The call: ``training_step``, ``serving_point`` or ``collective``.
-        base: Its request as a dict; an axis replaces the field that it names, which may also be missing here.
-        axes: Paths of the request's fields, such as ``gpus`` or ``layout.tp``, with the values they take; the last
-            turns fastest. A grid has at most a million cells.
-        outputs: Paths of numbers in the call's answer, such as ``step_seconds`` or ``memory.total_gib``.
-        overlay: Your own data laid over the catalogue's, as `catalog` takes it. To compare overlays, leave it out
-            and let an axis ``overlay`` take them.
-
-    Raises:
-        RackrateError: No such call, field or output; an empty axis; an error that every cell shares.
-    """
-    if not isinstance(axes, Mapping):
-        message = f"axes: {type(axes).__name__} given, a dict of fields with their values expected"
-        raise RackrateError("wrong_type", "axes", message)
-    if isinstance(base, Mapping):
-        base = opened(base)
-    grid = [{"field": field, "values": listed(field, values)} for field, values in axes.items()]
-    told = _core.sweep(given(call=call, base=base, axes=grid, outputs=outputs, overlay=overlay))
-    return Sweep._read(axes, told)
-
-
-def listed(field: str, values: object) -> object:
-    """Give an axis's values as the core takes them: ranges as lists, files of models and overlays as their content."""
-    if isinstance(values, range):
-        return list(values)
-    if isinstance(values, (list, tuple)):
-        if field == "model":
-            return [_files.model(value) for value in values]
-        if field == "overlay":
-            return [_overlay.read(value) for value in values]
-        if field.startswith("overlay."):
-            return [_overlay.table(value, field) for value in values]
-    return values
-
-
-def catalog(*, overlay: OverlayLike | None = None) -> Catalog:
-    """Give everything known: GPUs, shapes, fabrics, prices and models, each row with source, date and confidence.
-
-    Args:
-        overlay: Your own data laid over it: a dict of tables such as ``{"prices": "mine.csv"}``, each the path of a CSV
-            file or of a JSON file with a list of rows, CSV text, a list of dicts, a pandas, polars or Arrow frame (NaN
-            and None are empty cells), or what `table` gave; or the path of a JSON file that holds tables by name. A row
-            replaces the one with the same key, whole, or is added; the columns are those that `table` shows. A loop
-            over many calls is quickest with text: frames are read anew by each.
-
-    Raises:
-        RackrateError: Something in the overlay, named by its cell: ``overlay.prices[3].usd_per_gpu_hour``.
-        OSError: A file of the overlay cannot be read.
-    """
-    return Catalog._read(_core.catalog(_overlay.read(overlay)))
-
-
-def table(name: str, *, overlay: OverlayLike | None = None) -> Table:
-    """Give one table of the catalogue in the columns of an overlay: a template for one's own.
-
-    ``core/data/README.md`` in the source explains the columns.
-
-    Args:
-        name: The table, such as ``prices``.
-        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
-
-    Raises:
-        RackrateError: No such table; something in the overlay.
-        OSError: A file of the overlay cannot be read.
-    """
-    return Table(name, _core.table(name, _overlay.read(overlay)))
-
-
-def validate(
-    kind: ValidationKind,
-    path: str | os.PathLike[str],
-    *,
-    by: str | None = None,
-    overlay: OverlayLike | None = None,
-) -> ValidationReport:
-    """Put predictions beside a table of measurements, with error statistics.
-
-    Args:
-        kind: What the table is about: ``training``, ``inference`` or ``collectives``.
-        path: A CSV file with a header line.
-        by: A column whose values form groups with statistics of their own.
-        overlay: Your own data laid over the catalogue's, as `catalog` takes it.
-
-    Raises:
-        RackrateError: The file is no such table: with line and column.
-        OSError: The file cannot be read.
-    """
-    text = _files.read_text(path, "path")
-    return ValidationReport._read(_core.validate(kind, text, by, _overlay.read(overlay)))
-
-
-def scenarios() -> Rows[Scenario]:
-    """List the built-in scenarios: questions that `plan` answers by name."""
-    return Rows(Scenario._read(scenario) for scenario in _core.scenarios())

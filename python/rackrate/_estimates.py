@@ -1,17 +1,19 @@
-"""What a person wants to read of one estimate: a step, an operating point, a search, a simulation."""
+"""What a person wants to read of one estimate: a step, a point, a search, a simulation, a collective."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from rackrate._sections import Column, Section, Table, layout_words, parts
-from rackrate._words import amount, figure, percent
+from rackrate._words import amount, figure, percent, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rackrate import _types
     from rackrate._types import (
+        CollectiveAnswer,
+        CollectivePoint,
         DimensionTraffic,
         FrontierPoint,
         Interval,
@@ -170,7 +172,7 @@ def of_serving_point(point: ServingPoint) -> list[Section]:
     """Summarise an operating point: latencies, throughput, what its iterations and its memory consist of."""
     full = " · saturated: latencies are those at the sustainable rate, without the queue" if point.saturated else ""
     lines = (
-        f"{layout_words(point.layout)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
+        f"{replica_words(point)} · {replicas_words(point.replicas)} · {point.precision} · {point.engine}",
         (
             f"{amount(point.requests_per_second)} requests/s of {amount(point.sustainable_request_rate)} that it "
             f"sustains · {amount(point.concurrency)} in flight · {amount(point.decode_batch)} in decode{full}"
@@ -245,19 +247,26 @@ def percentiles_table(given: Sequence[tuple[str, Percentiles | None]]) -> Table:
     return Table(columns, rows)
 
 
+def replica_words(point: ServingPoint) -> str:
+    """Write how a replica is cut: with GPUs of their own for prompts, both pools of it."""
+    decode = layout_words(point.layout)
+    return f"{decode}, prompts {layout_words(point.pools.prefill_layout)}" if point.pools else decode
+
+
 def of_pools(pools: ServingPools | None) -> list[Section]:
     """Say how pools for prompts and answers share the work; nothing where one replica does both."""
     if pools is None:
         return []
     lines = (
         (
-            f"prompts: {pools.prefill_gpus:,} GPUs in {pools.prefill_replicas:,} replicas "
+            f"prompts: {counted(pools.prefill_gpus, 'GPU')} in {replicas_words(pools.prefill_replicas)} "
             f"({layout_words(pools.prefill_layout)}), {percent(pools.prefill_utilisation)} % busy"
         ),
         (
-            f"answers: {pools.decode_gpus:,} GPUs in {pools.decode_replicas:,} replicas, "
+            f"answers: {counted(pools.decode_gpus, 'GPU')} in {replicas_words(pools.decode_replicas)}, "
             f"{percent(pools.decode_utilisation)} % of their rate; "
-            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} prompt GPUs for each would balance them"
+            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} GPUs for prompts to each of these would "
+            "keep both as busy"
         ),
         (
             f"KV cache sent: {amount(pools.transfer_bytes / 1e9)} GB a request in "
@@ -327,12 +336,94 @@ def of_simulation(report: SimulationReport) -> list[Section]:
             f"on average {amount(report.concurrency)} in flight, {amount(report.decode_batch)} in decode; KV cache "
             f"{percent(report.kv_used_share)} % full; engines busy {percent(report.busy_share)} % of the time"
         ),
+        *waited(report),
     )
+    closed = report.beside.latencies if report.beside else None
     table = percentiles_table(
-        (("first token", report.ttft), ("each further token", report.tpot), ("last token", report.end_to_end))
+        (
+            ("first token", report.ttft),
+            ("first token, closed form", closed.ttft if closed else None),
+            ("each further token", report.tpot),
+            ("further token, closed form", closed.tpot if closed and report.tpot else None),
+            ("last token", report.end_to_end),
+        )
     )
     head = Section(f"Simulated on {report.gpus:,} × {report.gpu}", lines, table)
-    return [head, *of_warnings(report.warnings)]
+    return [head, *of_simulated_pools(report), *of_warnings(report.warnings)]
+
+
+def waited(report: SimulationReport) -> tuple[str, ...]:
+    """Say what requests waited for and what drafts gave, where they did."""
+    told = []
+    if report.waited_for_cache_share > 0:
+        told.append(f"{percent(report.waited_for_cache_share)} % waited for KV cache")
+    if report.waited_for_sequences_share > 0:
+        told.append(f"{percent(report.waited_for_sequences_share)} % waited for a place among the sequences")
+    if report.tokens_per_iteration is not None and report.tokens_per_iteration > 1:
+        told.append(f"{amount(report.tokens_per_iteration)} tokens an iteration")
+    return (" · ".join(told),) if told else ()
+
+
+def of_simulated_pools(report: SimulationReport) -> list[Section]:
+    """Say what each pool did, and what a first token waited for; nothing where prompts are read on the same GPUs."""
+    pools = report.pools
+    if pools is None:
+        return []
+    lines = (
+        (
+            f"{counted(pools.prefill_gpus, 'GPU')} for prompts ({replicas_words(pools.prefill_replicas)}, "
+            f"{layout_words(pools.prefill_layout)}), busy {percent(pools.prefill_busy_share)} % of the time"
+        ),
+        (
+            f"{counted(pools.decode_gpus, 'GPU')} for answers ({replicas_words(pools.decode_replicas)}), busy "
+            f"{percent(pools.decode_busy_share)} % of the time"
+        ),
+    )
+    waits = (("prompt read", pools.prefill), ("KV cache sent", pools.transfer), ("place to decode", pools.place))
+    return [Section("Pools apart: what a first token waits for", lines, percentiles_table(waits))]
+
+
+def of_collective(answer: CollectiveAnswer) -> list[Section]:
+    """Summarise a collective: its time and bandwidth, what moves it, what was assumed, the same by message size."""
+    placed = (
+        f"{amount(answer.compact_seconds * 1e3)} ms with all nodes next to each other, "
+        f"{amount(answer.scattered_seconds * 1e3)} ms with the nodes anywhere"
+    )
+    lines = (
+        (
+            f"{amount(answer.seconds * 1e3)} ms · algbw {amount(answer.algbw)} GB/s · busbw {amount(answer.busbw)} GB/s"
+            f" · {answer.algorithm.replace('_', ' ')}"
+        ),
+        (
+            f"a GPU sends {amount(answer.scale_up_bytes / 1e9)} GB over the scale-up link, "
+            f"{amount(answer.scale_out_bytes / 1e9)} GB into the fabric"
+        ),
+        *(() if answer.compact_seconds == answer.scattered_seconds else (placed,)),
+        *answer.assumed,
+    )
+    name = answer.op.replace("_", "-")
+    head = Section(f"{name} of {amount(answer.bytes / 1e6)} MB over {counted(answer.ranks, 'GPU')}", lines)
+    return [head, Section("By message size", (), curve_table(answer.curve)), *of_warnings(answer.warnings)]
+
+
+def curve_table(curve: Sequence[CollectivePoint]) -> Table:
+    """Make a table of a collective by message size."""
+    columns = (
+        Column("message", weight=10),
+        Column("time", "ms", weight=8),
+        Column("busbw", "GB/s", weight=9),
+        Column("algorithm", number=False, weight=6),
+    )
+    rows = tuple(
+        (
+            size(point.bytes),
+            amount(point.seconds * 1e3),
+            amount(point.busbw),
+            point.algorithm.replace("_", " "),
+        )
+        for point in curve
+    )
+    return Table(columns, rows)
 
 
 def of_warnings(warnings: Sequence[_types.Warning]) -> list[Section]:
@@ -343,7 +434,12 @@ def of_warnings(warnings: Sequence[_types.Warning]) -> list[Section]:
 
 def replicas_words(replicas: int) -> str:
     """Count replicas."""
-    return "1 replica" if replicas == 1 else f"{replicas:,} replicas"
+    return counted(replicas, "replica")
+
+
+def counted(number: int, what: str) -> str:
+    """Count something whose plural ends in s."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def between(interval: Interval, scale: float = 1, unit: str = "s") -> str:
@@ -404,6 +500,7 @@ SECTIONS: Final[dict[str, Callable[[Any], list[Section]]]] = {
     "ServingPoint": of_serving_point,
     "ServingSearch": of_serving_search,
     "SimulationReport": of_simulation,
+    "CollectiveAnswer": of_collective,
 }
 TABLES: Final[dict[str, Callable[[Sequence[Any]], Table]]] = {
     "TrainingStep": steps_table,
@@ -412,4 +509,5 @@ TABLES: Final[dict[str, Callable[[Sequence[Any]], Table]]] = {
     "FrontierPoint": frontier_table,
     "StepOperation": operations_table,
     "ServingOperation": operations_table,
+    "CollectivePoint": curve_table,
 }

@@ -94,7 +94,8 @@ def html_table(table: Table) -> str:
     body = "".join(html_row(row, table, marked=at == table.marked) for at, row in enumerate(table.rows[:LONGEST_TABLE]))
     rest = len(table.rows) - LONGEST_TABLE
     note = f"<p>… and {rest:,} more rows; to_pandas() has them all</p>" if rest > 0 else ""
-    return f'<table style="{STYLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
+    whole = f'<table style="{STYLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="overflow-x:auto">{whole}</div>{note}'
 
 
 def html_row(row: tuple[str, ...], table: Table, *, marked: bool) -> str:
@@ -113,8 +114,8 @@ def side(number: bool) -> str:  # noqa: FBT001 (a word for a flag)
 
 
 def line_break(cell: str) -> str:
-    """Keep a short cell on one line."""
-    return ";white-space:nowrap" if len(cell) <= UNBROKEN else ""
+    """Keep a short cell on one line, and a long one from a column too narrow to read."""
+    return ";white-space:nowrap" if len(cell) <= UNBROKEN else ";min-width:24em"
 
 
 def fields(answer: Answer) -> list[Section]:
@@ -150,9 +151,9 @@ def chart(plan: Plan) -> dict[str, Any] | None:
         "data": {"values": bars},
         "mark": {"type": "bar", "tooltip": True},
         "encoding": {
-            "y": {"field": "option", "type": "nominal", "sort": "x", "title": None},
+            "y": {"field": "option", "type": "nominal", "sort": "x", "title": None, "axis": {"labelLimit": 0}},
             "x": {"field": "cost", "type": "quantitative", "title": code, "axis": {"format": "~s"}},
-            "row": {"field": "job", "type": "nominal", "title": None},
+            "row": {"field": "job", "type": "nominal", "title": None, "sort": ["training", "serving, a month"]},
         },
         "resolve": {"scale": {"x": "independent", "y": "independent"}},
         "background": "transparent",

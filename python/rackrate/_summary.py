@@ -6,7 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from rackrate import _estimates
-from rackrate._estimates import of_warnings, serving_lines, step_lines, traffic_table
+from rackrate._estimates import (
+    counted,
+    of_warnings,
+    replica_words,
+    replicas_words,
+    serving_lines,
+    step_lines,
+    traffic_table,
+)
 from rackrate._sections import Column, Section, Table, layout_words, of_records, parts
 from rackrate._words import amount, figure, money, percent
 
@@ -93,7 +101,7 @@ def headline(plan: Plan) -> tuple[str, ...]:
         late = "" if training.meets_deadline else " · misses the deadline"
         tokens = "" if plan.training.tokens_basis == "given" else f" · {amount(training.tokens / 1e9)} billion tokens"
         lines.append(
-            f"Train on {where(training)}: {training.gpus:,} GPUs{tokens} · {amount(training.days)} days "
+            f"Train on {where(training)}: {counted(training.gpus, 'GPU')}{tokens} · {amount(training.days)} days "
             f"({amount(training.days_interval.low)} to {amount(training.days_interval.high)}){cost}{late}"
         )
     elif plan.training:
@@ -102,8 +110,9 @@ def headline(plan: Plan) -> tuple[str, ...]:
     if serving:
         cost = f" · {total(serving.cost)} {code} a month" if serving.cost else " · no price known"
         lines.append(
-            f"Serve on {where(serving)}: {serving.gpus:,} GPUs in {serving.replicas + serving.spare_replicas:,} "
-            f"replicas · p95 TTFT {amount(serving.point.ttft_p95_seconds)} s"
+            f"Serve on {where(serving)}: {counted(serving.gpus, 'GPU')} in "
+            f"{replicas_words(serving.replicas + serving.spare_replicas)}"
+            f" · p95 TTFT {amount(serving.point.ttft_p95_seconds)} s"
             f" · p95 TPOT {amount(serving.point.tpot_p95_seconds * 1e3)} ms{cost}"
         )
     elif plan.serving:
@@ -242,7 +251,8 @@ def of_serving(serving: ServingPlan, code: str) -> list[Section]:
     sections += refused(serving.refused)
     option = chosen_of(serving)
     if option:
-        sections.append(Section(f"A replica on {where(option)}", serving_lines(option.point)))
+        lines = (f"{counted(option.point.gpus, 'GPU')}: {replica_words(option.point)}", *serving_lines(option.point))
+        sections.append(Section(f"A replica on {where(option)}", lines))
         sections.append(of_fleet(option, code))
         sections += of_cost("Cost of a month of serving", option.cost, code)
     return sections
@@ -293,7 +303,7 @@ def of_fleet(option: ServingOption, code: str) -> Section:
     cost = "" if fleet.idle_usd is None else f", {money(fleet.idle_usd)} USD a month"
     per_user = shown(fleet.usd_per_user_month, fleet.per_user_month_in_currency)
     lines = (
-        f"{regions} of {fleet.replicas_per_region:,} replicas · {option.nodes:,} nodes{racks}",
+        f"{regions} of {replicas_words(fleet.replicas_per_region)} · {counted(option.nodes, 'node')}{racks}",
         f"at the peak the needed replicas work at {percent(fleet.peak_utilisation)} % of their rate within the targets",
         idle + cost,
         *(() if fleet.usd_per_user_month is None else (f"{per_user} {code} for a user and month",)),

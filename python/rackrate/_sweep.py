@@ -1,23 +1,82 @@
-"""A sweep's answer: NumPy arrays over the grid that its axes span, and the cells that have no number."""
+"""A sweep: one call over the grid that its axes span, answered with NumPy arrays and the cells that have no number."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from rackrate import _sections
+from rackrate import _core, _files, _overlay, _sections
 from rackrate._answer import Answer, Rows, frozen, plain
+from rackrate._asking import given, opened, refusing
+from rackrate._errors import RackrateError
 from rackrate._types import SweepRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
+
+    from rackrate._overlay import OverlayLike
+    from rackrate._types import SweepCall
 
 SHOWN: Final = 60
+
+
+def keywords_of_sweep(request: object) -> object:
+    """Let the core judge a sweep's keywords alone: its axes are a dict here and a list there."""
+    asked = dict(request) if isinstance(request, Mapping) else {}
+    return _core.sweep({**asked, "axes": []} if "axes" in asked else asked)
+
+
+@refusing(keywords_of_sweep)
+def sweep(
+    call: SweepCall,
+    base: Mapping[str, Any],
+    *,
+    axes: Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+    outputs: Sequence[str],
+    overlay: OverlayLike | None = None,
+) -> Sweep:
+    """Ask one call over a grid: each output is an array of the grid's shape, NaN where the call refuses.
+
+    Args:
+        call: The call: ``training_step``, ``serving_point`` or ``collective``.
+        base: Its request as a dict; an axis replaces the field that it names, which may also be missing here.
+        axes: Paths of the request's fields, such as ``gpus`` or ``layout.tp``, with the values they take; the last
+            turns fastest. A grid has at most a million cells.
+        outputs: Paths of numbers in the call's answer, such as ``step_seconds`` or ``memory.total_gib``.
+        overlay: Your own data laid over the catalogue's, as `catalog` takes it. To compare overlays, leave it out
+            and let an axis ``overlay`` take them.
+
+    Raises:
+        RackrateError: No such call, field or output; an empty axis; an error that every cell shares.
+    """
+    if not isinstance(axes, Mapping):
+        message = f"axes: {type(axes).__name__} given, a dict of fields with their values expected"
+        raise RackrateError("wrong_type", "axes", message)
+    if isinstance(base, Mapping):
+        base = opened(base)
+    grid = [{"field": field, "values": listed(field, values)} for field, values in axes.items()]
+    told = _core.sweep(given(call=call, base=base, axes=grid, outputs=outputs, overlay=overlay))
+    return Sweep._read(axes, told)
+
+
+def listed(field: str, values: object) -> object:
+    """Give an axis's values as the core takes them: ranges as lists, files of models and overlays as their content."""
+    if isinstance(values, range):
+        return list(values)
+    if isinstance(values, (list, tuple)):
+        if field == "model":
+            return [_files.model(value) for value in values]
+        if field == "overlay":
+            return [_overlay.read(value) for value in values]
+        if field.startswith("overlay."):
+            return [_overlay.table(value, field) for value in values]
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)

@@ -2541,13 +2541,16 @@ class Lengths(Answer):
     Attributes:
         family: Family of the distribution; fixed if not given.
         mean_tokens: Mean, tokens. Draws are rounded to whole tokens, at least 1.
-        coefficient_of_variation: Standard deviation over mean, 0 to 10; needed by every family but
-            `fixed`, which has none.
+        coefficient_of_variation: Standard deviation over mean, 0 to 10; this or `spread` is needed by
+            every family but `fixed`, which has neither.
+        spread: The square of it, 0 to 100, as [`crate::inference::ServingPointRequest::input_spread`]
+            says it.
     """
 
     family: LengthFamily
     mean_tokens: float
     coefficient_of_variation: float | None
+    spread: float | None
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Lengths:
@@ -2555,6 +2558,7 @@ class Lengths(Answer):
             family=given["family"],
             mean_tokens=given["mean_tokens"],
             coefficient_of_variation=given["coefficient_of_variation"],
+            spread=given["spread"],
         )
 
 
@@ -2834,6 +2838,9 @@ class ServingJob(Answer):
         speculation: Speculative decoding or multi-token prediction; none if not given.
         mode: Prompts read where answers are written, or on GPUs of their own; both are looked at if
             not given.
+        max_replica_gpus: Largest replica to look at, or pools that work together, GPUs, 1 to 4,096.
+            If not given 144, which are two racks of NVL72, or two scale-up domains where these are more;
+            the scale-up domain where nodes have no RDMA network.
         spare_share: Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
         fleet: Regions, headroom and spares of the fleet, and how it is paid for.
         cloud: The cloud that is meant to serve; every cloud is priced either way. The cheapest if not
@@ -2857,6 +2864,7 @@ class ServingJob(Answer):
     prefix_cache: PrefixCache | None
     speculation: Speculation | None
     mode: ServingMode | None
+    max_replica_gpus: int | None
     spare_share: float
     fleet: FleetPolicy
     cloud: Provider | None
@@ -2881,6 +2889,7 @@ class ServingJob(Answer):
             prefix_cache=None if given["prefix_cache"] is None else PrefixCache._read(given["prefix_cache"]),
             speculation=None if given["speculation"] is None else Speculation._read(given["speculation"]),
             mode=given["mode"],
+            max_replica_gpus=given["max_replica_gpus"],
             spare_share=given["spare_share"],
             fleet=FleetPolicy._read(given["fleet"]),
             cloud=given["cloud"],
@@ -3108,7 +3117,7 @@ class Scenario(Answer):
     What one face saves, every other face opens.
 
     Attributes:
-        name: Name, for reports and files.
+        name: Name, for reports and files; `unnamed` if not given.
         description: What it asks, in a sentence.
         today: The day for which prices should hold, `2026-11-23`: older prices are flagged with their
             age. The core reads no clock.
@@ -4010,6 +4019,51 @@ class ServingSearch(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SimulatedPools(Answer):
+    """What a simulation saw of pools apart.
+
+    Attributes:
+        prefill_layout: How a replica that reads prompts is cut.
+        prefill_gpus: GPUs that read prompts.
+        prefill_replicas: Replicas that read prompts.
+        decode_gpus: GPUs that decode.
+        decode_replicas: Replicas that decode.
+        prefill_busy_share: Share of the time that a rank that reads prompts runs iterations, 0 to 1.
+        decode_busy_share: Share of the time that a rank that decodes runs iterations, 0 to 1.
+        prefill: From a request's coming to the end of its prefill.
+        transfer: From there until its KV cache lies where it is decoded, waiting for links included;
+            of answers of two tokens or more, none if there is no such answer.
+        place: From there to a place in a batch, and so to the first token.
+    """
+
+    prefill_layout: ServingLayout
+    prefill_gpus: int
+    prefill_replicas: int
+    decode_gpus: int
+    decode_replicas: int
+    prefill_busy_share: float
+    decode_busy_share: float
+    prefill: Percentiles
+    transfer: Percentiles | None
+    place: Percentiles | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SimulatedPools:
+        return cls(
+            prefill_layout=ServingLayout._read(given["prefill_layout"]),
+            prefill_gpus=given["prefill_gpus"],
+            prefill_replicas=given["prefill_replicas"],
+            decode_gpus=given["decode_gpus"],
+            decode_replicas=given["decode_replicas"],
+            prefill_busy_share=given["prefill_busy_share"],
+            decode_busy_share=given["decode_busy_share"],
+            prefill=Percentiles._read(given["prefill"]),
+            transfer=None if given["transfer"] is None else Percentiles._read(given["transfer"]),
+            place=None if given["place"] is None else Percentiles._read(given["place"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SimulatedRequests(Answer):
     """The measured requests in order of arrival: arrays of equal length.
 
@@ -4037,6 +4091,33 @@ class SimulatedRequests(Answer):
             end_to_end_seconds=numbers(given["end_to_end_seconds"], np.float64),
         )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SimulationDistribution(Answer):
+    """Distribution of the latencies: arrays of equal length.
+
+    Attributes:
+        share: Share of the measured requests, 0 to 1 in hundredths.
+        ttft_seconds: Time to first token that so many do not exceed, seconds.
+        tpot_seconds: Time per output token after the first that so many answers of two tokens or more
+            do not exceed, seconds; empty if there is no such answer.
+        end_to_end_seconds: Time to last token that so many do not exceed, seconds.
+    """
+
+    share: npt.NDArray[np.float64]
+    ttft_seconds: npt.NDArray[np.float64]
+    tpot_seconds: npt.NDArray[np.float64]
+    end_to_end_seconds: npt.NDArray[np.float64]
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SimulationDistribution:
+        return cls(
+            share=numbers(given["share"], np.float64),
+            ttft_seconds=numbers(given["ttft_seconds"], np.float64),
+            tpot_seconds=numbers(given["tpot_seconds"], np.float64),
+            end_to_end_seconds=numbers(given["end_to_end_seconds"], np.float64),
+        )
+
 SimulationPhase: TypeAlias = Literal["both", "prefill", "decode"]
 """What the simulated engines do with a request."""
 
@@ -4050,7 +4131,8 @@ class SimulationTimeline(Answer):
         in_flight: Requests in flight, waiting ones included.
         waiting: Requests that wait for a place.
         decoding: Sequences in decode.
-        kv_used_share: Share of the KV capacity of all ranks in use, 0 to 1.
+        kv_used_share: Share of the KV capacity of all ranks in use, 0 to 1; of pools apart of those
+            that decode.
     """
 
     time_seconds: npt.NDArray[np.float64]
@@ -4071,6 +4153,46 @@ class SimulationTimeline(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class SteadyBeside(Answer):
+    """What the closed form of [`crate::inference::serving_point`] says of the same load: its mean rate at
+    random times, its mean lengths and their spreads.
+
+    Attributes:
+        request_rate: Requests per second over all GPUs: the rate asked for, or that of a trace as it
+            is replayed.
+        saturated: The rate exceeds what these GPUs sustain; the latencies are those at the rate that
+            they do, without the queue.
+        ttft_seconds: Mean time to first token, seconds.
+        ttft_p95_seconds: 95th percentile of the time to first token, seconds; of pools apart an upper
+            bound.
+        tpot_seconds: Mean time per output token, seconds.
+        tpot_p95_seconds: 95th percentile of the time per output token, seconds.
+        latencies: Distribution of the latencies; none where the queue grows without end, and of pools
+            apart.
+    """
+
+    request_rate: float
+    saturated: bool
+    ttft_seconds: float
+    ttft_p95_seconds: float
+    tpot_seconds: float
+    tpot_p95_seconds: float
+    latencies: LatencyPercentiles | None
+
+    @classmethod
+    def _read(cls, given: Mapping[str, Any]) -> SteadyBeside:
+        return cls(
+            request_rate=given["request_rate"],
+            saturated=given["saturated"],
+            ttft_seconds=given["ttft_seconds"],
+            ttft_p95_seconds=given["ttft_p95_seconds"],
+            tpot_seconds=given["tpot_seconds"],
+            tpot_p95_seconds=given["tpot_p95_seconds"],
+            latencies=None if given["latencies"] is None else LatencyPercentiles._read(given["latencies"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SimulationReport(Answer):
     """What a simulation saw.
 
@@ -4078,13 +4200,16 @@ class SimulationReport(Answer):
         layout: How a replica is cut.
         gpu: GPU it runs on.
         engine: The engine that was meant, in words.
-        gpus: GPUs in all.
-        replicas: Replicas in all.
+        gpus: GPUs in all, those of both pools.
+        replicas: Replicas in all; of pools apart those that decode.
         requests: Requests that were measured.
         ttft: Time to first token.
         tpot: Time per output token after the first, a mean over each answer of two tokens or more;
             none if there is no such answer.
         end_to_end: From arrival to last token.
+        distribution: The same latencies at every hundredth of the requests.
+        beside: The closed form's latencies beside; none in a burst and a closed loop, and for the
+            phase `decode`.
         mean_input_tokens: Mean tokens of the measured prompts.
         mean_output_tokens: Mean tokens of the measured answers.
         window_seconds: Time over which throughput and shares are taken, seconds: from the first
@@ -4095,17 +4220,27 @@ class SimulationReport(Answer):
         output_tokens_per_second_per_gpu: The same for each GPU.
         total_tokens_per_second_per_gpu: Input and output tokens of the requests answered, per second
             and GPU.
-        busy_share: Share of the time that a rank runs iterations, 0 to 1.
+        busy_share: Share of the time that a rank of either pool runs iterations, 0 to 1.
         utilisation: Arrivals per second over the highest rate that these GPUs sustain at the mean
             lengths by the steady-state model; none in a burst and a closed loop, and for a part of the
             work only.
         concurrency: Mean number of requests in flight over all GPUs.
-        decode_batch: Mean number of sequences that a rank decodes.
-        kv_used_share: Mean share of the KV capacity in use, 0 to 1.
+        decode_batch: Mean number of sequences that a rank decodes; of pools apart a rank that does.
+        kv_used_share: Mean share of the KV capacity in use, 0 to 1, what requests share included; of
+            pools apart where it is decoded.
+        waited_for_cache_share: Share of the measured requests that waited for a place because the KV
+            cache was full, 0 to 1.
+        waited_for_sequences_share: Share of the measured requests that waited for a place because the
+            engine ran as many sequences as it may, 0 to 1.
+        tokens_per_iteration: Tokens that a decode iteration gave a sequence on average: 1 without
+            speculation, and what it accepted of those drafted; none where nothing decodes.
         saturated: More requests came than were answered, beyond what chance explains: the queue
             grows, and latencies with the length of the simulation.
+        seed: Seed of the random numbers.
         events: Runs of iterations and arrivals that were simulated.
         timeline: What went on over time.
+        pools: What happened in each pool and between them, where prompts are read on GPUs of their
+            own.
         request_list: Every measured request, if asked for.
         warnings: What the reader should know.
     """
@@ -4119,6 +4254,8 @@ class SimulationReport(Answer):
     ttft: Percentiles
     tpot: Percentiles | None
     end_to_end: Percentiles
+    distribution: SimulationDistribution
+    beside: SteadyBeside | None
     mean_input_tokens: float
     mean_output_tokens: float
     window_seconds: float
@@ -4131,9 +4268,14 @@ class SimulationReport(Answer):
     concurrency: float
     decode_batch: float
     kv_used_share: float
+    waited_for_cache_share: float
+    waited_for_sequences_share: float
+    tokens_per_iteration: float | None
     saturated: bool
+    seed: int
     events: int
     timeline: SimulationTimeline
+    pools: SimulatedPools | None
     request_list: SimulatedRequests | None
     warnings: Rows[Warning]
 
@@ -4149,6 +4291,8 @@ class SimulationReport(Answer):
             ttft=Percentiles._read(given["ttft"]),
             tpot=None if given["tpot"] is None else Percentiles._read(given["tpot"]),
             end_to_end=Percentiles._read(given["end_to_end"]),
+            distribution=SimulationDistribution._read(given["distribution"]),
+            beside=None if given["beside"] is None else SteadyBeside._read(given["beside"]),
             mean_input_tokens=given["mean_input_tokens"],
             mean_output_tokens=given["mean_output_tokens"],
             window_seconds=given["window_seconds"],
@@ -4161,9 +4305,14 @@ class SimulationReport(Answer):
             concurrency=given["concurrency"],
             decode_batch=given["decode_batch"],
             kv_used_share=given["kv_used_share"],
+            waited_for_cache_share=given["waited_for_cache_share"],
+            waited_for_sequences_share=given["waited_for_sequences_share"],
+            tokens_per_iteration=given["tokens_per_iteration"],
             saturated=given["saturated"],
+            seed=given["seed"],
             events=given["events"],
             timeline=SimulationTimeline._read(given["timeline"]),
+            pools=None if given["pools"] is None else SimulatedPools._read(given["pools"]),
             request_list=None if given["request_list"] is None else SimulatedRequests._read(given["request_list"]),
             warnings=Rows(Warning._read(item) for item in given["warnings"]),
         )
@@ -4364,7 +4513,7 @@ REQUEST_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "LayoutSearchRequest": ("model", "shape", "gpu", "gpus", "global_batch", "sequence_length", "precision", "task", "lora", "software", "best", "network", "schedules", "overlay",),
     "ServingPointRequest": ("model", "shape", "gpu", "gpus", "layout", "input_tokens", "output_tokens", "load", "concurrency", "request_rate", "requests", "input_spread", "output_spread", "engine", "precision", "kv_precision", "prefix_cache", "speculation", "disaggregated", "explain", "overlay",),
     "ServingSearchRequest": ("model", "shape", "gpu", "input_tokens", "output_tokens", "slo", "precision", "kv_precision", "prefix_cache", "speculation", "engine", "input_spread", "output_spread", "mode", "max_replica_gpus", "overlay",),
-    "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "overlay",),
+    "SimulationRequest": ("model", "shape", "gpu", "gpus", "layout", "input", "output", "trace", "trace_csv", "trace_speed", "engine", "request_rate", "concurrency", "burst", "phase", "routing", "requests", "warmup_requests", "seed", "list_requests", "precision", "kv_precision", "prefix_cache", "disaggregated", "speculation", "overlay",),
     "SweepRequest": ("call", "base", "axes", "outputs", "overlay",),
     "TrainingStepRequest": ("model", "shape", "gpu", "gpus", "layout", "sequence_length", "precision", "task", "lora", "software", "network", "explain", "overlay",),
 }
@@ -4476,7 +4625,9 @@ __all__ = [
     "ServingPools",
     "ServingSearch",
     "Shape",
+    "SimulatedPools",
     "SimulatedRequests",
+    "SimulationDistribution",
     "SimulationPhase",
     "SimulationReport",
     "SimulationTimeline",
@@ -4487,6 +4638,7 @@ __all__ = [
     "Speculation",
     "Split",
     "StateSpace",
+    "SteadyBeside",
     "StepOperation",
     "StepPart",
     "StepParts",

@@ -79,8 +79,16 @@ def figure(value: Any) -> str:
     if isinstance(value, float):
         return amount(value)
     if isinstance(value, (list, tuple)):
-        return ", ".join(figure(item) for item in value)
+        return ", ".join(figure(item) for item in value) or "–"
     return str(value)
+
+
+def size(count: float) -> str:
+    """Write bytes as sweeps over message sizes count them, in powers of two: 512 MiB."""
+    for factor, unit in ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")):
+        if count >= factor:
+            return f"{amount(count / factor)} {unit}"
+    return f"{amount(count)} B"
 
 
 def percent(share: float | None) -> str:

@@ -69,6 +69,9 @@ ASKED: dict[str, Callable[[], Any]] = {
     "serving_point": lambda: rr.serving_point(**POINT),
     "search_serving": lambda: rr.search_serving(**SERVE),
     "simulate": lambda: rr.simulate(**SIMULATE),
+    "simulate_pools": lambda: rr.simulate(
+        **{**SIMULATE, "gpus": 2}, disaggregated={"prefill_layout": {"tp": 1}, "prefill_gpus": 1}
+    ),
     "pools": lambda: rr.serving_point(
         **{**POINT, "gpus": 8}, disaggregated={"prefill_layout": {"tp": 4}, "prefill_gpus": 4}
     ),
@@ -234,6 +237,37 @@ def test_a_simulation_shows_percentiles() -> None:
     text = shown(report)
     assert all(name in text for name in ("p50", "p99", "first token", "each further token", "last token"))
     assert f"{report.requests:,} requests of" in text
+
+
+def test_a_simulation_shows_the_closed_form_and_its_pools() -> None:
+    together = rr.simulate(**SIMULATE, prefix_cache={"hit_rate": 0.5})
+    assert together.beside is not None
+    assert together.beside.latencies is not None
+    assert "first token, closed form" in shown(together)
+    assert "Pools apart" not in shown(together)
+    apart = rr.simulate(**{**SIMULATE, "gpus": 2}, disaggregated={"prefill_layout": {"tp": 1}, "prefill_gpus": 1})
+    assert apart.pools is not None
+    assert apart.pools.decode_gpus == 1
+    assert all(name in shown(apart) for name in ("Pools apart", "KV cache sent", "place to decode"))
+    drafted = rr.simulate(
+        **SIMULATE, speculation={"draft_tokens": 2, "acceptance": 0.8, "draft": "llama-3.1-8b"}, seed=5
+    )
+    assert drafted.seed == 5
+    assert drafted.tokens_per_iteration == pytest.approx(1 + 0.8 + 0.64, rel=0.03)
+    assert "tokens an iteration" in shown(drafted)
+
+
+def test_arrays_of_equal_length_are_a_frame() -> None:
+    report = rr.simulate(**SIMULATE, list_requests=True)
+    frame = report.distribution.to_pandas()
+    assert frame.shape == (101, 4)
+    assert frame.ttft_seconds[95] == report.ttft.p95_seconds
+    assert report.request_list is not None
+    assert len(report.request_list.records()) == report.requests
+    assert set(report.timeline.to_pandas().columns) >= {"time_seconds", "in_flight", "kv_used_share"}
+    prompts = rr.simulate(**{**SIMULATE, "phase": "prefill"})
+    assert len(prompts.distribution.tpot_seconds) == 0
+    assert list(prompts.distribution.to_pandas().columns) == ["share", "ttft_seconds", "end_to_end_seconds"]
 
 
 def test_an_explained_step_shows_its_operations(step: rr.types.TrainingStep) -> None:

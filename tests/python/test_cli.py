@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,72 @@ def test_an_estimate_is_asked_field_by_field(estimate: str, tmp_path: Path) -> N
     assert refused.stderr.startswith("rackrate: ")
 
 
+@pytest.mark.parametrize("estimate", ESTIMATES)
+def test_help_tells_the_fields_that_the_core_needs(estimate: str) -> None:
+    done = run(estimate, "--help", columns=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    described = done.stdout.partition("examples:")[0]
+    assert not [line for line in described.splitlines() if len(line) > 100]
+    needed, _, other = described.partition("needed fields")[2].partition("other fields")
+    fields = dict(field.split("=", 1) for field in ESTIMATES[estimate][0])
+    assert all(f"\n  {name.partition('.')[0]}" in needed + other for name in fields)
+    listed = [line.split()[0] for line in needed.splitlines() if line.startswith("  ") and line[2] != " "]
+    assert listed
+    for name in listed:
+        rest = (f"{field}={value}" for field, value in fields.items() if not f"{field}.".startswith(f"{name}."))
+        refused = run(estimate, *(word for field in rest for word in ("--set", field)))
+        assert refused.returncode == 1, name
+        assert refused.stderr.startswith(f"rackrate: {name.partition('.')[0]}"), refused.stderr
+        assert ": missing; " in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", *ESTIMATES])
+def test_the_examples_of_help_run(command: str) -> None:
+    text = run(command, "--help").stdout.partition("examples:\n")[2].replace("\\\n", "")
+    examples = [shlex.split(line) for line in text.splitlines()]
+    assert examples
+    for _, *words in examples:
+        assert words[:3] == ["-m", "rackrate", command]
+        done = run(*words[2:])
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_word_that_names_no_file_is_told_as_a_field() -> None:
+    for estimate, word, meant in [
+        ("collective", "all_reduce", "--set op=all_reduce"),
+        ("collective", "all-gather", "--set op=all_gather"),
+        ("collective", "bytes=1e9", "--set bytes=1e9"),
+        ("training-step", "llama-3.1-8b", "--set model=llama-3.1-8b"),
+        ("search-serving", "BM.GPU.H200.8", "--set shape=BM.GPU.H200.8"),
+        ("simulate", "whatever", "--set FIELD=VALUE"),
+    ]:
+        done = run(estimate, word)
+        assert done.returncode == 1
+        assert done.stderr == f'rackrate: no file is named "{word}"; fields are given by name: {meant}\n'
+
+
+def test_a_collective_tells_what_was_assumed_only_where_it_was() -> None:
+    asked = ("collective", "--set", "op=all_reduce", "--set", "bytes=1e9", "--set", "nodes=2")
+    answer = rr.collective("all_reduce", 1e9, shape="BM.GPU.H100.8", nodes=2)
+    told = run(*asked, "--set", "shape=BM.GPU.H100.8").stdout
+    assert told.startswith(f"all-reduce of 1,000 MB over {answer.ranks} GPUs\n")
+    assert f"busbw {answer.busbw:.3g} GB/s" in told
+    assert "16 GiB" in told
+    assert "assumed" not in told
+    assert "taken" not in told
+    assert "H100-SXM is taken to be joined" in run(*asked, "--set", "gpu=H100-SXM").stdout
+
+
+def test_a_plan_of_fields_alone() -> None:
+    fields = ["model=llama-3.1-8b", "tokens=1T", "sequence_length=8192", "global_batch=512", "deadline_days=30"]
+    done = run("plan", *(word for field in fields for word in ("--set", f"training.{field}")), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["scenario"]["name"] == "unnamed"
+    done = run("plan")
+    assert done.returncode == 1
+    assert "rackrate scenarios" in done.stderr
+
+
 def test_scenarios_are_listed() -> None:
     done = run("scenarios")
     assert done.returncode == 0
@@ -163,9 +230,7 @@ def test_refused_input_is_status_1_and_one_message() -> None:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["plan"], ["plan", "--jsn", "serve-70b"], ["plam", "x"], ["validate", "x", "y"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["plan", "--jsn", "serve-70b"], ["plam", "x"], ["validate", "x", "y"]])
 def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2

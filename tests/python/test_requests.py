@@ -94,6 +94,13 @@ def test_a_scenario_by_keyword() -> None:
     assert rr.plan(**fields) == rr.plan("serve-70b")
 
 
+def test_a_scenario_without_a_name_is_called_so() -> None:
+    fields = rr.plan("serve-70b").scenario.to_dict()
+    plan = rr.plan(serving=fields["serving"])
+    assert plan.scenario.name == "unnamed"
+    assert plan.serving == rr.plan(**{**fields, "name": "mine", "today": None}).serving
+
+
 def test_a_date_is_a_day() -> None:
     assert rr.plan("serve-70b", today=dt.date(2026, 11, 23)) == rr.plan("serve-70b", today="2026-11-23")
 

@@ -373,6 +373,20 @@ describe("for everybody", () => {
     expect(await figure.locator(".tip").count()).toBe(1);
     await page.keyboard.press("t");
     await figure.getByRole("table").waitFor();
+    // Of a chart only one mark is a stop of the Tab key, and every mark takes the focus from the arrows.
+    const charts = page.locator("figure svg[role=group]");
+    expect(await charts.count()).toBeGreaterThan(4);
+    for (const chart of await charts.all()) {
+      const stops = await chart
+        .getByRole("img")
+        .evaluateAll((marks) => marks.map((mark) => mark.getAttribute("tabindex")));
+      expect(stops).toEqual(stops.map((_, i) => (i === 0 ? "0" : "-1")));
+    }
+    const next = page.getByRole("figure", { name: strings.training.chartStep });
+    await next.getByRole("button").focus();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    expect(await next.evaluate((one) => one.contains(document.activeElement))).toBe(false);
   });
 });
 

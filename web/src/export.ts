@@ -22,7 +22,7 @@ const csvCell = (cell: Cell): string => {
 export const json = (scenario: Data): string => `${JSON.stringify(withoutNulls(scenario), null, 2)}\n`;
 
 /** Paste into a notebook: the same question, the same numbers. */
-export const python = (call: "plan" | "serving_point", asked: Data): string => {
+export const python = (call: "plan" | "serving_point" | "simulate", asked: Data): string => {
   const given = literal(withoutNulls(asked), "");
   return `import rackrate\n\n${call} = rackrate.${call}(${call === "plan" ? given : `**${given}`})\n${call}\n`;
 };

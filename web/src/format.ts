@@ -1,5 +1,5 @@
 // Numbers as people read them. Scaling for display only: every value shown is core's.
-import { strings } from "./strings";
+import { counted, strings } from "./strings";
 
 const cache = new Map<string, Intl.NumberFormat>();
 
@@ -24,6 +24,14 @@ const shown =
 
 /** `12,288` */
 export const count = shown((n) => format(n, { maximumFractionDigits: 0 }));
+const counting =
+  (words: { one: string; other: string }) =>
+  (number: number): string =>
+    counted(words, number, count(number));
+/** `1 GPU`, `12,288 GPUs` */
+export const gpus = counting(strings.counts.gpus);
+/** `1 replica`, `12 replicas` */
+export const replicas = counting(strings.counts.replicas);
 /** Three digits that count: `0.0421`, `42.1`, `4,210`. */
 export const digits = shown((n) =>
   Math.abs(n) >= 1000

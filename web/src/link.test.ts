@@ -53,6 +53,22 @@ describe("links", () => {
     expect(read(hash, known)).toEqual({ name: "first", scenario: base, point });
   });
 
+  test("what was changed of the replay too, each with its own", () => {
+    const point: [string, Data][] = [["point.request_rate", 3]];
+    const replay: [string, Data][] = [
+      ["replay.request_rate", 4],
+      ["replay.input.family", "lognormal"],
+      ["replay.seed", 7],
+    ];
+    const link = write({ name: "first", scenario: base, point, replay }, base);
+    expect(link).toContain("&point.request_rate=3&replay.request_rate=4&replay.input.family=lognormal");
+    expect(read(`#${link}`, known)).toEqual({ name: "first", scenario: base, point, replay });
+    // A scenario's own member of that name is told apart.
+    const odd = { replay: 1 } as unknown as Fields;
+    const back = read(`#${write({ name: "", scenario: odd }, {})}`, known);
+    expect("scenario" in back && plain(back.scenario)).toEqual(plain(odd));
+  });
+
   test("the options that are looked at are read back; another key that begins alike is the scenario's", () => {
     const picked = { training: "BM.GPU.H100.8", serving: "1 & 2" };
     const link = write({ name: "first", scenario: base, picked }, base);
@@ -100,6 +116,7 @@ describe("links", () => {
     "~t",
     "x",
     "point",
+    "replay",
     "pick",
   );
   const scenarioLike = fc.dictionary(

@@ -14,6 +14,8 @@ export interface Linked {
   scenario: Data;
   /** What was changed of the one point that is tried, by paths that begin with `point.`. */
   point?: readonly Change[];
+  /** The same of the replay, by paths that begin with `replay.`; a trace is not among them. */
+  replay?: readonly Change[];
   /** Shapes of the options that are looked at, where they are others than the plan leads to. */
   picked?: Picked;
 }
@@ -36,15 +38,20 @@ const SHORT: Readonly<Record<string, string>> = {
 const LONG = new Map(Object.entries(SHORT).map(([long, short]) => [short, long]));
 /** Begins the keys of the point that is tried. */
 const POINT = "point";
+/** Begins the keys of the replay. */
+const REPLAY = "replay";
 /** Begins the keys of the options that are looked at. */
 const PICK = "pick";
-const TAKEN = new Set(["v", "s", "x", POINT, PICK, ...LONG.keys()]);
+const TAKEN = new Set(["v", "s", "x", POINT, REPLAY, PICK, ...LONG.keys()]);
 
 const PLAIN_KEY = /^[A-Za-z0-9_-]+$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** The fragment, without `#`, for a scenario told as its difference from `base`. */
-export const write = ({ name, scenario, point = [], picked = {} }: Linked, base: Data): string => {
+export const write = (
+  { name, scenario, point = [], replay = [], picked = {} }: Linked,
+  base: Data,
+): string => {
   const parts = [`v=${VERSION}`];
   if (name !== "") parts.push(`s=${escaped(name)}`);
   differences([], base, scenario, (path, value) => {
@@ -54,7 +61,7 @@ export const write = ({ name, scenario, point = [], picked = {} }: Linked, base:
     const shape = picked[part];
     if (shape !== undefined) parts.push(`${PICK}.${part}=${escaped(shape)}`);
   }
-  for (const [path, value] of point) parts.push(`${escaped(path)}=${escaped(text(value))}`);
+  for (const [path, value] of [...point, ...replay]) parts.push(`${escaped(path)}=${escaped(text(value))}`);
   return parts.join("&");
 };
 
@@ -81,11 +88,13 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
   let scenario = name === "" ? {} : base(name);
   if (scenario === undefined) return { problem: "scenario", given: name };
   const point: Change[] = [];
+  const replay: Change[] = [];
   const picked: { -readonly [part in keyof Picked]: string } = {};
   for (const [short, value] of pairs) {
     const part = PARTS.find((part) => short === `${PICK}.${part}`);
     if (part !== undefined) picked[part] = value;
     else if (short.startsWith(`${POINT}.`)) point.push([short, data(value)]);
+    else if (short.startsWith(`${REPLAY}.`)) replay.push([short, data(value)]);
     else if (!["v", "s", "x"].includes(short)) scenario = put(scenario, path(short), data(value));
   }
   const without = given.get("x");
@@ -93,6 +102,7 @@ export const read = (fragment: string, base: (name: string) => Data | undefined)
     name,
     scenario,
     ...(point.length > 0 ? { point } : {}),
+    ...(replay.length > 0 ? { replay } : {}),
     ...(Object.keys(picked).length > 0 ? { picked } : {}),
     ...(without === undefined ? {} : { without }),
   };

@@ -1,6 +1,7 @@
 // The user's own tables: files become tables of the scenario's overlay, whose rows core reads and judges.
 import type { Overlay } from "../pkg/rackrate";
 import { type Data, type Fields, isFields } from "./data";
+import { readJson } from "./json";
 import { fill, strings } from "./strings";
 
 export type TableName = keyof Overlay;
@@ -20,13 +21,9 @@ export type FromFile = { laid: Laid[] } | { problem: string };
 export const fromFile = (name: string, text: string, table: TableName): FromFile => {
   if (text.trim() === "") return { problem: fill(strings.own.empty, { name }) };
   if (!/\.json$/i.test(name)) return { laid: [{ table, content: text }] };
-  let data: Data;
-  try {
-    data = JSON.parse(text);
-  } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : "";
-    return { problem: fill(strings.own.notJson, { name, message }) };
-  }
+  const read = readJson(text);
+  if ("problem" in read) return { problem: fill(strings.own.notJson, { name, problem: read.problem }) };
+  const { data } = read;
   if (Array.isArray(data)) return { laid: [{ table, content: data }] };
   if (!isFields(data) || Object.keys(data).length === 0) {
     return { problem: fill(strings.own.notTables, { name }) };

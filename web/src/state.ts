@@ -39,6 +39,8 @@ export const tiers = signal<ReadonlySet<string>>(new Set());
 export const scenario = signal<Data>(null);
 /** What was changed of the one point that is tried, in the order in which it was: a question beside the scenario's. */
 export const tried = signal<readonly Change[]>([]);
+/** The same of the requests that are replayed. */
+export const replayed = signal<readonly Change[]>([]);
 /** Shapes of the options that are looked at, where the plan leads to others. */
 export const picked = signal<Picked>({});
 export const plan = signal<Plan | undefined>(undefined);
@@ -98,6 +100,7 @@ export const choose = (name: string): void => {
     base.value = name;
     scenario.value = found;
     tried.value = [];
+    replayed.value = [];
     picked.value = {};
   });
 };
@@ -118,6 +121,7 @@ export const open = (data: Data): void => {
     base.value = "";
     scenario.value = data;
     tried.value = [];
+    replayed.value = [];
     picked.value = {};
   });
 };
@@ -133,6 +137,7 @@ const written = computed(() => {
     name: base.value,
     scenario: scenario.value,
     point: tried.value,
+    replay: replayed.value,
     picked: picked.value,
   };
   const from = builtIn(base.value) ?? {};
@@ -162,6 +167,7 @@ const follow = (fragment: string): void => {
     base.value = found.name;
     scenario.value = found.scenario;
     tried.value = found.point ?? [];
+    replayed.value = found.replay ?? [];
     picked.value = found.picked ?? {};
   });
 };

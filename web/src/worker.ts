@@ -40,7 +40,7 @@ const calls = {
 /** Asked when somebody looks closer; the page's module is built without them. */
 type Later = Pick<
   typeof import("../pkg/rackrate"),
-  "searchLayouts" | "trainingStep" | "servingPoint" | "searchServing"
+  "searchLayouts" | "trainingStep" | "servingPoint" | "searchServing" | "simulate"
 >;
 
 export type Calls = typeof calls & Later;

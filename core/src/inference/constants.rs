@@ -50,11 +50,17 @@ pub struct EngineConstants {
     pub launch_layer_s: f64,
     /// The same for a layer with experts, on top, seconds.
     pub launch_experts_s: f64,
-    /// Arithmetic time of a product whose weights are stored in fewer bits than it computes in, over that of the same
-    /// product of 16-bit weights: they are unpacked for every tile of rows.
+    /// Operations of the vector units that unpacking takes for each operation of a product whose weights are stored in fewer bits
+    /// than it computes in: they are unpacked for every tile of rows.
     pub unpack: f64,
     /// 1: iterations that read prompts do not decode; 0: prompts and decode share iterations.
     pub prompts_first: f64,
+    /// 1: iterations that only decode run as captured graphs; 0: the host starts their kernels too.
+    pub decode_graphs: f64,
+    /// 1: partial sums travel while the product before them still runs (TensorRT-LLM `gemm_allreduce_plugin`; SGLang's single batch
+    /// overlap of the experts' product down and the combine), so that of the shorter of both the share `exchange_overlap` hides
+    /// behind the longer; 0: they follow the product.
+    pub fused_sums: f64,
     /// Share of the shorter of experts' exchange and the GPU's other work that hides behind the longer, where experts are
     /// spread over more than one scale-up domain: two halves of the batch take turns.
     pub exchange_overlap: f64,
@@ -82,6 +88,8 @@ impl EngineConstants {
         launch_experts_s: f64::NAN,
         unpack: f64::NAN,
         prompts_first: 0.0,
+        decode_graphs: 1.0,
+        fused_sums: 0.0,
         exchange_overlap: f64::NAN,
     };
 

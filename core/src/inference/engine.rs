@@ -8,6 +8,7 @@ use super::EngineConstants;
 use super::constants::TABLE;
 use crate::catalog::Gpu;
 use crate::error::{Error, check_range};
+use crate::quantity::Warning;
 
 /// A family of inference engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,13 +16,13 @@ use crate::error::{Error, check_range};
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(rename_all = "snake_case")]
 pub enum EngineClass {
-    /// TensorRT-LLM, NVIDIA.
+    /// TensorRT-LLM: on NVIDIA GPUs only.
     TensorrtLlm,
-    /// vLLM on NVIDIA GPUs.
+    /// vLLM; on AMD GPUs what `rocm_vllm` is.
     Vllm,
-    /// SGLang.
+    /// SGLang; measured on NVIDIA GPUs only.
     Sglang,
-    /// vLLM on AMD GPUs.
+    /// vLLM on AMD GPUs, and on no others.
     RocmVllm,
 }
 
@@ -38,7 +39,49 @@ impl EngineClass {
             Self::RocmVllm => "rocm_vllm",
         }
     }
+
+    /// The vendor on whose GPUs alone it runs; none where it runs on several's.
+    fn only_on(self) -> Option<&'static str> {
+        match self {
+            Self::TensorrtLlm => Some(NVIDIA),
+            Self::RocmVllm => Some(AMD),
+            Self::Vllm | Self::Sglang => None,
+        }
+    }
+
+    /// The class whose factors hold on `gpu`.
+    ///
+    /// # Errors
+    /// `Unsupported` under `engine.family` for a class that does not run on GPUs of this vendor.
+    fn on(self, gpu: &Gpu) -> Result<Self, Error> {
+        let of = |vendor: &str| gpu.vendor.eq_ignore_ascii_case(vendor);
+        match self.only_on() {
+            Some(vendor) if !of(vendor) => {
+                let others: Vec<&str> = Self::ALL
+                    .into_iter()
+                    .filter(|class| class.only_on().is_none_or(of))
+                    .map(Self::name)
+                    .collect();
+                Err(Error::Unsupported {
+                    field: "engine.family".to_owned(),
+                    given: self.name().to_owned(),
+                    reason: format!(
+                        "it runs on {vendor} GPUs only, and {} is {}'s; try {}",
+                        gpu.name,
+                        gpu.vendor,
+                        others.join(" or ")
+                    ),
+                })
+            }
+            None if self == Self::Vllm && of(AMD) => Ok(Self::RocmVllm),
+            _ => Ok(self),
+        }
+    }
 }
+
+/// Vendors as the table of GPUs names them.
+const NVIDIA: &str = "NVIDIA";
+const AMD: &str = "AMD";
 
 /// The engine that serves: a class and the year of its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +101,20 @@ impl Engine {
     pub(super) fn check(engine: Option<Self>) -> Result<(), Error> {
         let Some(Self { year, .. }) = engine else { return Ok(()) };
         check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST)).map(|_| ())
+    }
+
+    /// What is to be known of the engine on this GPU: that nobody measured it there.
+    pub(super) fn unmeasured(engine: Option<Self>, gpu: &Gpu) -> Option<Warning> {
+        let class = engine?.family.on(gpu).ok()?;
+        let measured_on = if class == EngineClass::RocmVllm { AMD } else { NVIDIA };
+        (!gpu.vendor.eq_ignore_ascii_case(measured_on)).then(|| {
+            let name = class.name();
+            let text = format!(
+                "{name} is measured on {measured_on} GPUs only: its factors there are taken for {} too",
+                gpu.name
+            );
+            Warning::new("unmeasured_engine", "engine.family", text)
+        })
     }
 
     /// The engine in words; without one, what is taken.
@@ -168,10 +225,11 @@ impl Engines {
     /// The constants of `engine` on `gpu`; without an engine those of a current one of no class.
     ///
     /// # Errors
-    /// `OutOfRange` for a year before 2023 or after 2026.
+    /// `OutOfRange` for a year before 2023 or after 2026; `Unsupported` for a class that does not run on such a GPU.
     pub fn of(&self, engine: Option<Engine>, gpu: &Gpu) -> Result<EngineConstants, Error> {
         let Some(Engine { family: class, year }) = engine else { return Ok(self.common) };
         Engine::check(engine)?;
+        let class = class.on(gpu)?;
         let Some(f) = self.classes.get(class as usize) else { return Ok(self.common) };
         let mut age = 1.0;
         for _ in year..NEWEST {

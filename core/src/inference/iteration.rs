@@ -24,6 +24,8 @@ pub struct ServingModel<'a> {
     pub(super) device: Device,
     pub(super) topology: Topology,
     pub(crate) memory_bytes: f64,
+    /// FLOP/s of the GPU's vector units in 32 bits.
+    pub(super) vector_flop_per_s: f64,
     pub(crate) engine: EngineConstants,
     /// What drafts tokens for it, if anything does.
     pub(crate) draft: Option<Box<Drafter<'a>>>,
@@ -118,11 +120,19 @@ impl<'a> ServingModel<'a> {
             device,
             topology: *topology,
             memory_bytes: gpu.memory_gib * GIB,
+            vector_flop_per_s: gpu.fp32_tflops * 1e12,
             engine: *engine,
             draft: None,
             prefix: Prefix::NONE,
             spread: None,
         })
+    }
+
+    /// The same model with its products beside the experts in `precision`, where a checkpoint or an engine says so.
+    #[must_use]
+    pub fn with_dense(mut self, precision: Precision) -> Self {
+        self.formats.dense = precision;
+        self
     }
 
     /// The same model where prompts come with what `prefix` says, and with `draft` ahead of it.
@@ -245,7 +255,10 @@ impl<'a> ServingModel<'a> {
         let all_reduce = if cut.tp > 1.0 {
             // Half precision sums, whatever the products' format.
             let bytes = 2.0 * rows * s.hidden;
-            let time = engine_all_reduce_time(bytes, cut.tp_group, &self.topology);
+            let mut time = engine_all_reduce_time(bytes, cut.tp_group, &self.topology);
+            if let Some(time) = time.as_mut().filter(|_| self.engine.fused_sums > 0.0) {
+                time.seconds -= self.hidden_sum_seconds(cut, rows, time.seconds);
+            }
             // Behind attention, and behind every feed-forward layer whose partial sums do not meet in an exchange.
             let gathered = if cut.dp > 1.0 { 0.0 } else { s.moe_layers };
             let count = s.layers + s.dense_layers + gathered;
@@ -304,7 +317,7 @@ impl<'a> ServingModel<'a> {
         }
         parts.engine_seconds =
             self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
-        if work.prompt_tokens > 0.0 {
+        if work.prompt_tokens > 0.0 || self.engine.decode_graphs < 1.0 {
             // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.
             let gpu = parts.matmul_seconds
                 + parts.attention_seconds

@@ -23,11 +23,11 @@ impl ServingModel<'_> {
             + self.unpack_seconds(2.0 * groups * m * n * k, precision)
     }
 
-    /// Seconds that unpacking weights adds to products of `flop` operations; 0 where the GPU computes in the weights'
+    /// Seconds that unpacking weights in the vector units adds to products of `flop` operations; 0 where the GPU computes in the weights'
     /// format.
     fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
         match precision {
-            Precision::Int4 | Precision::Int8 => (self.engine.unpack - 1.0) * flop / self.device.peak.half,
+            Precision::Int4 | Precision::Int8 => self.engine.unpack * flop / self.vector_flop_per_s,
             _ => 0.0,
         }
     }
@@ -248,8 +248,10 @@ impl ServingModel<'_> {
             let cost = self.device.moe_ffn_cost(&experts, p);
             Told::kernel("experts", ServingPart::Matmul, layers, products - saved, cost)
         });
+        let mut shared = 0.0;
         if moe.shared > 0.0 {
-            matmul += self.feed_forward(rows, moe.shared / cut.tp, p, (SHARED, layers), to);
+            shared = self.feed_forward(rows, moe.shared / cut.tp, p, (SHARED, layers), to);
+            matmul += shared;
         }
         if cut.dp <= 1.0 {
             // Every rank has every token already; partial sums meet in the all-reduce.
@@ -267,7 +269,7 @@ impl ServingModel<'_> {
             return (matmul, gathered + time("reduce-scatter of sums", CollectiveOp::ReduceScatter), 0.0);
         }
         let kernel = if work.prompt_tokens > 0.0 { ExpertKernel::Normal } else { ExpertKernel::LowLatency };
-        let mut exchange = |name, bytes_per_value: f64| {
+        let mut exchange = |name, bytes_per_value: f64, beside: f64| {
             let exchange = ExpertExchange {
                 tokens: rows / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
@@ -275,13 +277,18 @@ impl ServingModel<'_> {
                 max_domains: moe.model.most_domains(domains_of(cut.ep_group, &self.topology)),
                 kernel,
             };
-            let time = expert_all_to_all_time(&exchange, cut.ep_group, &self.topology);
+            let mut time = expert_all_to_all_time(&exchange, cut.ep_group, &self.topology);
+            if let Some(time) = time.as_mut() {
+                time.seconds -= self.engine.exchange_overlap * time.seconds.min(beside);
+            }
             to.hear(|| Told::sent(name, ServingPart::AllToAll, layers, time));
             time.map_or(f64::INFINITY, |t| t.seconds)
         };
-        // Dispatch in the products' format (16 or 8 bits), combine in 16.
-        let dispatched = exchange("dispatch", p.weight_bytes().clamp(1.0, 2.0));
-        (matmul, dispatched + exchange("combine", 2.0), 0.0)
+        // Dispatch in the format in which the products read tokens, combine in 16 bits.
+        let dispatched = exchange("dispatch", token_bytes(p), 0.0);
+        // Behind the product down and the experts that every token visits.
+        let beside = if self.engine.fused_sums > 0.0 { products / (s.up + 1.0) + shared } else { 0.0 };
+        (matmul, dispatched + exchange("combine", 2.0, beside), 0.0)
     }
 
     /// Seconds that 4-bit experts take at the data sheet's rates.
@@ -290,6 +297,17 @@ impl ServingModel<'_> {
         let bytes = experts.active_experts * elements * Precision::Nvfp4.weight_bytes();
         let flop = 2.0 * experts.rows * elements;
         (bytes / self.device.memory_bytes_per_s).max(flop / self.device.peak.fp4)
+    }
+
+    /// Seconds of an all-reduce of `seconds` that hide behind the product that it is one kernel with: the mean over attention's
+    /// output projection and, in dense layers, the product down.
+    pub(super) fn hidden_sum_seconds(&self, cut: &Cut, rows: f64, seconds: f64) -> f64 {
+        let s = &self.sizes;
+        let p = self.formats.dense;
+        let out = self.gemm(rows, s.hidden, cut.heads * s.mla.map_or(s.head_dim, |m| m.v), p);
+        let down = self.gemm(rows, s.hidden, s.ffn / cut.tp, p);
+        let hidden = s.layers * out.min(seconds) + s.dense_layers * down.min(seconds);
+        self.engine.exchange_overlap * hidden / (s.layers + s.dense_layers)
     }
 
     /// Bytes that operations without matrix units move for one row through all layers.
@@ -301,5 +319,15 @@ impl ServingModel<'_> {
         // Activation: reads what the first product wrote, writes the second's input.
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         bytes
+    }
+}
+
+/// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on: 4-bit experts read 4-bit
+/// tokens, formats that only store weights 16-bit ones.
+fn token_bytes(precision: Precision) -> f64 {
+    match precision {
+        Precision::Nvfp4 => precision.weight_bytes(),
+        Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => 1.0,
+        Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 2.0,
     }
 }

@@ -14,6 +14,8 @@ mod point;
 mod pools;
 mod prefix;
 mod queue;
+mod ranks;
+mod remarks;
 mod report;
 mod root;
 mod run;
@@ -40,8 +42,9 @@ pub use run::{RunState, ServingRun};
 pub use search::search_serving;
 pub(crate) use search::{Rented, search_rented};
 pub use simulate::{
-    LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedRequests, SimulationPhase,
-    SimulationReport, SimulationRequest, SimulationTimeline, simulate,
+    LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedPools, SimulatedRequests,
+    SimulationDistribution, SimulationPhase, SimulationReport, SimulationRequest, SimulationTimeline,
+    SteadyBeside, simulate,
 };
 pub use speculation::Speculation;
 pub use steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};

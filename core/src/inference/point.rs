@@ -8,6 +8,7 @@ use crate::quantity::{Interval, Warning};
 
 use super::pools;
 use super::prefix::{Prefix, PrefixCache};
+use super::remarks::Asked;
 use super::speculation::{Drafter, Speculation};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 use super::{
@@ -29,8 +30,9 @@ pub(super) const MOST_SPREAD: f64 = 100.0;
 ///
 /// # Errors
 /// With the path of the field: an unknown model, shape or GPU; `shape` and `gpu` both or neither given; a number that the
-/// load needs and lacks, or has no use for; an engine's year that was not measured; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no
-/// multiple of a replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
+/// load needs and lacks, or has no use for; an engine's year that was not measured, or a class that does not run on such a
+/// GPU; a layout that does not divide the model or needs links which the nodes lack; GPUs that are no multiple of a
+/// replica's; a model or precision that is not priced; a number that is NaN, negative or absurd.
 pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result<ServingPoint, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
@@ -47,6 +49,11 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
     let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let layout = model.layout(request.layout)?;
     check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
+    let said = Asked {
+        engine: request.engine,
+        model: &request.model,
+        tokens: request.input_tokens + request.output_tokens,
+    };
     let endless = |asked: &ReplicaLoad| {
         let arrivals = match *asked {
             ReplicaLoad::Closed(total, _) => Arrivals::Closed(total),
@@ -60,7 +67,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
         steady_only(request, &asked, "disaggregated")?;
         let model = with_spread(model, request, &asked)?;
         let point = pools::point(&target, &model, apart, &layout, request, &endless(&asked))?;
-        return Ok(ServingPoint { engine: Engine::describe(request.engine), ..point });
+        return Ok(said.told(catalog, &target, point));
     }
     let replicas = whole_replicas("gpus", request.gpus, &layout)?;
     let asked = ReplicaLoad::of(request, f64::from(replicas))?;
@@ -83,7 +90,7 @@ pub fn serving_point(catalog: &Catalog, request: &ServingPointRequest) -> Result
         point.operations = model.decode_operations(&layout, &state);
         point.operations.extend(model.prefill_operations(&layout, load.input_tokens));
     }
-    Ok(ServingPoint { engine: Engine::describe(request.engine), ..point })
+    Ok(said.told(catalog, &target, point))
 }
 
 /// Refuses a load that ends, or has one phase alone, together with `field`.
@@ -276,18 +283,6 @@ pub(super) fn answer(
                 "past the sustainable rate of {:.3} requests/s: the queue grows without end; latencies are those at \
                  that rate, without the queue",
                 state.sustainable_request_rate * copies
-            ),
-        ));
-    }
-    let random = matches!(load.arrivals, Arrivals::Poisson(_));
-    if random && l.dp > 1 && model.sizes.moe.is_some() {
-        warnings.push(Warning::new(
-            "ranks_aligned",
-            "layout.dp",
-            format!(
-                "{} attention ranks meet in every layer of experts; their engine is taken to align the prompts that they \
-                 read as closed loops show it. Where it aligns none, tokens take several times as long: see simulate",
-                l.dp
             ),
         ));
     }

@@ -100,19 +100,7 @@ pub(super) fn point(
     let prefill_layout = model.layout(apart.prefill_layout).map_err(renamed)?;
     let reading = model.with_prompts_read();
     let pair = PoolPair::new(model, &reading, &prefill_layout, decode_layout, load, apart.transfer)?;
-    let (prefill, decode) = match apart.prefill_gpus {
-        Some(given) => pair.split(gpus, given)?,
-        None => pair.balanced(gpus, load.arrivals)?,
-    };
-    if pair.transfer(prefill, decode, 0.0).is_none() {
-        return Err(Error::Conflict {
-            field: "disaggregated".to_owned(),
-            message: format!(
-                "pools of {gpus} GPUs leave their node of {}, and these nodes have no RDMA network",
-                target.topology.scale_up_domain.max(target.topology.gpus_per_node)
-            ),
-        });
-    }
+    let (prefill, decode) = pair.replicas(gpus, apart.prefill_gpus, load.arrivals)?;
     let state = pair.state(prefill, decode, load.arrivals);
     let mut point = pair.shown(target, load, &state, prefill, decode);
     if request.explain {
@@ -123,7 +111,7 @@ pub(super) fn point(
 }
 
 /// The error of a prefill replica's layout with its own path.
-fn renamed(error: Error) -> Error {
+pub(super) fn renamed(error: Error) -> Error {
     error.with_root("layout", "disaggregated.prefill_layout")
 }
 
@@ -147,6 +135,37 @@ pub(super) struct PoolPair<'m, 'a> {
     input: f64,
     output: f64,
     kind: KvTransfer,
+}
+
+/// A replica of one pool: how it is cut and what it sustains.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolReplica {
+    pub layout: LegalLayout,
+    pub gpus: u32,
+    /// With more to do than it can.
+    pub full: SteadyState,
+    /// Requests per second at random times that it sustains.
+    pub at_random: f64,
+}
+
+impl PoolReplica {
+    /// A replica of `model`, with requests of this load's lengths.
+    ///
+    /// # Errors
+    /// `Conflict` for a layout of more GPUs than a number holds.
+    pub fn new(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> Result<Self, Error> {
+        Ok(Self {
+            layout: *layout,
+            gpus: replica_gpus(layout)?,
+            full: model.point(layout, &ServingLoad { arrivals: Arrivals::Full, ..*load }),
+            at_random: model.sustainable_rate(layout, &load.at_random(0.0)),
+        })
+    }
+}
+
+/// The load of GPUs that only read prompts: each ends with its first token.
+pub(super) fn of_prompts(load: &ServingLoad) -> ServingLoad {
+    ServingLoad { output_tokens: 1.0, ..*load }
 }
 
 /// Steady state of both pools.
@@ -179,6 +198,15 @@ pub(super) struct Transfer {
     most_rate: f64,
 }
 
+/// A prompt's KV cache between the pools: bytes to all GPUs that decode it, and the seconds that the links of the GPUs that
+/// read it and of each that decodes it are taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Passage {
+    pub bytes: f64,
+    pub sent: f64,
+    pub received: f64,
+}
+
 impl<'m, 'a> PoolPair<'m, 'a> {
     /// Replicas of `model` that read prompts beside some of `decode_model`, which has them read.
     ///
@@ -192,23 +220,61 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         load: &ServingLoad,
         kind: KvTransfer,
     ) -> Result<Self, Error> {
-        let full = |output_tokens| ServingLoad { output_tokens, arrivals: Arrivals::Full, ..*load };
-        Ok(Self {
+        let prefill = PoolReplica::new(prefill_model, prefill_layout, &of_prompts(load)).map_err(renamed)?;
+        let decode = PoolReplica::new(decode_model, decode_layout, load)?;
+        Ok(Self::of((prefill_model, &prefill), (decode_model, &decode), load, kind))
+    }
+
+    /// The same of replicas that are known already.
+    pub fn of(
+        (prefill_model, prefill): (&'m ServingModel<'a>, &PoolReplica),
+        (decode_model, decode): (&'m ServingModel<'a>, &PoolReplica),
+        load: &ServingLoad,
+        kind: KvTransfer,
+    ) -> Self {
+        Self {
             prefill_model,
             decode_model,
-            prefill_layout: *prefill_layout,
-            decode_layout: *decode_layout,
-            prefill_gpus: replica_gpus(prefill_layout).map_err(renamed)?,
-            decode_gpus: replica_gpus(decode_layout)?,
-            prefill: prefill_model.point(prefill_layout, &full(1.0)),
-            decode: decode_model.point(decode_layout, &full(load.output_tokens)),
-            prefill_at_random: prefill_model
-                .sustainable_rate(prefill_layout, &ServingLoad { output_tokens: 1.0, ..load.at_random(0.0) }),
-            decode_at_random: decode_model.sustainable_rate(decode_layout, &load.at_random(0.0)),
+            prefill_layout: prefill.layout,
+            decode_layout: decode.layout,
+            prefill_gpus: prefill.gpus,
+            decode_gpus: decode.gpus,
+            prefill: prefill.full,
+            decode: decode.full,
+            prefill_at_random: prefill.at_random,
+            decode_at_random: decode.at_random,
             input: load.input_tokens,
             output: load.output_tokens,
             kind,
-        })
+        }
+    }
+
+    /// Replicas of both pools on `gpus`, `prefill_gpus` of them for prompts; without those the split that sustains the
+    /// highest rate.
+    ///
+    /// # Errors
+    /// GPUs that are not whole replicas of both pools; pools that no link joins.
+    pub fn replicas(
+        &self,
+        gpus: u32,
+        prefill_gpus: Option<u32>,
+        arrivals: Arrivals,
+    ) -> Result<(u32, u32), Error> {
+        let (prefill, decode) = match prefill_gpus {
+            Some(given) => self.split(gpus, given)?,
+            None => self.balanced(gpus, arrivals)?,
+        };
+        if self.passage(prefill, decode, self.input).is_none() {
+            let topology = &self.decode_model.topology;
+            return Err(Error::Conflict {
+                field: "disaggregated".to_owned(),
+                message: format!(
+                    "pools of {gpus} GPUs leave their node of {}, and these nodes have no RDMA network",
+                    topology.scale_up_domain.max(topology.gpus_per_node)
+                ),
+            });
+        }
+        Ok((prefill, decode))
     }
 
     /// Replicas of both pools on `gpus`, `prefill` of them for prompts.
@@ -280,15 +346,15 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         (prefill * self.prefill_rate(arrivals)).min(decode * self.decode_rate(arrivals)).min(links)
     }
 
-    /// A request's transfer at a `rate` of them; none where no link joins the pools.
+    /// The way of a prompt of `tokens` from one pool to the other; none where no link joins them.
     ///
     /// Every GPU that decodes a sequence receives its own share of the cache (of latent attention all of it: the latent is
-    /// not cut by heads); the GPUs that read the prompt send as much in all. Requests of one attention rank are sent one
-    /// after the other over its GPUs' own links, inside the scale-up domain where both pools lie in one.
-    pub fn transfer(&self, prefill: u32, decode: u32, rate: f64) -> Option<Transfer> {
+    /// not cut by heads); the GPUs that read the prompt send as much in all, inside the scale-up domain where both pools lie
+    /// in one.
+    pub fn passage(&self, prefill: u32, decode: u32, tokens: f64) -> Option<Passage> {
         let (from, to) = (&self.prefill_layout.cut, &self.decode_layout.cut);
         let model = self.decode_model;
-        let each = model.kv_bytes(to, self.input) * model.prefix.own_share(self.input, self.input) / to.pp;
+        let each = model.kv_bytes(to, tokens) * model.prefix.own_share(tokens, tokens) / to.pp;
         let bytes = each * to.tp * to.pp;
         let gpus =
             prefill.saturating_mul(self.prefill_gpus).saturating_add(decode.saturating_mul(self.decode_gpus));
@@ -296,8 +362,15 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         let seconds = |bytes: f64| {
             collective_time(CollectiveOp::SendRecv, bytes, link, &model.topology).map(|time| time.seconds)
         };
-        let sent = seconds(bytes / (from.tp * from.pp))?;
-        let received = seconds(each)?;
+        Some(Passage { bytes, sent: seconds(bytes / (from.tp * from.pp))?, received: seconds(each)? })
+    }
+
+    /// A request's transfer at a `rate` of them; none where no link joins the pools. Requests of one attention rank are sent
+    /// one after the other over its GPUs' own links.
+    pub fn transfer(&self, prefill: u32, decode: u32, rate: f64) -> Option<Transfer> {
+        let (from, to) = (&self.prefill_layout.cut, &self.decode_layout.cut);
+        let model = self.decode_model;
+        let Passage { bytes, sent, received } = self.passage(prefill, decode, self.input)?;
         let ranks = |replicas: u32, cut: &super::cut::Cut| f64::from(replicas) * cut.dp;
         let most_rate = (ranks(prefill, from) / sent).min(ranks(decode, to) / received);
         // Pollaczek-Khinchine, as for prompts.

@@ -29,13 +29,25 @@ impl PrefixCache {
     /// The cache's part in prompts of `input` tokens.
     ///
     /// # Errors
-    /// `OutOfRange` under `prefix_cache`: a hit rate outside 0 to what leaves a token to read; fewer shared tokens than a
-    /// prompt finds.
+    /// Under `prefix_cache`: `OutOfRange` for a hit rate outside 0 to what leaves a token to read, or shared tokens that are
+    /// no number of them; `Conflict` for fewer of these than a prompt finds.
     pub(super) fn checked(&self, input: f64) -> Result<Prefix, Error> {
         check_range("prefix_cache.hit_rate", self.hit_rate, 0.0, (1.0 - 1.0 / input).max(0.0))?;
         let found = self.hit_rate * input;
         if let Some(tokens) = self.shared_tokens {
-            check_range("prefix_cache.shared_tokens", tokens, found, 1e12)?;
+            let field = "prefix_cache.shared_tokens";
+            check_range(field, tokens, 0.0, 1e12)?;
+            if tokens < found {
+                return Err(Error::Conflict {
+                    field: field.to_owned(),
+                    message: format!(
+                        "{tokens} given, but a prompt of {input} tokens finds {found} in the cache (hit_rate {}), and these are \
+                         among those shared; give {} or more, or leave it out where each request holds its own prompt",
+                        self.hit_rate,
+                        found.ceil()
+                    ),
+                });
+            }
         }
         Ok(Prefix {
             read_share: 1.0 - self.hit_rate,

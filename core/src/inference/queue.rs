@@ -22,30 +22,34 @@
 use std::sync::OnceLock;
 
 use super::stream::{Pace, Stream, Z95};
-use super::{LatencyPercentiles, Percentiles};
+use super::{LatencyPercentiles, Percentiles, ranks};
 
 /// Share of the time beyond which a queue is taken as this busy: formulas of the steady state end at 1.
-const MOST_USED: f64 = 0.98;
+pub(super) const MOST_USED: f64 = 0.98;
 /// Elasticity beyond which a batch is taken as this elastic: at 1 it would grow without end.
-const MOST_ELASTIC: f64 = 0.8;
+pub(super) const MOST_ELASTIC: f64 = 0.8;
 /// Chance of an idle stream below which it is left out.
-const SELDOM: f64 = 1e-3;
+pub(super) const SELDOM: f64 = 1e-3;
+/// Weight of a point of a mixture that no percentile can tell.
+const NEVER: f64 = 1e-7;
 /// Points of a mixture.
-const POINTS: usize = 48;
+pub(super) const POINTS: usize = 48;
 
 /// A point of the unit square as two independent normal quantiles, with its weight.
 #[derive(Debug, Clone, Copy, Default)]
-struct Point {
-    weight: f64,
+pub(super) struct Point {
+    pub weight: f64,
     /// Quantile of a length.
-    length: f64,
+    pub length: f64,
     /// Quantile of a wait.
-    wait: f64,
+    pub wait: f64,
+    /// Chance of what other requests do, evenly from 0 to 1.
+    pub other: f64,
 }
 
 /// Points that fill the unit square evenly (a lattice by the golden ratio), drawn to the upper ends, where percentiles are
 /// asked for: `u = 1 − (1 − t)²`.
-fn points() -> &'static [Point; POINTS] {
+pub(super) fn points() -> &'static [Point; POINTS] {
     static LATTICE: OnceLock<[Point; POINTS]> = OnceLock::new();
     LATTICE.get_or_init(|| {
         let mut out = [Point::default(); POINTS];
@@ -54,7 +58,8 @@ fn points() -> &'static [Point; POINTS] {
             let t = (at as f64 + 0.5) / POINTS as f64;
             let s = ((at as f64 + 0.5) * GOLDEN) % 1.0;
             let quantile = |t: f64| normal_quantile(1.0 - (1.0 - t) * (1.0 - t));
-            *point = Point { weight: (1.0 - t) * (1.0 - s), length: quantile(t), wait: quantile(s) };
+            let other = ((at as f64 + 0.5) * ROOT_THREE) % 1.0;
+            *point = Point { weight: (1.0 - t) * (1.0 - s), length: quantile(t), wait: quantile(s), other };
             sum += point.weight;
         }
         for point in &mut out {
@@ -66,6 +71,9 @@ fn points() -> &'static [Point; POINTS] {
 
 /// (√5 − 1)/2.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
+/// √3 − 1, as far from any ratio of small numbers.
+const ROOT_THREE: f64 = 0.732_050_807_568_877_2;
 
 /// Quantile of the standard normal distribution, by halving.
 fn normal_quantile(share: f64) -> f64 {
@@ -97,6 +105,9 @@ pub(super) fn latencies(
     (batch, pace): (f64, &Pace),
     saturated: bool,
 ) -> Queued {
+    if let Some((ranks, turns)) = &pace.ranks {
+        return ranks::latencies(stream, (batch, pace), (ranks, turns), saturated);
+    }
     let prompts = Prompts::new(stream, batch);
     let decode = Decode::new(stream, rate, (batch, pace), &prompts);
     let idle = libm::exp(-decode.batch);
@@ -107,7 +118,11 @@ pub(super) fn latencies(
     let mut beside = Cumulants::of(0.0, 0.0, 0.0);
     let reads = stream.unread > 0.0;
     // Something decodes when a request comes, or nothing.
-    let overflow = if saturated { none } else { prompts.overflow(stream, rate) };
+    let overflow = if saturated || !reads {
+        none
+    } else {
+        overflow(rate, stream.chunk(1.0) / stream.unread, prompts.longest, prompts.scv)
+    };
     let own = prompts.seconds();
     for (chance, busy) in [(idle, false), (1.0 - idle, true)] {
         if busy || chance > SELDOM {
@@ -116,7 +131,9 @@ pub(super) fn latencies(
             } else {
                 (0.0, prompts.alone(stream))
             };
-            let met = prompts.met(rate, iteration, fixed);
+            // Requests are looked for once in so many iterations: that is what the queue takes a turn in.
+            let between = (stream.poll() - 1.0) * iteration;
+            let met = prompts.met(rate, between + iteration, between + fixed);
             beside = met.beside;
             let wait = Shape::of(&met.wait.plus(&place).plus(&overflow));
             for (point, seconds) in points().iter().zip(&own) {
@@ -208,11 +225,15 @@ impl Decode {
             out.tpot = out.decode / rest;
             let after = (prompts.added[1] + prompts.fixed + out.decode - out.tpot).max(0.0) * load / rest;
             // What answers lose by this, the batch gains (Little).
+            let before = out.batch;
             out.batch = (rate * (stream.steps * out.tpot + after)).clamp(batch, stream.most);
             // An answer sees the mean over its time: of a process whose memory lasts 1/(1 − ε) answers.
             let x = 1.0 - elasticity;
             let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
             out.variance = rise * rise * out.batch * dispersion * averaged;
+            if (out.batch - before).abs() <= 1e-6 * before {
+                break;
+            }
         }
         out
     }
@@ -276,27 +297,27 @@ fn felt_to_the_end(load: f64, faded: f64, steps: f64) -> f64 {
 
 /// Lengths of answers: log-normal, for real answers are seldom as short as a gamma distribution of their spread would have
 /// them (Azure's code trace: squared coefficient of variation 4.6, shortest answer 6 tokens).
-struct Answers {
+pub(super) struct Answers {
     /// Of the tokens' logarithm.
     variance: f64,
     deviation: f64,
 }
 
 impl Answers {
-    fn new(stream: &Stream<'_>) -> Self {
+    pub(super) fn new(stream: &Stream<'_>) -> Self {
         let variance = libm::log(1.0 + stream.spread.1);
         Self { variance, deviation: libm::sqrt(variance) }
     }
 
     /// Decode steps of an answer, at a normal quantile.
-    fn steps(&self, stream: &Stream<'_>, z: f64) -> f64 {
+    pub(super) fn steps(&self, stream: &Stream<'_>, z: f64) -> f64 {
         stream.steps_of(stream.output * libm::exp(self.deviation * z - 0.5 * self.variance))
     }
 }
 
 /// Quantile of a gamma distribution, its squared coefficient of variation beside that one's root, at a quantile of the normal
 /// one.
-fn gamma_quantile(mean: f64, (scv, deviation): (f64, f64), z: f64) -> f64 {
+pub(super) fn gamma_quantile(mean: f64, (scv, deviation): (f64, f64), z: f64) -> f64 {
     let cube = (1.0 - scv / 9.0 + z * deviation / 3.0).max(0.0);
     mean * cube * cube * cube
 }
@@ -366,21 +387,6 @@ impl Prompts {
         })
     }
 
-    /// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many
-    /// places as prompts fit, each held for a full iteration (Sakasegawa's M/M/c form with Allen and Cunneen's factor),
-    /// times a quarter, for much of that wait is counted already; the quarter is chosen on the cells of
-    /// `examples/queue_agreement.rs`.
-    fn overflow(&self, stream: &Stream<'_>, rate: f64) -> Cumulants {
-        if stream.unread <= 0.0 {
-            return Cumulants::of(0.0, 0.0, 0.0);
-        }
-        let places = stream.chunk(1.0) / stream.unread;
-        let used = (rate * self.longest / places).min(MOST_USED);
-        let chance = libm::pow(used, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
-        let mean = 0.25 * 0.5 * (1.0 + self.scv) * self.longest / (places.max(1.0) * (1.0 - used));
-        Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
-    }
-
     /// From a request's arrival to the iteration that reads it, and what others add to that one, where iterations without
     /// prompts last `decode` and those with some `fixed` and what each adds.
     fn met(&self, rate: f64, decode: f64, fixed: f64) -> Met {
@@ -413,6 +419,17 @@ impl Prompts {
     }
 }
 
+/// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many
+/// places as prompts fit, each held for a full iteration (Sakasegawa's M/M/c form with Allen and Cunneen's factor),
+/// times a quarter, for much of that wait is counted already; the quarter is chosen on the cells of
+/// `examples/queue_agreement.rs`.
+pub(super) fn overflow(rate: f64, places: f64, longest: f64, scv: f64) -> Cumulants {
+    let used = (rate * longest / places).min(MOST_USED);
+    let chance = libm::pow(used, libm::sqrt(2.0 * (places + 1.0)) - 1.0);
+    let mean = 0.25 * 0.5 * (1.0 + scv) * longest / (places.max(1.0) * (1.0 - used));
+    Cumulants::of(chance * mean, 2.0 * chance * mean * mean, 6.0 * chance * mean * mean * mean)
+}
+
 /// What a request meets.
 struct Met {
     /// From its arrival to the iteration that reads it, and what others add to that one.
@@ -423,7 +440,7 @@ struct Met {
 
 /// Seconds of a prompt by its length and the square of it, from what the mean one takes and one where the seconds of long
 /// prompts lie.
-fn by_length((length, scv): (f64, f64), each: f64, seconds: impl Fn(f64) -> f64) -> (f64, f64) {
+pub(super) fn by_length((length, scv): (f64, f64), each: f64, seconds: impl Fn(f64) -> f64) -> (f64, f64) {
     let times = 1.0 + 2.0 * scv;
     let second = if scv > 0.0 {
         ((seconds(times * length) - times * each) / (times * (times - 1.0) * length * length)).max(0.0)
@@ -473,7 +490,7 @@ impl Cumulants {
     }
 
     /// With an independent time on top.
-    fn plus(&self, other: &Self) -> Self {
+    pub(super) fn plus(&self, other: &Self) -> Self {
         Self {
             mean: self.mean + other.mean,
             variance: self.variance + other.variance,
@@ -483,7 +500,7 @@ impl Cumulants {
 }
 
 /// A distribution of given cumulants, ready to be asked for quantiles.
-struct Shape {
+pub(super) struct Shape {
     mean: f64,
     deviation: f64,
     /// None where it is as good as normal.
@@ -491,7 +508,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(given: &Cumulants) -> Self {
+    pub(super) fn of(given: &Cumulants) -> Self {
         let deviation = libm::sqrt(given.variance);
         let skew = given.third / (given.variance * deviation);
         let normal = deviation <= 0.0 || skew.is_nan() || skew < 1e-6;
@@ -499,7 +516,7 @@ impl Shape {
     }
 
     /// Quantile at a quantile of the normal distribution.
-    fn quantile(&self, z: f64) -> f64 {
+    pub(super) fn quantile(&self, z: f64) -> f64 {
         let Some(skew) = self.skew else { return self.mean + self.deviation * z };
         let cube = (1.0 + skew * z / 6.0 - skew * skew / 36.0).max(0.0);
         self.mean + self.deviation * 2.0 / skew * (cube * cube * cube - 1.0)
@@ -507,24 +524,27 @@ impl Shape {
 }
 
 /// Weighted values, for their percentiles.
-struct Mixture<const N: usize> {
+pub(super) struct Mixture<const N: usize> {
     points: [(f64, f64); N],
     filled: usize,
 }
 
 impl<const N: usize> Mixture<N> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { points: [(0.0, 0.0); N], filled: 0 }
     }
 
-    fn add(&mut self, weight: f64, value: f64) {
+    pub(super) fn add(&mut self, weight: f64, value: f64) {
+        if weight <= NEVER {
+            return;
+        }
         if let Some(point) = self.points.get_mut(self.filled) {
             *point = (value, weight);
             self.filled += 1;
         }
     }
 
-    fn percentiles(mut self) -> Percentiles {
+    pub(super) fn percentiles(mut self) -> Percentiles {
         let points = self.points.get_mut(..self.filled).unwrap_or_default();
         points.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let all = points.iter().fold(0.0, |sum, (_, weight)| sum + weight);

@@ -344,7 +344,8 @@ pub struct ServingSearchRequest {
     /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
     #[serde(default)]
     pub mode: Option<ServingMode>,
-    /// Largest replica to look at, or pools that work together, GPUs; two scale-up domains if not given.
+    /// Largest replica to look at, or pools that work together, GPUs, 1 to 4,096. If not given 144, which are two racks of
+    /// NVL72, or two scale-up domains where these are more; the scale-up domain where nodes have no RDMA network.
     #[serde(default)]
     pub max_replica_gpus: Option<u32>,
     /// The user's own data laid over the catalogue for this call.

@@ -11,6 +11,7 @@ use crate::model::{Architecture, Precision};
 
 use super::frontier::Frontier;
 use super::point::{MOST_SPREAD, Tactics, check_lengths, checked_spread};
+use super::remarks::Asked;
 use super::search_pools::{BestPools, PoolSearch};
 use super::search_replicas::{BestReplica, Replicas};
 use super::steady::{Arrivals, ServingLoad};
@@ -21,6 +22,13 @@ use super::{
 
 /// Precisions that are looked at where none is asked for.
 const PRECISIONS: [Precision; 3] = [Precision::Nvfp4, Precision::Fp8, Precision::Bf16];
+
+/// GPUs of the largest replica, or pools that work together, that are looked at if nobody says how many: two racks of NVL72,
+/// and what published services of mixtures of experts take for one of their pools or both (DeepSeek's decode unit has 144 H800,
+/// its inference overview of 2025-03-01; SGLang ran both pools on 96 H100, its large-scale expert parallelism of 2025-05-05).
+const USUAL_GPUS: u32 = 144;
+/// GPUs of the largest that are looked at: past it nothing is gained.
+const MOST_GPUS: f64 = 4096.0;
 
 /// The frontier of throughput against interactivity, and the point with the highest throughput per GPU whose 95th
 /// percentiles under random (Poisson) arrivals keep the targets: on one shape the cheapest.
@@ -77,8 +85,8 @@ pub(crate) fn search_rented(
     let arch = catalog.resolve_model("model", &request.model)?;
     let domain = target.topology.scale_up_domain.max(target.topology.gpus_per_node);
     let most_gpus = match request.max_replica_gpus {
-        Some(gpus) => check_range("max_replica_gpus", f64::from(gpus), 1.0, 1e5).map(|_| gpus)?,
-        None if target.topology.scale_out_bytes_per_s > 0.0 => domain.saturating_mul(2),
+        Some(gpus) => check_range("max_replica_gpus", f64::from(gpus), 1.0, MOST_GPUS).map(|_| gpus)?,
+        None if target.topology.scale_out_bytes_per_s > 0.0 => domain.saturating_mul(2).max(USUAL_GPUS),
         None => domain,
     };
     let draft = request.check(catalog, &arch)?;
@@ -102,19 +110,23 @@ pub(crate) fn search_rented(
         }
     }
     let mut frontier = Frontier::default();
-    if ways.aggregated {
-        ways.replicas.extend(&mut frontier);
-    }
     for pools in &mut ways.pools {
         pools.extend(&mut frontier);
     }
-    let engine = Engine::describe(request.engine);
-    let shown = |best: Best<'_, '_>| ServingPoint {
-        engine: engine.clone(),
-        ..match best {
+    if ways.aggregated {
+        ways.replicas.extend(&mut frontier);
+    }
+    let said = Asked {
+        engine: request.engine,
+        model: &request.model,
+        tokens: request.input_tokens + request.output_tokens,
+    };
+    let shown = |best: Best<'_, '_>| {
+        let point = match best {
             Best::Replica(found) => found.shown(&target, &load),
             Best::Pools(found) => found.shown(&target, &load),
-        }
+        };
+        said.told(catalog, &target, point)
     };
     let best = ways.best(&request.slo, most_gpus).map(shown);
     let mut less = Vec::new();
@@ -148,19 +160,18 @@ enum Best<'m, 'a> {
 }
 
 impl<'m, 'a> Ways<'m, 'a> {
-    /// The way of at most `most_gpus` with the most requests per GPU within the targets. Pools are kept only where they beat
-    /// the best replica.
+    /// The way of at most `most_gpus` with the most requests per GPU within the targets. Pools come first, for they mostly
+    /// give more: then little is left to look at.
     fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<Best<'m, 'a>> {
-        let replica = if self.aggregated { self.replicas.best(slo, most_gpus) } else { None };
-        let mut known = replica.map_or(0.0, |found| found.value);
-        let mut best = replica.map(|found| Best::Replica(Box::new(found)));
+        let (mut known, mut best) = (0.0, None);
         for pools in &mut self.pools {
             if let Some(found) = pools.best(slo, most_gpus, known) {
                 known = found.value;
                 best = Some(Best::Pools(Box::new(found)));
             }
         }
-        best
+        let replica = if self.aggregated { self.replicas.best(slo, most_gpus, known) } else { None };
+        replica.map(|found| Best::Replica(Box::new(found))).or(best)
     }
 
     fn considered(&self) -> u64 {

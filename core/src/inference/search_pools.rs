@@ -1,19 +1,23 @@
 //! The best prefill and decode pools: which layouts, how many replicas of each.
 //!
 //! Pools at rates x_p and x_d of a replica on g_p and g_d GPUs serve at most `1 / (g_p/x_p + g_d/x_d)` requests per second
-//! and GPU, whole replicas or not: what that cannot win is not looked at.
+//! and GPU, whole replicas or not: what that cannot win is not looked at, nor what whole replicas cannot. Of x_p it is known
+//! once for all pairs that no first token comes before its own prompt's queue and prefill: at most the rate at which these
+//! alone keep the target.
 
 use crate::error::Error;
 use crate::order::sort_by;
 
 use super::frontier::Frontier;
 use super::point::replica_gpus;
-use super::pools::{KvTransfer, PoolPair, PoolsState};
+use super::pools::{KvTransfer, PoolPair, PoolReplica, PoolsState, of_prompts};
 use super::search::Rented;
-use super::search_replicas::{ALONE, highest, quickest, stretch};
+use super::search_replicas::{ALONE, NEAR, highest, quickest, stretch, too_slow};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
+/// Rates that lie no further apart than they are known are alike: of pools that do as well the smallest are taken.
+const ALIKE: f64 = 1.0 + NEAR;
 /// Stands for the GPUs that read prompts in a point of pools of any ratio.
 const IDEAL: u32 = u32::MAX;
 
@@ -31,21 +35,29 @@ pub(super) struct PoolSearch<'m, 'a> {
     pub considered: u64,
 }
 
-/// One pool's replica under endless demand.
+/// One pool's replica with bounds on what it can do.
 #[derive(Debug, Clone, Copy)]
 struct Side {
-    layout: LegalLayout,
-    gpus: u32,
-    full: SteadyState,
-    /// Requests per second that it sustains at most, of which bounds are made.
+    replica: PoolReplica,
+    /// Requests per second that it sustains at most.
     most: f64,
-    /// Of those that come at random times.
-    at_random: f64,
+    /// Requests per second within the targets at most, of what is known of them.
+    within: f64,
+    /// The targets that are known of.
+    slo: Option<LatencyTargets>,
 }
 
 impl Side {
+    fn gpus(&self) -> u32 {
+        self.replica.gpus
+    }
+
     fn gpu_seconds(&self) -> f64 {
-        f64::from(self.gpus) / self.most
+        f64::from(self.replica.gpus) / self.most
+    }
+
+    fn gpu_seconds_within(&self) -> f64 {
+        f64::from(self.replica.gpus) / self.within
     }
 }
 
@@ -77,25 +89,26 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let sides = |model: &ServingModel<'_>, load: &ServingLoad, reads: bool| -> Result<Vec<Side>, Error> {
             let mut sides = Vec::new();
             for layout in layouts {
-                let gpus = replica_gpus(layout)?;
-                if gpus >= most_gpus {
+                // Weights alone tell most of what does not fit.
+                if replica_gpus(layout)? >= most_gpus || model.weight_bytes(&layout.cut) > model.memory_bytes
+                {
                     continue;
                 }
-                let full = model.point(layout, load);
-                if full.memory.fits {
-                    let at_random = model.sustainable_rate(layout, &load.at_random(0.0));
+                let replica = PoolReplica::new(model, layout, load)?;
+                if replica.full.memory.fits {
+                    let within = replica.at_random;
                     // Prompts under endless demand are those of a closed loop, which need not spread.
-                    let most = if reads { at_random.max(full.sustainable_request_rate) } else { at_random };
-                    sides.push(Side { layout: *layout, gpus, full, most, at_random });
+                    let most = if reads { within.max(replica.full.sustainable_request_rate) } else { within };
+                    sides.push(Side { replica, most, within, slo: None });
                 }
             }
             sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
             Ok(sides)
         };
         let mut prefill: Vec<Side> = Vec::new();
-        for side in sides(model, &ServingLoad { output_tokens: 1.0, ..load }, true)? {
-            let better =
-                |known: &Side| known.gpus <= side.gpus && known.full.ttft_seconds <= side.full.ttft_seconds;
+        for side in sides(model, &of_prompts(&load), true)? {
+            let alone = |side: &Side| side.replica.full.ttft_seconds;
+            let better = |known: &Side| known.gpus() <= side.gpus() && alone(known) <= alone(&side);
             if !prefill.iter().any(better) {
                 prefill.push(side);
             }
@@ -116,30 +129,30 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let mut looked = 0;
         for decode in &self.decode {
             let ideal = |state: &SteadyState| FrontierPoint {
-                layout: decode.layout.layout,
+                layout: decode.replica.layout.layout,
                 precision: self.model.precision,
-                gpus: decode.gpus,
+                gpus: decode.gpus(),
                 prefill_gpus: IDEAL,
                 prefill_layout: None,
                 concurrency: state.concurrency,
                 tokens_per_second_per_user: 1.0 / state.tpot_seconds,
                 output_tokens_per_second_per_gpu: output
-                    / (least + f64::from(decode.gpus) / state.requests_per_second),
+                    / (least + f64::from(decode.gpus()) / state.requests_per_second),
                 ttft_seconds: state.ttft_seconds,
             };
             let at = |requests: f64| {
-                let known = Some(decode.full.sustainable_request_rate);
+                let known = Some(decode.replica.full.sustainable_request_rate);
                 let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..self.load };
-                ideal(&self.reading.point_knowing(&decode.layout, &load, known))
+                ideal(&self.reading.point_knowing(&decode.replica.layout, &load, known))
             };
-            let quickest = quickest(self.reading, &decode.layout, &self.load);
-            looked += stretch(&mut bound, ideal(&decode.full), quickest, at);
+            let quickest = quickest(self.reading, &decode.replica.layout, &self.load);
+            looked += stretch(&mut bound, ideal(&decode.replica.full), quickest, at);
         }
         for ideal in bound.into_points().iter().filter(|point| point.prefill_gpus == IDEAL) {
             if frontier.beats(ideal.tokens_per_second_per_user, ideal.output_tokens_per_second_per_gpu) {
                 continue;
             }
-            let decode = self.decode.iter().find(|side| side.layout.layout == ideal.layout);
+            let decode = self.decode.iter().find(|side| side.replica.layout.layout == ideal.layout);
             if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, ideal)) {
                 let state = pair.state(counts.0, counts.1, Arrivals::Closed(requests));
                 let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
@@ -165,24 +178,24 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     fn whole(&self, decode: &Side, ideal: &FrontierPoint) -> Option<(PoolPair<'m, 'a>, (u32, u32), f64)> {
         let output = self.load.output_tokens;
         let least = self.prefill.first()?.gpu_seconds();
-        let rate = f64::from(decode.gpus) / (output / ideal.output_tokens_per_second_per_gpu - least);
+        let rate = f64::from(decode.gpus()) / (output / ideal.output_tokens_per_second_per_gpu - least);
         let (side, counts, _) = self
             .prefill
             .iter()
             .filter_map(|side| {
-                let rates = (side.full.sustainable_request_rate, rate);
+                let rates = (side.replica.full.sustainable_request_rate, rate);
                 let (counts, value) = self.counts(side, decode, rates, self.most_gpus, Rented::BY_THE_GPU)?;
                 Some((side, counts, value))
             })
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
-        let pair = self.pair(side, decode).ok()?;
-        let streams = f64::from(side.layout.layout.pp * side.layout.layout.dp);
+        let pair = self.pair(side, decode);
+        let streams = f64::from(side.replica.layout.layout.pp * side.replica.layout.layout.dp);
         let requests = f64::from(counts.1) * ideal.concurrency + f64::from(counts.0) * streams;
         Some((pair, counts, requests))
     }
 
     /// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one
-    /// `runs` so many; and these.
+    /// `runs` so many; and these. Of pools that do as well the smallest.
     fn counts(
         &self,
         prefill: &Side,
@@ -192,17 +205,17 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         rented: Rented,
     ) -> Option<((u32, u32), f64)> {
         let mut best: Option<((u32, u32), f64)> = None;
-        for decoding in 1..=most_gpus / decode.gpus {
+        for decoding in 1..=most_gpus / decode.gpus() {
             let even = f64::from(decoding) * runs / reads;
             // Where prompts need more than there is room for, as many as there is: decode then waits for them.
-            let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
+            let room = f64::from((most_gpus - decoding * decode.gpus()) / prefill.gpus());
             for reading in [libm::floor(even).min(room), libm::ceil(even)] {
-                let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
+                let gpus = reading * f64::from(prefill.gpus()) + f64::from(decoding * decode.gpus());
                 if reading < 1.0 || gpus > f64::from(most_gpus) {
                     continue;
                 }
                 let value = (reading * reads).min(f64::from(decoding) * runs) / rented.gpus(gpus as u32);
-                if best.is_none_or(|(_, known)| value > known * (1.0 + 1e-9)) {
+                if best.is_none_or(|(_, known)| value > known * ALIKE) {
                     best = Some(((reading as u32, decoding), value));
                 }
             }
@@ -210,12 +223,10 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         best
     }
 
-    fn pair(&self, prefill: &Side, decode: &Side) -> Result<PoolPair<'m, 'a>, Error> {
-        PoolPair::new(
-            self.model,
-            self.reading,
-            &prefill.layout,
-            &decode.layout,
+    fn pair(&self, prefill: &Side, decode: &Side) -> PoolPair<'m, 'a> {
+        PoolPair::of(
+            (self.model, &prefill.replica),
+            (self.reading, &decode.replica),
             &self.load,
             KvTransfer::AfterPrefill,
         )
@@ -224,57 +235,104 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     /// The pools of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more than
     /// `known`.
     pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestPools<'m, 'a>> {
-        let mut best: Option<BestPools<'m, 'a>> = None;
         let mut tried = 0;
-        let room = |side: &&Side| side.gpus < most_gpus;
-        let least = self.prefill.iter().find(room)?.gpu_seconds();
-        for decode in self.decode.iter().filter(room) {
-            let known = best.map_or(known, |found| found.value);
-            if 1.0 / (least + decode.gpu_seconds()) <= known {
-                // Nor do those after it.
-                break;
-            }
-            let Some((runs, run)) = self.fastest_decode(decode, slo, known, least, &mut tried) else {
-                continue;
-            };
-            for prefill in self.prefill.iter().filter(|side| side.gpus + decode.gpus <= most_gpus) {
-                let known = best.map_or(known, |found| found.value);
-                let decode_gpu_seconds = f64::from(decode.gpus) / runs;
-                if 1.0 / (prefill.gpu_seconds() + decode_gpu_seconds) <= known {
-                    break;
-                }
-                let asked = (slo, most_gpus, known);
-                let Some(found) = self.together(prefill, decode, (runs, &run), asked, &mut tried) else {
-                    continue;
-                };
-                best = Some(found);
-            }
+        let least =
+            self.prefill.iter().fold(f64::INFINITY, |least, side| least.min(side.gpu_seconds_within()));
+        let decode = self.decode.first()?;
+        if 1.0 / (least + decode.gpu_seconds()) <= known {
+            return None;
         }
+        self.bound_prompts(slo, &mut tried);
+        let best = self.best_of_pairs(slo, most_gpus, known, &mut tried);
         self.considered += tried;
         best
     }
 
-    /// Highest rate of one decode replica within the targets, if it could win.
+    /// Bounds the rates at which prompts are read by their own first tokens' target.
+    fn bound_prompts(&mut self, slo: &LatencyTargets, tried: &mut u64) {
+        let prompts = of_prompts(&self.load);
+        for side in self.prefill.iter_mut().filter(|side| side.slo != Some(*slo)) {
+            side.within = side.replica.at_random;
+            side.slo = Some(*slo);
+            let (met, looked) = in_time(self.model, side, &prompts, (0.0, slo.ttft_p95_seconds));
+            *tried += looked;
+            // The highest rate is no more than this above the one that is found.
+            side.within = met.map_or(0.0, |rate| (rate * (1.0 + NEAR)).min(side.replica.at_random));
+        }
+    }
+
+    fn best_of_pairs(
+        &self,
+        slo: &LatencyTargets,
+        most_gpus: u32,
+        known: f64,
+        tried: &mut u64,
+    ) -> Option<BestPools<'m, 'a>> {
+        let mut best: Option<BestPools<'m, 'a>> = None;
+        let least = |room: u32| {
+            let room = self.prefill.iter().filter(|side| side.gpus() <= room);
+            room.fold(f64::INFINITY, |least, side| least.min(side.gpu_seconds_within()))
+        };
+        let least_of_all = least(most_gpus.saturating_sub(1));
+        for decode in self.decode.iter().filter(|side| side.gpus() < most_gpus) {
+            let known = best.map_or(known, |found| found.value);
+            if 1.0 / (least_of_all + decode.gpu_seconds()) <= known {
+                // Nor do those after it.
+                break;
+            }
+            if !self.prefill.iter().any(|side| self.could_win(side, decode, (decode.most, most_gpus, known)))
+            {
+                continue;
+            }
+            let beside = least(most_gpus - decode.gpus());
+            let Some((runs, run)) = self.fastest_decode(decode, slo, (known, beside), tried) else {
+                continue;
+            };
+            for prefill in &self.prefill {
+                let known = best.map_or(known, |found| found.value);
+                if self.could_win(prefill, decode, (runs, most_gpus, known)) {
+                    let asked = (slo, most_gpus, known);
+                    best = self.together(prefill, decode, (runs, &run), asked, tried).or(best);
+                }
+            }
+        }
+        best
+    }
+
+    /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many requests
+    /// per second.
+    fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, f64)) -> bool {
+        let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus()) / runs);
+        ideal > known
+            && self
+                .counts(prefill, decode, (prefill.within, runs), most_gpus, self.rented)
+                .is_some_and(|(_, value)| value > known)
+    }
+
+    /// Highest rate of one decode replica within the targets, if it could win over `known` beside prompts that take the
+    /// `least` GPU-seconds.
     fn fastest_decode(
         &self,
         decode: &Side,
         slo: &LatencyTargets,
-        known: f64,
-        least: f64,
+        (known, least): (f64, f64),
         tried: &mut u64,
     ) -> Option<(f64, SteadyState)> {
         let most = decode.most;
         // Below this rate even the best prefill pool beside it does not win.
-        let needed = if known > 0.0 { f64::from(decode.gpus) / (1.0 / known - least) } else { 0.0 };
+        let needed = rate_to_win(decode, known, least).max(most * ALONE);
+        if needed > most || too_slow(self.reading, &decode.replica.layout, &self.load, needed, slo) {
+            return None;
+        }
         let within = |rate: f64| {
-            let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..self.load };
-            let state = self.reading.point_knowing(&decode.layout, &load, Some(most));
+            let load = self.load.at_random(rate);
+            let state = self.reading.point_knowing(&decode.replica.layout, &load, Some(most));
             let met = !state.saturated
                 && state.tpot_p95_seconds <= slo.tpot_p95_seconds
                 && state.ttft_p95_seconds <= slo.ttft_p95_seconds;
             (state, met)
         };
-        let (met, looked) = highest((most * ALONE).max(needed), most, within);
+        let (met, looked) = highest(needed, most, within);
         *tried += looked;
         met
     }
@@ -288,22 +346,17 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         (slo, most_gpus, known): (&LatencyTargets, u32, f64),
         tried: &mut u64,
     ) -> Option<BestPools<'m, 'a>> {
-        let pair = self.pair(prefill, decode).ok()?;
+        let pair = self.pair(prefill, decode);
         // What the first token's target leaves for queue and prefill.
         let sent = pair.transfer(1, 1, 0.0)?;
         let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
-        if left <= prefill.full.ttft_seconds {
+        if left <= prefill.replica.full.ttft_seconds {
             return None;
         }
-        let most = prefill.at_random;
-        let (met, looked) = highest(most * ALONE, most, |rate| {
-            let load = ServingLoad { output_tokens: 1.0, arrivals: Arrivals::Poisson(rate), ..self.load };
-            let state = self.model.point(&prefill.layout, &load);
-            ((), !state.saturated && state.ttft_p95_seconds <= left)
-        });
+        let needed = rate_to_win(prefill, known, f64::from(decode.gpus()) / runs);
+        let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
         *tried += looked;
-        let (reads, ()) = met?;
-        let (counts, value) = self.counts(prefill, decode, (reads, runs), most_gpus, self.rented)?;
+        let (counts, value) = self.counts(prefill, decode, (met?, runs), most_gpus, self.rented)?;
         if value <= known {
             return None;
         }
@@ -329,4 +382,30 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let value = rate / gpus;
         (value > known).then_some(BestPools { pair, counts, state, value })
     }
+}
+
+/// Requests per second that one replica has to serve so that pools beat `known`, where the other pool takes so many
+/// GPU-seconds of each.
+fn rate_to_win(side: &Side, known: f64, others: f64) -> f64 {
+    if known > 0.0 { f64::from(side.gpus()) / (1.0 / known - others) } else { 0.0 }
+}
+
+/// Highest rate, from `least` on, at which 95 % of the first tokens of prompts come from one replica within so many seconds;
+/// none if it is below. Also the number of rates tried.
+fn in_time(
+    model: &ServingModel<'_>,
+    side: &Side,
+    prompts: &ServingLoad,
+    (least, seconds): (f64, f64),
+) -> (Option<f64>, u64) {
+    let most = side.within;
+    let least = least.max(side.replica.at_random * ALONE);
+    if least > most {
+        return (None, 0);
+    }
+    let (met, tried) = highest(least, most, |rate| {
+        let state = model.point(&side.replica.layout, &prompts.at_random(rate));
+        ((), !state.saturated && state.ttft_p95_seconds <= seconds)
+    });
+    (met.map(|(rate, ())| rate), tried)
 }

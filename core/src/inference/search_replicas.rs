@@ -8,10 +8,13 @@ use super::iteration::Work;
 use super::point::{answer, replica_gpus};
 use super::search::Rented;
 use super::steady::{Arrivals, ServingLoad, SteadyState};
+use super::stream::Stream;
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
-/// Steps that halve the interval of request rates in which the targets are met: 2⁻⁷ of the sustainable rate is left.
-pub(super) const HALVINGS: u32 = 7;
+/// Share of a rate to which the highest one within the targets is found.
+pub(super) const NEAR: f64 = 1.0 / 128.0;
+/// Halvings at most: from a thousandth of the sustainable rate on it takes no more to come so near.
+const HALVINGS: u32 = 18;
 /// Of the sustainable rate: as good as alone.
 pub(super) const ALONE: f64 = 1e-3;
 
@@ -105,12 +108,13 @@ impl<'m, 'a> Replicas<'m, 'a> {
         }
     }
 
-    /// The replica of at most `most_gpus` and the rate with the most requests per GPU within the targets.
-    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<BestReplica<'m, 'a>> {
+    /// The replica of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more
+    /// than `known`.
+    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestReplica<'m, 'a>> {
         let mut best: Option<BestReplica<'m, 'a>> = None;
         for replica in self.all.iter().filter(|replica| replica.gpus <= most_gpus) {
             let most = replica.most;
-            let known = best.map_or(0.0, |found| found.value * replica.rented);
+            let known = best.map_or(known, |found| found.value) * replica.rented;
             if most <= known {
                 // Nor do those after it.
                 break;
@@ -118,11 +122,15 @@ impl<'m, 'a> Replicas<'m, 'a> {
             if !replica.full.memory.fits {
                 continue;
             }
+            let least = (most * ALONE).max(known);
+            if too_slow(replica.model, &replica.layout, &self.load, least, slo) {
+                continue;
+            }
             let within = |rate: f64| {
                 let state = replica.at(&self.load, rate);
                 (state, !state.saturated && worst(&state, slo) <= 1.0)
             };
-            let (met, tried) = highest((most * ALONE).max(known), most, within);
+            let (met, tried) = highest(least, most, within);
             self.considered += tried;
             let value = |state: &SteadyState| state.requests_per_second / replica.rented;
             if let Some((rate, state)) = met.filter(|(_, state)| value(state) * replica.rented > known) {
@@ -173,8 +181,29 @@ fn worst(state: &SteadyState, slo: &LatencyTargets) -> f64 {
     (state.ttft_p95_seconds / slo.ttft_p95_seconds).max(state.tpot_p95_seconds / slo.tpot_p95_seconds)
 }
 
-/// Halves the interval from `low` to `high` for the highest rate within the targets; none if they are missed at `low`. Also
-/// the number of rates tried.
+/// Near saturation, and where a product needs one more wave of tiles, the percentile lies below what the mean batch alone
+/// gives: by less than this factor (a test looks for more).
+const BELOW_MEAN: f64 = 1.25;
+
+/// Whether a token takes far longer than its target already at the mean batch where `rate` requests per second come.
+///
+/// Little's law: at that rate and a time per token so many sequences decode. If an iteration with them takes longer still,
+/// more of them are there.
+pub(super) fn too_slow(
+    model: &ServingModel<'_>,
+    layout: &LegalLayout,
+    load: &ServingLoad,
+    rate: f64,
+    slo: &LatencyTargets,
+) -> bool {
+    let stream = Stream::new(model, &layout.cut, &load.at_random(rate));
+    let target = BELOW_MEAN * slo.tpot_p95_seconds * model.accepted_tokens();
+    let sequences = rate / (layout.cut.pp * layout.cut.dp) * stream.steps * target;
+    sequences < stream.most && stream.pace(sequences, f64::INFINITY).tpot > target
+}
+
+/// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if they are
+/// missed at `low`. Also the number of rates tried.
 pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool)) -> (Option<(f64, T)>, u64) {
     let (state, met) = within(low);
     if !met {
@@ -182,9 +211,11 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
     }
     let mut best = (low, state);
     let (mut low, mut high) = (low, high);
-    for _ in 0..HALVINGS {
+    let mut tried = 1;
+    while high - low > NEAR * low && tried <= u64::from(HALVINGS) {
         let middle = 0.5 * (low + high);
         let (state, met) = within(middle);
+        tried += 1;
         if met {
             low = middle;
             best = (middle, state);
@@ -192,7 +223,7 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
             high = middle;
         }
     }
-    (Some(best), u64::from(HALVINGS) + 1)
+    (Some(best), tried)
 }
 
 /// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
@@ -237,4 +268,64 @@ pub(super) fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &Se
         reading: 0.0,
     };
     model.accepted_tokens() / model.iteration(cut, &alone).total_seconds
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::inference::ServingLayout;
+    use crate::model::Precision;
+
+    /// What is passed over unseen misses the target where it is looked at, and much is passed over.
+    #[test]
+    fn what_is_too_slow_misses_its_target() {
+        let catalog = Catalog::embedded().unwrap();
+        let (mut passed, mut missed) = (0, 0);
+        for (name, gpu, cuts) in [
+            (
+                "deepseek-v3",
+                "H200-SXM",
+                vec![(8, 1, 1, 1), (8, 2, 1, 1), (1, 1, 16, 16), (4, 1, 16, 4), (1, 2, 8, 8)],
+            ),
+            ("qwen3-235b-a22b", "B200-SXM", vec![(4, 1, 1, 1), (1, 1, 8, 8), (2, 2, 1, 2)]),
+            ("llama-3.3-70b", "H100-SXM", vec![(2, 1, 1, 1), (8, 1, 1, 1), (4, 2, 1, 1)]),
+        ] {
+            let arch = &catalog.model("model", name).unwrap().architecture;
+            let target = catalog.target(None, Some(gpu), None).unwrap();
+            let model = ServingModel::new(arch, target.gpu, &target.topology, Precision::Fp8, None).unwrap();
+            for model in [&model, &model.with_prompts_read(), &model.clone().with_spread(4.0, 3.0)] {
+                for &(tp, pp, ep, dp) in &cuts {
+                    let layout =
+                        model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }).unwrap();
+                    for (input, output) in
+                        [(2000.0, 300.0), (100.0, 2000.0), (1.0, 1000.0), (500.0, 500.0), (30_000.0, 5.0)]
+                    {
+                        let load = ServingLoad {
+                            input_tokens: input,
+                            output_tokens: output,
+                            arrivals: Arrivals::Full,
+                        };
+                        let most = model.sustainable_rate(&layout, &load.at_random(0.0));
+                        for share in [0.001, 0.1, 0.3, 0.5, 0.8, 0.9, 0.95, 0.99] {
+                            let state = model.point(&layout, &load.at_random(share * most));
+                            for target in [0.2, 0.4, 0.6, 0.79, 1.0, 1.1] {
+                                let slo = LatencyTargets {
+                                    ttft_p95_seconds: 1e6,
+                                    tpot_p95_seconds: target * state.tpot_p95_seconds,
+                                };
+                                let slow = too_slow(model, &layout, &load, share * most, &slo);
+                                let at = (share * most, target);
+                                assert!(!slow || target < 1.0, "{name} {:?} {load:?} {at:?}", layout.layout);
+                                passed += u32::from(slow);
+                                missed += u32::from(target < 1.0);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(2 * passed > missed, "{passed} of {missed}");
+    }
 }

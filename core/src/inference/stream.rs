@@ -6,6 +6,7 @@
 
 use super::cut::Cut;
 use super::iteration::{ServingModel, Work};
+use super::ranks::{Ranks, Turns};
 use super::root::{between, root};
 use super::steady::{Arrivals, BatchLimit, ServingLoad, SteadyState};
 use super::{IterationParts, LatencyPercentiles, Percentiles, ServingMemory, queue};
@@ -53,6 +54,8 @@ pub(super) struct Pace {
     pub(super) read: f64,
     /// Use of the prompts' share of the iterations, 0 to 1.
     pub(super) reading: f64,
+    /// Of ranks that meet in the experts, where requests come at random.
+    pub(super) ranks: Option<(Ranks, Turns)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +173,11 @@ impl<'a> Stream<'a> {
         self.read(sequences, prompts, length)
     }
 
+    /// Iterations between two looks of the scheduler for new requests, at least 1.
+    pub(super) fn poll(&self) -> f64 {
+        self.model.engine.poll_iterations.max(1.0)
+    }
+
     /// Seconds of host work before a request's prompt; where prompts come read, the GPUs that read them did it.
     pub(super) fn request(&self) -> f64 {
         if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 }
@@ -195,6 +203,14 @@ impl<'a> Stream<'a> {
         (batch + 1.0 - batch / in_flight).min(self.most).max(1.0)
     }
 
+    /// Share of the attention ranks that have sequences, as a sequence sees it.
+    fn busy(&self, batch: f64) -> f64 {
+        if self.random && self.meets() && batch < 1.0 {
+            return batch + (1.0 - batch) / self.cut.dp;
+        }
+        self.busy
+    }
+
     /// An iteration that only decodes.
     pub(super) fn step(&self, batch: f64, in_flight: f64) -> (IterationParts, Work) {
         let work = Work {
@@ -202,7 +218,7 @@ impl<'a> Stream<'a> {
             keys: self.keys(),
             prompt_tokens: 0.0,
             prompt_length: self.token_length(),
-            busy: self.busy,
+            busy: self.busy(batch),
             reading: 0.0,
         };
         (self.model.iteration(self.cut, &work), work)
@@ -214,29 +230,6 @@ impl<'a> Stream<'a> {
     }
 
     pub(super) fn pace(&self, batch: f64, in_flight: f64) -> Pace {
-        let model = self.model;
-        let others =
-            if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
-        let left = self.chunk(batch);
-        let due = batch / self.steps * self.unread;
-        let one = if self.random {
-            // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
-            let prompts = batch / self.steps;
-            if prompts > 1e-9 { self.unread * prompts / (1.0 - libm::exp(-prompts)) } else { self.unread }
-        } else {
-            self.unread
-        };
-        let chunk = due.max(one.min(left)).max(1.0);
-        let mut share = (due / chunk).min(1.0) * others;
-        let mut reading = 1.0;
-        if self.cut.dp > 1.0 && model.sizes.moe.is_some() {
-            // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
-            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
-            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
-            let any = chance + model.engine.rank_alignment * (share - chance);
-            reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
-            share = any;
-        }
         let (parts, work) = self.step(batch, in_flight);
         let decode = parts.total_seconds;
         if self.unread <= 0.0 {
@@ -250,7 +243,62 @@ impl<'a> Stream<'a> {
                 tpot: decode,
                 read: 0.0,
                 reading: 0.0,
+                ranks: None,
             };
+        }
+        let meet = self.meets();
+        if meet && self.random {
+            self.pace_of_ranks(batch, None, (parts, work))
+        } else {
+            self.pace_of_one(batch, in_flight, meet, (parts, work))
+        }
+    }
+
+    /// Pace under random arrivals of `rate` per second.
+    fn pace_at(&self, batch: f64, rate: f64) -> Pace {
+        if self.unread > 0.0 && self.meets() {
+            return self.pace_of_ranks(batch, Some(rate), self.step(batch, f64::INFINITY));
+        }
+        self.pace(batch, f64::INFINITY)
+    }
+
+    /// Whether it is one of attention ranks that meet in every layer of experts.
+    fn meets(&self) -> bool {
+        self.cut.dp > 1.0 && self.model.sizes.moe.is_some()
+    }
+
+    /// Pace of a stream that reads its prompts for itself; of attention ranks that `meet` in the experts, aligned as closed
+    /// loops show it.
+    fn pace_of_one(
+        &self,
+        batch: f64,
+        in_flight: f64,
+        meet: bool,
+        (parts, work): (IterationParts, Work),
+    ) -> Pace {
+        let model = self.model;
+        let decode = parts.total_seconds;
+        let others =
+            if in_flight.is_finite() { (in_flight - 1.0).max(0.0) / in_flight.max(1.0) } else { 1.0 };
+        let left = self.chunk(batch);
+        let due = batch / self.steps * self.unread;
+        let one = if self.random {
+            // The prompts that came in an iteration are read in the next: as many as a Poisson number that is not 0.
+            let prompts = batch / self.steps * self.poll();
+            if prompts > 1e-9 { self.unread * prompts / (1.0 - libm::exp(-prompts)) } else { self.unread }
+        } else {
+            self.unread
+        };
+        let chunk = due.max(one.min(left)).max(1.0);
+        let mut share = (due / chunk).min(1.0) * others;
+        let mut reading = 1.0;
+        if meet {
+            // Attention ranks meet in every expert layer: one that reads a prompt holds up all.
+            // By chance the union of their readings; a scheduler that aligns them brings it down to one rank's share.
+            let chance = 1.0 - libm::pow(1.0 - share, self.cut.dp);
+            let any = chance + model.engine.rank_alignment * (share - chance);
+            reading = if any > 0.0 { (share / any).max(1.0 / self.cut.dp) } else { 1.0 / self.cut.dp };
+            share = any;
         }
         let beside = batch * others;
         let mixed = model
@@ -266,7 +314,68 @@ impl<'a> Stream<'a> {
             tpot: (1.0 - share) * decode + share * mixed,
             read: (self.unread / chunk).max(1.0) * mixed,
             reading: due / left,
+            ranks: None,
         }
+    }
+
+    /// Pace of attention ranks that meet in the experts and read prompts when these come: so many per second to each, or as many
+    /// as answers end.
+    fn pace_of_ranks(&self, batch: f64, rate: Option<f64>, (parts, work): (IterationParts, Work)) -> Pace {
+        let decode = parts.total_seconds;
+        let count = self.cut.dp;
+        // Prompts of an iteration, on all ranks.
+        let prompts = count * batch / self.steps;
+        let prompt_s = self.adds(batch, self.input, 1.0 / count, decode);
+        let any_s = (self.adds(batch, self.input, 1.0, decode) - prompt_s).max(0.0) / (count - 1.0);
+        let most = (self.chunk(batch) / self.unread).max(1.0);
+        let ranks = Ranks { count, prompt_s, scv: self.spread.0, any_s, most };
+        let turns = match rate {
+            Some(rate) => ranks.turns(decode, rate * count),
+            None => ranks.turns_of(decode, prompts),
+        };
+        Pace {
+            parts,
+            work,
+            decode,
+            mixed: decode + turns.more,
+            share: turns.share,
+            tpot: turns.mean(),
+            read: decode + ranks.prompt_s,
+            reading: batch / self.steps * self.unread / self.chunk(batch),
+            ranks: Some((ranks, turns)),
+        }
+    }
+
+    /// Seconds that a prompt of `length` adds to iterations of `decode` seconds in which a share `reading` of the attention ranks
+    /// reads, each as much.
+    pub(super) fn adds(&self, batch: f64, length: f64, reading: f64, decode: f64) -> f64 {
+        let unread = self.model.prefix.unread(length);
+        let chunk = unread.min(self.chunk(batch)).max(1.0);
+        let work = Work {
+            sequences: self.seen(batch, f64::INFINITY),
+            keys: self.keys(),
+            prompt_tokens: chunk,
+            prompt_length: length,
+            busy: self.busy(batch),
+            reading,
+        };
+        let seconds = self.model.iteration(self.cut, &work).total_seconds;
+        (unread / chunk).max(1.0) * (seconds - decode).max(0.0)
+    }
+
+    /// Seconds of an iteration in which one attention rank reads a prompt of `length` and nothing decodes.
+    pub(super) fn alone(&self, length: f64) -> f64 {
+        let unread = self.model.prefix.unread(length);
+        let chunk = unread.min(self.chunk(0.0)).max(1.0);
+        let work = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: chunk,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0 / self.cut.dp,
+        };
+        (unread / chunk).max(1.0) * self.model.iteration(self.cut, &work).total_seconds
     }
 
     /// Time to first token in a closed loop: half an iteration, what the scheduler waits, the queue before it, its own chunks.
@@ -308,10 +417,10 @@ impl<'a> Stream<'a> {
         let at_zero = -needs * self.step_seconds(0.0);
         let at_most = self.most * (1.0 - rate / most_rate);
         let (batch, pace) = between((0.0, at_zero), (self.most, at_most), 1e-3 * at_zero.abs(), |batch| {
-            let pace = self.pace(batch, f64::INFINITY);
+            let pace = self.pace_at(batch, rate);
             (batch - needs * pace.tpot, pace)
         });
-        Some((batch, pace.unwrap_or_else(|| self.pace(batch, f64::INFINITY))))
+        Some((batch, pace.unwrap_or_else(|| self.pace_at(batch, rate))))
     }
 
     /// Highest rate that the stream sustains, requests per second: that of its largest batch, or of prompts packed into full

@@ -8,6 +8,7 @@ use super::from_hugging_face;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::input::{Value, read};
+use crate::quantity::Warning;
 
 /// A model: the name of a preset, or a description of one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,6 +82,17 @@ impl Catalog {
         }
         architecture.check(field)?;
         Ok(architecture)
+    }
+
+    /// What to know of sequences of so many `tokens`, given under `field`, where they are longer than the context of `model`;
+    /// none where they are not, or where nobody says how long it is: presets do (`max_positions`).
+    pub fn past_context(&self, field: &str, model: &ModelRef, tokens: f64) -> Option<Warning> {
+        let ModelRef::Name(name) = model else { return None };
+        let most = f64::from(self.model("model", name).ok()?.max_positions?);
+        (tokens > most).then(|| {
+            let text = format!("{tokens} tokens: the model's own context ends at {most}");
+            Warning::new("past_model_context", field, text)
+        })
     }
 }
 

@@ -19,7 +19,8 @@ use crate::training::{Layout, Lora, Pauses, Reliability, Software, Task, TokensR
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// Name, for reports and files.
+    /// Name, for reports and files; `unnamed` if not given.
+    #[serde(default = "unnamed")]
     pub name: String,
     /// What it asks, in a sentence.
     #[serde(default)]
@@ -165,6 +166,10 @@ pub struct ServingJob {
     /// Prompts read where answers are written, or on GPUs of their own; both are looked at if not given.
     #[serde(default)]
     pub mode: Option<ServingMode>,
+    /// Largest replica to look at, or pools that work together, GPUs, 1 to 4,096. If not given 144, which are two racks of
+    /// NVL72, or two scale-up domains where these are more; the scale-up domain where nodes have no RDMA network.
+    #[serde(default)]
+    pub max_replica_gpus: Option<u32>,
     /// Spare replicas as a share of the needed ones: 0.1 is one in ten, rounded up.
     #[serde(default)]
     pub spare_share: f64,
@@ -186,6 +191,10 @@ pub struct ServingJob {
     /// Months of service that the totals count.
     #[serde(default = "twelve")]
     pub months: f64,
+}
+
+fn unnamed() -> String {
+    "unnamed".to_owned()
 }
 
 fn twelve() -> f64 {

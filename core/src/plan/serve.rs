@@ -35,7 +35,7 @@ fn question(job: &ServingJob) -> ServingSearchRequest {
         input_spread: job.input_spread,
         output_spread: job.output_spread,
         mode: job.mode,
-        max_replica_gpus: None,
+        max_replica_gpus: job.max_replica_gpus,
         // The catalogue has the scenario's on it.
         overlay: None,
     }
@@ -80,7 +80,10 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
         let found = search_rented(catalog, &request, rented, |best| fleets.few(best));
         let (found, smaller) = match found {
             Ok(found) => found,
-            Err(Error::Unsupported { field, given, reason }) if field == "precision" => {
+            // Of this shape's GPUs alone: the plan says why, and goes on.
+            Err(Error::Unsupported { field, given, reason })
+                if ["precision", "engine.family"].contains(&field.as_str()) =>
+            {
                 let reason = format!("{given}: {reason}");
                 plan.refused.push(Refusal { provider, shape: name, reason });
                 continue;
@@ -205,7 +208,8 @@ impl Whole<'_> {
     ) -> ServingOption {
         let Self { catalog, job, pricing, shape, mean, name, .. } = self;
         let fleet = sized.fleet;
-        for text in &point.warnings {
+        // Of lengths past the model's context the question is warned, once.
+        for text in point.warnings.iter().filter(|warning| warning.code != "past_model_context") {
             warnings.push(Warning::new(&text.code, name, text.message.clone()));
         }
         warnings.extend(past_limit(catalog, name, fleet.gpus));

@@ -4,7 +4,6 @@ use super::report::{Plan, ServingPlan, TrainingPlan};
 use super::scenario::Scenario;
 use crate::catalog::Catalog;
 use crate::cost::StorageChoice;
-use crate::model::ModelRef;
 use crate::quantity::Warning;
 
 /// Largest training run with a published step time in the validation data: Llama 3 on 16,384 H100 (arXiv 2407.21783).
@@ -72,25 +71,13 @@ pub fn about(
 /// Warnings about the question itself: lengths past the model's context, other weights served than trained, storage
 /// that nothing uses.
 pub fn about_question(catalog: &Catalog, scenario: &Scenario, warnings: &mut Vec<Warning>) {
-    let context = |model: &ModelRef| match model {
-        ModelRef::Name(name) => catalog.model("model", name).ok().and_then(|preset| preset.max_positions),
-        ModelRef::Described(_) => None,
-    };
-    let lengths = [
-        scenario
-            .training
-            .as_ref()
-            .map(|job| ("training.sequence_length", &job.model, f64::from(job.sequence_length))),
-        scenario
-            .serving
-            .as_ref()
-            .map(|job| ("serving.input_tokens", &job.model, job.input_tokens + job.output_tokens)),
-    ];
-    for (field, model, tokens) in lengths.into_iter().flatten() {
-        if let Some(most) = context(model).map(f64::from).filter(|most| tokens > *most) {
-            let text = format!("{tokens} tokens: the model's own context ends at {most}");
-            warnings.push(Warning::new("past_model_context", field, text));
-        }
+    if let Some(job) = &scenario.training {
+        let tokens = f64::from(job.sequence_length);
+        warnings.extend(catalog.past_context("training.sequence_length", &job.model, tokens));
+    }
+    if let Some(job) = &scenario.serving {
+        let tokens = job.input_tokens + job.output_tokens;
+        warnings.extend(catalog.past_context("serving.input_tokens", &job.model, tokens));
     }
     if let Some(job) = scenario.training.as_ref().filter(|job| job.tokens_rule.is_some())
         && catalog.resolve_model("model", &job.model).is_ok_and(|model| model.moe.is_some())

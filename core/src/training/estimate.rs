@@ -47,8 +47,12 @@ pub fn training_step(catalog: &Catalog, request: &TrainingStepRequest) -> Result
     }
     answer.warnings.extend(assumed(&target));
     answer.warnings.extend(host_memory(&target, answer.memory.host_gib));
+    answer.warnings.extend(catalog.past_context(LENGTH, &request.model, f64::from(request.sequence_length)));
     Ok(answer)
 }
+
+/// The field of a sequence's tokens.
+const LENGTH: &str = "sequence_length";
 
 /// The warning that a node of a cloud's shape has less memory than its GPUs offload.
 fn host_memory(target: &Target<'_>, gib_per_gpu: f64) -> Option<Warning> {
@@ -102,6 +106,8 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
     let report = |layout: &Layout| {
         let mut answer = step(&job, layout, request.gpus)?;
         answer.warnings.extend(assumed(&target));
+        let tokens = f64::from(request.sequence_length);
+        answer.warnings.extend(catalog.past_context(LENGTH, &request.model, tokens));
         Ok(answer)
     };
     Ok(LayoutSearch {

@@ -127,14 +127,14 @@ impl Held {
             let count = (exchanged / bucket).max(1.0);
             if cut.zero == 0 {
                 windows
-                    .gradients(sent(SUM, CollectiveOp::AllReduce, bucket * GRADIENT, group, count)?, count);
+                    .gradients(&sent(SUM, CollectiveOp::AllReduce, bucket * GRADIENT, group, count)?, count);
                 return Some(());
             }
             let times = if cut.scatters_each() { count * micro_batches } else { count };
             let scatter = sent(SCATTER, CollectiveOp::ReduceScatter, bucket * GRADIENT, group, times)?;
             windows.gradients(&scatter, times);
             windows
-                .weights(sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?, count);
+                .weights(&sent(GATHER, CollectiveOp::AllGather, bucket * weight_bytes, group, count)?, count);
             return Some(());
         }
         // Sharding in smaller groups: weights are gathered inside the group, gradients also summed between groups.
@@ -152,7 +152,7 @@ impl Held {
             let outer = Group { ranks: alone.ranks / shards, stride: alone.stride.saturating_mul(shards) };
             let bytes = gradient / f64::from(inner.ranks);
             windows
-                .gradients(sent(SUM_BETWEEN, CollectiveOp::AllReduce, bytes, outer, layers)?, 3.0 * passes);
+                .gradients(&sent(SUM_BETWEEN, CollectiveOp::AllReduce, bytes, outer, layers)?, 3.0 * passes);
         }
         Some(())
     }

@@ -16,7 +16,9 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
 /// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
 /// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
-/// fit comes from the host in time); spreads of its lengths: `isl_scv`, `osl_scv`.
+/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `fused_sums` (1:
+/// all-reduce and the product before it are one kernel), `in_process` (1: the load generator hands token ids to the engine in its own
+/// process, so that no request passes a server and a tokeniser); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
 
 /// Our predictions beside the measurements of a table, with statistics; rows count by `weight` if there is one.
@@ -160,6 +162,7 @@ pub struct Row {
     replicas: Option<u32>,
     precision: Option<String>,
     kv_precision: Option<String>,
+    dense_precision: Option<String>,
     speculative: String,
     disaggregated: bool,
     input: Option<f64>,
@@ -187,6 +190,10 @@ struct Limits {
     max_sequences: Option<f64>,
     poll_iterations: Option<f64>,
     gather_iterations: Option<f64>,
+    decode_graphs: Option<f64>,
+    fused_sums: Option<f64>,
+    /// 1: tokens go into the engine and come out of it in one process.
+    in_process: bool,
 }
 
 impl Limits {
@@ -196,6 +203,9 @@ impl Limits {
             max_sequences: self.max_sequences.unwrap_or(engine.max_sequences),
             poll_iterations: self.poll_iterations.unwrap_or(engine.poll_iterations),
             gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
+            decode_graphs: self.decode_graphs.unwrap_or(engine.decode_graphs),
+            fused_sums: self.fused_sums.unwrap_or(engine.fused_sums),
+            request_s: if self.in_process { 0.0 } else { engine.request_s },
             ..engine
         }
     }
@@ -248,6 +258,7 @@ impl Row {
             replicas: count("replicas")?,
             precision: text("w_prec"),
             kv_precision: text("kv_prec"),
+            dense_precision: text("dense_prec"),
             speculative: text("spec_decode").unwrap_or_default(),
             disaggregated: line.text("disagg") == Some("1"),
             input: number("isl")?.map(|x| x * scale),
@@ -267,6 +278,9 @@ impl Row {
                 max_sequences: line.number("max_sequences", 1.0, 1e9)?,
                 poll_iterations: line.number("poll_iterations", 1.0, 1e6)?,
                 gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
+                decode_graphs: line.number("decode_graphs", 0.0, 1.0)?,
+                fused_sums: line.number("fused_sums", 0.0, 1.0)?,
+                in_process: line.text("in_process") == Some("1"),
             },
         })
     }
@@ -312,6 +326,10 @@ impl Row {
         }
         let precision = precision(self.precision.as_deref(), &arch, &target.gpu)?;
         let kv_precision = self.kv_format(precision)?;
+        let dense_precision = match &self.dense_precision {
+            Some(stated) => Some(self::precision(Some(stated), &arch, &target.gpu)?),
+            None => None,
+        };
         let gpus = self.gpus.ok_or("number of GPUs not stated")?;
         let (layout, replicas) = self.cut(gpus)?;
         if arch.moe.is_some() && gpus > 1 && self.layout[3].is_none() {
@@ -329,6 +347,7 @@ impl Row {
             topology: target.topology,
             precision,
             kv_precision,
+            dense_precision,
             layout,
             replicas: f64::from(replicas),
             input,
@@ -380,7 +399,7 @@ impl Row {
     /// cache; vLLM (`kv_cache_dtype` auto) and SGLang keep the model's 16 bits.
     fn kv_format(&self, weights: Precision) -> Result<Precision, String> {
         Ok(match self.kv_precision.as_deref() {
-            Some("fp8") => Precision::Fp8,
+            Some("fp8" | "fp8_blockwise") => Precision::Fp8,
             Some("int8") => Precision::Int8,
             Some("fp16") => Precision::Fp16,
             Some("bf16") => Precision::Bf16,
@@ -423,6 +442,8 @@ pub struct Prepared {
     topology: Topology,
     precision: Precision,
     kv_precision: Precision,
+    /// Of the products beside the experts, where stated.
+    dense_precision: Option<Precision>,
     layout: ServingLayout,
     replicas: f64,
     input: f64,
@@ -501,6 +522,10 @@ impl Prepared {
         )
         .map_err(plain)?;
         let load = shared(self.load, self.replicas);
+        let model = match self.dense_precision {
+            Some(precision) => model.with_dense(precision),
+            None => model,
+        };
         let model = match load {
             ReplicaLoad::Poisson(_) => model.with_spread(self.spread.0, self.spread.1),
             _ => model,
@@ -535,9 +560,10 @@ fn precision(stated: Option<&str>, arch: &Architecture, gpu: &Gpu) -> Result<Pre
     Ok(match stated.ok_or("precision not stated")? {
         "bf16" => Precision::Bf16,
         "fp16" => Precision::Fp16,
-        "fp8" if gpu.fp8_tflops.is_none() => Precision::Int8,
+        "fp8" | "fp8_blockwise" if gpu.fp8_tflops.is_none() => Precision::Int8,
         // Checkpoints of models with latent attention are published with scales per block.
         "fp8" if arch.mla.is_some() => Precision::Fp8Blockwise,
+        "fp8_blockwise" => Precision::Fp8Blockwise,
         "fp8" => Precision::Fp8,
         "nvfp4" | "fp4" | "mxfp4" if four_bits => Precision::Nvfp4,
         "mxfp4" | "int4" => Precision::Int4,

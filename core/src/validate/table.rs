@@ -41,7 +41,7 @@ impl Table {
                 let near = near.map(|name| format!(" (there is \"{name}\")")).unwrap_or_default();
                 return Err(Error::MissingField {
                     field: format!("csv.{column}"),
-                    expected: format!("a column of this name{near}"),
+                    expected: format!("a column of this name{near}; needed are {}", required.join(", ")),
                 });
             }
         }

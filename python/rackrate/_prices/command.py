@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,8 +10,10 @@ from rackrate import RackrateError
 from rackrate._prices import quotes
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
+    from rackrate._help import Parser
     from rackrate._prices.refresh import Outcome
 
 NEEDED: Final = ("urllib3", "tqdm")
@@ -33,19 +34,15 @@ exit status:
 """
 
 
-def add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], run: Callable[[argparse.Namespace], None]
-) -> None:
+def add(commands: argparse._SubParsersAction[Parser], run: Callable[[argparse.Namespace], None]) -> None:
     """Add `prices refresh` to the commands."""
-    prices = commands.add_parser("prices", help=ABOUT, description=ABOUT, allow_abbrev=False)
+    prices = commands.add_parser("prices", help=ABOUT, description=ABOUT)
     below = prices.add_subparsers(required=True, metavar="COMMAND")
     parser = below.add_parser(
         "refresh",
         help=ABOUT,
         description=ABOUT,
         epilog=MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")

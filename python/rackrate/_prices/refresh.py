@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from rackrate import _api
+from rackrate import _known
 from rackrate._prices import azure, azure_api, oracle, overlay, quotes, report
 from rackrate._prices.changes import Change, changes
 from rackrate._prices.client import Client, Patience, World
@@ -104,7 +104,7 @@ def refresh(asked: Asked, progress: Progress) -> Outcome:
     if not asked.dry_run:
         overlay.check_writable(asked.output)
     tables = overlay.read(asked.output)
-    catalog = _api.catalog()
+    catalog = _known.catalog()
     catalogue = quotes.known(catalog)
     deliveries = [delivered(asked, provider, catalog, catalogue, progress) for provider in asked.providers]
     canonical = overlay.spellings(catalog.shapes)

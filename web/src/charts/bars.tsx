@@ -121,7 +121,7 @@ export const Bars = ({ name, title, bars, write, unit, tick = write, most = 10, 
                 transform={`translate(0 ${row * ROW})`}
                 role="img"
                 aria-label={aloud(bar, write)}
-                tabIndex={row === 0 ? 0 : -1}
+                tabindex={row === 0 ? 0 : -1}
                 onFocus={() => (active.value = bar.key)}
                 onBlur={() => (active.value = undefined)}
                 onPointerEnter={() => (active.value = bar.key)}

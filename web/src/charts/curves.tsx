@@ -5,8 +5,8 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import type { Column } from "../components/table";
 import { digits, few } from "../format";
-import { strings } from "../strings";
-import { Figure, moveFocus, useWidth } from "./figure";
+import { Axes, markOf, type Room, Swatch, Tip } from "./axes";
+import { Figure, useWidth } from "./figure";
 
 export interface Curve {
   key: string;
@@ -26,12 +26,10 @@ interface CurvesProps {
   curves: readonly Curve[];
 }
 
-const HEIGHT = 260;
-const LEFT = 44;
-const FOOT = 40;
-const TOP = 26;
+const ROOM: Room = { height: 260, left: 44, top: 26, foot: 40 };
+const floor = ROOM.height - ROOM.foot;
 /** What a tip needs beside the cursor. */
-const ROOM = 400;
+const TIP = 400;
 /** Points from one label of the axis to the next: 1 KiB, 32 KiB, 1 MiB where each is twice the one before. */
 const EVERY = 5;
 
@@ -41,13 +39,16 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
   const at = new Map(curves.map((curve) => [curve.key, new Map(curve.points)]));
   const stops = [...new Set(curves.flatMap((curve) => curve.points.map(([x]) => x)))].sort(ascending);
   const highest = max(curves, (curve) => max(curve.points, ([, y]) => y)) ?? 1;
-  const x = scaleLog([stops[0] ?? 1, stops.at(-1) ?? 10], [LEFT, Math.max(LEFT, width - 10)]);
-  const y = scaleLinear([0, highest], [HEIGHT - FOOT, TOP]).nice();
+  const x = scaleLog([stops[0] ?? 1, stops.at(-1) ?? 10], [ROOM.left, Math.max(ROOM.left, width - 10)]);
+  const y = scaleLinear([0, highest], [floor, ROOM.top]).nice();
   const path = line<readonly [number, number]>(
     ([at]) => x(at),
     ([, value]) => y(value),
   );
   const said = active.value;
+  const tell = (stop: number | undefined) => {
+    active.value = stop;
+  };
   // The chosen one on top.
   const drawn = [...curves].sort((a, b) => Number(a.current) - Number(b.current));
   const columns: Column<number>[] = [
@@ -70,52 +71,26 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
     <Figure name={name} title={title} columns={columns} rows={stops} rowKey={String}>
       <div class="chart" ref={ref}>
         {width > 0 && (
-          // biome-ignore lint/a11y/useSemanticElements: a group of marks inside an image of data has no element
-          <svg
+          <Axes
+            title={title}
             width={width}
-            height={HEIGHT}
-            role="group"
-            aria-label={`${title}. ${strings.chart.curveKeys}`}
-            onKeyDown={moveFocus}
-            onPointerLeave={() => (active.value = undefined)}
-          >
-            <g class="axis" aria-hidden="true">
-              {y.ticks(5).map((tick) => (
-                <g key={tick} transform={`translate(0 ${y(tick)})`}>
-                  <line x1={LEFT} x2={width} />
-                  <text x={LEFT - 8} dy="0.32em" text-anchor="end">
-                    {few(tick)}
-                  </text>
-                </g>
-              ))}
-              {stops
+            room={ROOM}
+            x={{
+              label: across.label,
+              ticks: stops
                 .filter((_, i) => i % EVERY === 0)
-                .map((stop, i) => (
-                  <text
-                    key={stop}
-                    x={x(stop)}
-                    y={HEIGHT - FOOT + 18}
-                    text-anchor={i === 0 ? "start" : "middle"}
-                  >
-                    {across.write(stop)}
-                  </text>
-                ))}
-              <text x={width} y={HEIGHT - 2} text-anchor="end">
-                {across.label} →
-              </text>
-              <text x={0} y={10}>
-                ↑ {up.label}
-              </text>
-            </g>
-            {said !== undefined && (
-              <line class="cursor" x1={x(said)} x2={x(said)} y1={TOP} y2={HEIGHT - FOOT} />
-            )}
+                .map((stop, i) => ({
+                  at: x(stop),
+                  words: across.write(stop),
+                  anchor: i === 0 ? "start" : "middle",
+                })),
+            }}
+            y={{ label: up.label, ticks: y.ticks(5).map((tick) => ({ at: y(tick), words: few(tick) })) }}
+            onPointerLeave={() => tell(undefined)}
+          >
+            {said !== undefined && <line class="cursor" x1={x(said)} x2={x(said)} y1={ROOM.top} y2={floor} />}
             {drawn.map((curve) => (
-              <path
-                key={curve.key}
-                class={`curve ${curve.tone} ${curve.current ? "current" : ""}`}
-                d={path([...curve.points]) ?? ""}
-              />
+              <path key={curve.key} class={lineOf(curve)} d={path([...curve.points]) ?? ""} />
             ))}
             {said !== undefined &&
               drawn.map((curve) => {
@@ -135,41 +110,36 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
                   key={stop}
                   class="hit"
                   x={from}
-                  y={TOP}
+                  y={ROOM.top}
                   width={Math.max(0, to - from)}
-                  height={HEIGHT - FOOT - TOP}
-                  role="img"
-                  aria-label={aloud(stop)}
-                  tabIndex={i === 0 ? 0 : -1}
-                  onFocus={() => (active.value = stop)}
-                  onBlur={() => (active.value = undefined)}
-                  onPointerEnter={() => (active.value = stop)}
+                  height={floor - ROOM.top}
+                  {...markOf({ of: stop, first: i === 0, aloud: aloud(stop), tell })}
                 />
               );
             })}
-          </svg>
+          </Axes>
         )}
         {said !== undefined && (
-          <div class="tip" style={beside(x(said), width)} aria-hidden="true">
-            <p>
-              <strong>{across.write(said)}</strong>
-            </p>
-            <ul>
-              {curves.map((curve) => (
-                <li key={curve.key}>
-                  <Swatch curve={curve} />
+          <Tip
+            title={across.write(said)}
+            style={beside(x(said), width)}
+            rows={curves.map((curve) => ({
+              key: curve.key,
+              label: (
+                <>
+                  <Swatch as="line" tone={lineOf(curve)} />
                   <span>{curve.label}</span>
-                  <span class="number">{digits(at.get(curve.key)?.get(said))}</span>
-                </li>
-              ))}
-            </ul>
-          </div>
+                </>
+              ),
+              value: digits(at.get(curve.key)?.get(said)),
+            }))}
+          />
         )}
       </div>
       <ul class="legend">
         {curves.map((curve) => (
           <li key={curve.key}>
-            <Swatch curve={curve} />
+            <Swatch as="line" tone={lineOf(curve)} />
             {curve.label}
           </li>
         ))}
@@ -179,16 +149,12 @@ export const Curves = ({ name, title, x: across, y: up, curves }: CurvesProps) =
 };
 
 /** Where the tip stands: beside the cursor on the side with more room; below the curves where neither has enough. */
-const beside = (cursor: number, width: number) => {
-  if (Math.max(cursor, width - cursor) < ROOM) return { insetBlockStart: `${HEIGHT - FOOT / 2}px` };
-  const top = { insetBlockStart: `${TOP}px` };
+const beside = (cursor: number, width: number): Record<string, string> => {
+  if (Math.max(cursor, width - cursor) < TIP) return { insetBlockStart: `${floor + ROOM.foot / 2}px` };
+  const top = { insetBlockStart: `${ROOM.top}px` };
   return cursor > width / 2
     ? { ...top, insetInlineStart: "auto", insetInlineEnd: `${width - cursor + 12}px` }
     : { ...top, insetInlineStart: `${cursor + 12}px` };
 };
 
-const Swatch = ({ curve }: { curve: Curve }) => (
-  <svg class="swatch" width="22" height="12" aria-hidden="true">
-    <line class={`curve ${curve.tone} ${curve.current ? "current" : ""}`} x1="0" x2="22" y1="6" y2="6" />
-  </svg>
-);
+const lineOf = (curve: Curve): string => `curve ${curve.tone} ${curve.current ? "current" : ""}`;

@@ -5,7 +5,8 @@ import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import { compact, digits } from "../format";
 import { strings } from "../strings";
-import { Figure, moveFocus, useWidth } from "./figure";
+import { Axes, markOf, type Room, Swatch, Tip } from "./axes";
+import { Figure, useWidth } from "./figure";
 
 export interface Dot {
   x: number;
@@ -36,10 +37,8 @@ interface LinesProps {
   legend?: boolean;
 }
 
-const HEIGHT = 280;
-const LEFT = 52;
-const FOOT = 40;
-const TOP = 30;
+const ROOM: Room = { height: 280, left: 52, top: 30, foot: 40 };
+const floor = ROOM.height - ROOM.foot;
 
 export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark, legend }: LinesProps) => {
   const [ref, width] = useWidth();
@@ -47,11 +46,11 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
   const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
   const all = [...dots.map(({ dot }) => dot), ...(mark ? [mark.dot] : [])];
   const [low = 1, high = 10] = extent(all, (dot) => dot.x) as [number?, number?];
-  const x = scaleLog(wider([low, high]), [LEFT, Math.max(LEFT, width - 12)]);
+  const x = scaleLog(wider([low, high]), [ROOM.left, Math.max(ROOM.left, width - 12)]);
   const [least = 1, most = 1] = extent(all, (dot) => dot.y) as [number?, number?];
   const y = logarithmic
-    ? scaleLog(wider([least, most]), [HEIGHT - FOOT, TOP])
-    : scaleLinear([0, most], [HEIGHT - FOOT, TOP]).nice();
+    ? scaleLog(wider([least, most]), [floor, ROOM.top])
+    : scaleLinear([0, most], [floor, ROOM.top]).nice();
   const path = line<Dot>(
     (dot) => x(dot.x),
     (dot) => y(dot.y),
@@ -59,6 +58,9 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
   const focus = lines.find((one) => one.current) ?? lines[0];
   const dotted = legend ? lines : focus ? [focus] : [];
   const said = active.value;
+  const tell = (of: { line: Line; dot: Dot } | undefined) => {
+    active.value = of;
+  };
 
   return (
     <Figure
@@ -75,35 +77,22 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
     >
       <div class="chart" ref={ref}>
         {width > 0 && (
-          // biome-ignore lint/a11y/useSemanticElements: a group of marks inside an image of data has no element
-          <svg
+          <Axes
+            title={title}
             width={width}
-            height={HEIGHT}
-            role="group"
-            aria-label={`${title}. ${strings.chart.keys}`}
-            onKeyDown={moveFocus}
+            room={ROOM}
+            x={{
+              label: across.label,
+              ticks: round(x.ticks()).map((tick) => ({ at: x(tick), words: compact(tick) })),
+            }}
+            y={{
+              label: up.label,
+              ticks: (logarithmic ? round(y.ticks()) : y.ticks(5)).map((tick) => ({
+                at: y(tick),
+                words: compact(tick),
+              })),
+            }}
           >
-            <g class="axis" aria-hidden="true">
-              {(logarithmic ? round(y.ticks()) : y.ticks(5)).map((tick) => (
-                <g key={tick} transform={`translate(0 ${y(tick)})`}>
-                  <line x1={LEFT} x2={width} />
-                  <text x={LEFT - 8} dy="0.32em" text-anchor="end">
-                    {compact(tick)}
-                  </text>
-                </g>
-              ))}
-              {round(x.ticks()).map((tick) => (
-                <text key={tick} x={x(tick)} y={HEIGHT - FOOT + 18} text-anchor="middle">
-                  {compact(tick)}
-                </text>
-              ))}
-              <text x={width} y={HEIGHT - 2} text-anchor="end">
-                {across.label} →
-              </text>
-              <text x={0} y={10}>
-                ↑ {up.label}
-              </text>
-            </g>
             {[...lines]
               .sort((a, b) => Number(a === focus) - Number(b === focus))
               .map((one) => (
@@ -115,49 +104,41 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
               ))}
             {mark && <circle class="mark" cx={x(mark.dot.x)} cy={y(mark.dot.y)} r={8} aria-hidden="true" />}
             {dotted.flatMap((one, order) =>
-              one.dots.map((dot, i) => (
-                <circle
-                  key={`${one.key} ${dot.x} ${dot.y}`}
-                  class={`dot ${one.tone}`}
-                  cx={x(dot.x)}
-                  cy={y(dot.y)}
-                  r={4}
-                  role="img"
-                  aria-label={`${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`}
-                  tabIndex={order === 0 && i === 0 ? 0 : -1}
-                  onFocus={() => (active.value = { line: one, dot })}
-                  onBlur={() => (active.value = undefined)}
-                  onPointerEnter={() => (active.value = { line: one, dot })}
-                  onPointerLeave={() => (active.value = undefined)}
-                />
-              )),
+              // From left to right, as the arrow keys go.
+              [...one.dots]
+                .sort((a, b) => a.x - b.x)
+                .map((dot, i) => (
+                  <circle
+                    key={`${one.key} ${dot.x} ${dot.y}`}
+                    class={`dot ${one.tone}`}
+                    cx={x(dot.x)}
+                    cy={y(dot.y)}
+                    r={4}
+                    {...markOf({
+                      of: { line: one, dot },
+                      first: order === 0 && i === 0,
+                      aloud: `${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`,
+                      tell,
+                    })}
+                    onPointerLeave={() => tell(undefined)}
+                  />
+                )),
             )}
-          </svg>
+          </Axes>
         )}
         {said && (
-          <div
-            class="tip"
+          <Tip
+            title={said.line.label}
             style={{
-              insetBlockStart: `${Math.min(y(said.dot.y) + 14, HEIGHT - 70)}px`,
+              insetBlockStart: `${Math.min(y(said.dot.y) + 14, ROOM.height - 70)}px`,
               insetInlineStart: `${Math.min(x(said.dot.x), Math.max(0, width - 260))}px`,
             }}
-            aria-hidden="true"
-          >
-            <p>
-              <strong>{said.line.label}</strong>
-            </p>
-            <ul>
-              <li>
-                <span>{across.label}</span>
-                <span class="number">{digits(said.dot.x)}</span>
-              </li>
-              <li>
-                <span>{up.label}</span>
-                <span class="number">{digits(said.dot.y)}</span>
-              </li>
-            </ul>
-            <p class="help">{said.dot.note}</p>
-          </div>
+            rows={[
+              { key: across.key, label: <span>{across.label}</span>, value: digits(said.dot.x) },
+              { key: up.key, label: <span>{up.label}</span>, value: digits(said.dot.y) },
+            ]}
+            note={said.dot.note}
+          />
         )}
       </div>
       {(mark || legend) && (
@@ -165,17 +146,13 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
           {legend &&
             lines.map((one) => (
               <li key={one.key}>
-                <svg class="swatch" width="22" height="12" aria-hidden="true">
-                  <line class={`line ${one.tone} current`} x1="0" x2="22" y1="6" y2="6" />
-                </svg>
+                <Swatch as="line" tone={`line ${one.tone} current`} />
                 {one.label}
               </li>
             ))}
           {mark && (
             <li>
-              <svg class="swatch" width="14" height="14" aria-hidden="true">
-                <circle class="mark" cx="7" cy="7" r="5.5" />
-              </svg>
+              <Swatch as="ring" tone="mark" />
               {mark.label}
             </li>
           )}

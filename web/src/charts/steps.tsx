@@ -8,7 +8,8 @@ import { useId } from "preact/hooks";
 import type { Column } from "../components/table";
 import { compact, count } from "../format";
 import { strings } from "../strings";
-import { Figure, moveFocus, useWidth } from "./figure";
+import { Axes, markOf, type Room, Swatch, Tip } from "./axes";
+import { Figure, useWidth } from "./figure";
 
 export interface Step {
   from: number;
@@ -34,10 +35,8 @@ interface StepsProps<Of extends Step> {
   columns: readonly Column<Of>[];
 }
 
-const HEIGHT = 250;
-const LEFT = 48;
-const FOOT = 40;
-const TOP = 28;
+const ROOM: Room = { height: 250, left: 48, top: 28, foot: 40 };
+const floor = ROOM.height - ROOM.foot;
 
 export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
   const { name, title, x: across, y: up, steps, level, tone, names, columns } = props;
@@ -45,9 +44,14 @@ export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
   const id = useId().replaceAll(":", "");
   const active = useSignal<Of | undefined>(undefined);
   const end = steps.at(-1)?.to ?? 1;
-  const x = scaleLinear([steps[0]?.from ?? 0, end], [LEFT, Math.max(LEFT, width - 1)]);
-  const y = scaleLinear([0, Math.max(level, max(steps, (step) => step.y) ?? 1)], [HEIGHT - FOOT, TOP]).nice();
-  const floor = y(0);
+  const x = scaleLinear([steps[0]?.from ?? 0, end], [ROOM.left, Math.max(ROOM.left, width - 1)]);
+  const y = scaleLinear([0, Math.max(level, max(steps, (step) => step.y) ?? 1)], [floor, ROOM.top]).nice();
+  const held = {
+    x: ROOM.left,
+    y: y(level),
+    width: Math.max(0, width - ROOM.left),
+    height: floor - y(level),
+  };
   const shape = area<readonly [number, number]>(
     ([at]) => x(at),
     floor,
@@ -60,80 +64,71 @@ export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
   );
   const over = steps.some((step) => step.y > level);
   const said = active.value;
+  const tell = (step: Of | undefined) => {
+    active.value = step;
+  };
 
   return (
     <Figure name={name} title={title} columns={columns} rows={steps} rowKey={(step) => step.label}>
       <div class="chart" ref={ref}>
         {width > 0 && (
-          // biome-ignore lint/a11y/useSemanticElements: a group of marks inside an image of data has no element
-          <svg
+          <Axes
+            title={title}
             width={width}
-            height={HEIGHT}
-            role="group"
-            aria-label={`${title}. ${strings.chart.curveKeys}`}
-            onKeyDown={moveFocus}
-            onPointerLeave={() => (active.value = undefined)}
+            room={ROOM}
+            x={{
+              label: across.label,
+              ticks: across.ticks.map(([at, words]) => ({
+                at: x(at),
+                words,
+                anchor: at === end ? "end" : x(at) < ROOM.left + 12 ? "start" : "middle",
+              })),
+            }}
+            y={{ label: up.label, ticks: y.ticks(5).map((tick) => ({ at: y(tick), words: compact(tick) })) }}
+            behind={
+              <>
+                <defs>
+                  <clipPath id={`${id}-below`}>
+                    <rect {...held} />
+                  </clipPath>
+                </defs>
+                <rect class="unused" {...held} />
+              </>
+            }
+            onPointerLeave={() => tell(undefined)}
           >
-            <defs>
-              <clipPath id={`${id}-below`}>
-                <rect x={LEFT} y={y(level)} width={Math.max(0, width - LEFT)} height={floor - y(level)} />
-              </clipPath>
-            </defs>
-            <rect
-              class="unused"
-              x={LEFT}
-              y={y(level)}
-              width={Math.max(0, width - LEFT)}
-              height={floor - y(level)}
-            />
-            <g class="axis" aria-hidden="true">
-              {y.ticks(5).map((tick) => (
-                <g key={tick} transform={`translate(0 ${y(tick)})`}>
-                  <line x1={LEFT} x2={width} />
-                  <text x={LEFT - 8} dy="0.32em" text-anchor="end">
-                    {compact(tick)}
-                  </text>
-                </g>
-              ))}
-              {across.ticks.map(([at, words]) => (
-                <text
-                  key={at}
-                  x={x(at)}
-                  y={HEIGHT - FOOT + 18}
-                  text-anchor={at === end ? "end" : x(at) < LEFT + 12 ? "start" : "middle"}
-                >
-                  {words}
-                </text>
-              ))}
-              <text x={width} y={HEIGHT - 2} text-anchor="end">
-                {across.label} →
-              </text>
-              <text x={0} y={10}>
-                ↑ {up.label}
-              </text>
-            </g>
             <path class={`part more ${tone}`} d={shape ?? ""} />
             <path class={`part ${tone}`} d={shape ?? ""} clip-path={`url(#${id}-below)`} />
-            {level > 0 && <line class="limit" x1={LEFT} x2={width} y1={y(level)} y2={y(level)} />}
+            {level > 0 && <line class="limit" x1={ROOM.left} x2={width} y1={y(level)} y2={y(level)} />}
             {steps.map((step, i) => (
               <rect
                 key={step.label}
                 class={step === said ? "hit said" : "hit"}
                 x={x(step.from)}
-                y={TOP}
+                y={ROOM.top}
                 width={Math.max(0, x(step.to) - x(step.from))}
-                height={floor - TOP}
-                role="img"
-                aria-label={aloud(step, columns)}
-                tabIndex={i === 0 ? 0 : -1}
-                onFocus={() => (active.value = step)}
-                onBlur={() => (active.value = undefined)}
-                onPointerEnter={() => (active.value = step)}
+                height={floor - ROOM.top}
+                {...markOf({ of: step, first: i === 0, aloud: aloud(step, columns), tell })}
               />
             ))}
-          </svg>
+          </Axes>
         )}
-        {said && <Tip of={said} columns={columns} at={x(said.from)} width={width} />}
+        {said && (
+          <Tip
+            title={said.label}
+            style={{
+              insetBlockStart: `${floor + 24}px`,
+              insetInlineStart: `${Math.min(x(said.from), Math.max(0, width - 240))}px`,
+            }}
+            rows={columns
+              .filter((column) => !column.names)
+              .map((column) => ({
+                key: column.key,
+                label: <span>{column.label}</span>,
+                value: text(column, said),
+              }))}
+          />
+        )}
       </div>
       <ul class="legend">
         {level > 0 && <Key tone={`part ${tone}`}>{names.below}</Key>}
@@ -141,9 +136,7 @@ export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
         {level > 0 && <Key tone="unused">{names.unused}</Key>}
         {level > 0 && (
           <li>
-            <svg class="swatch" width="22" height="12" aria-hidden="true">
-              <line class="limit" x1="0" x2="22" y1="6" y2="6" />
-            </svg>
+            <Swatch as="line" tone="limit" />
             {`${names.level}: ${count(level)}`}
           </li>
         )}
@@ -154,9 +147,7 @@ export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
 
 const Key = ({ tone, children }: { tone: string; children: string }) => (
   <li>
-    <svg class="swatch" width="12" height="12" aria-hidden="true">
-      <rect class={tone} width="12" height="12" rx="2" />
-    </svg>
+    <Swatch as="box" tone={tone} />
     {children}
   </li>
 );
@@ -169,35 +160,3 @@ const aloud = <Of extends Step>(step: Of, columns: readonly Column<Of>[]): strin
   columns
     .map((column) => (column.names ? text(column, step) : `${column.label} ${text(column, step)}`))
     .join("; ");
-
-interface TipProps<Of> {
-  of: Of;
-  columns: readonly Column<Of>[];
-  at: number;
-  width: number;
-}
-
-const Tip = <Of extends Step>({ of, columns, at, width }: TipProps<Of>) => (
-  <div
-    class="tip"
-    style={{
-      insetBlockStart: `${HEIGHT - FOOT + 24}px`,
-      insetInlineStart: `${Math.min(at, Math.max(0, width - 240))}px`,
-    }}
-    aria-hidden="true"
-  >
-    <p>
-      <strong>{of.label}</strong>
-    </p>
-    <ul>
-      {columns
-        .filter((column) => !column.names)
-        .map((column) => (
-          <li key={column.key}>
-            <span>{column.label}</span>
-            <span class="number">{text(column, of)}</span>
-          </li>
-        ))}
-    </ul>
-  </div>
-);

@@ -4,9 +4,12 @@ import type { Plan } from "../../pkg/rackrate";
 import { json, python, save } from "../export";
 import { faultyField, scenarioForm } from "../form";
 import * as show from "../format";
+import { readJson, unreadObject } from "../json";
+import type { Refusal } from "../protocol";
 import * as state from "../state";
 import { fill, strings } from "../strings";
 import { THEMES, theme } from "../theme";
+import { wordsOf } from "./field";
 import { Headline } from "./headline";
 import { Question } from "./question";
 import { Serving } from "./serving";
@@ -132,13 +135,9 @@ const Actions = () => {
     const [file] = input.files ?? [];
     input.value = "";
     if (file === undefined) return;
-    try {
-      state.open(JSON.parse(await file.text()));
-    } catch (thrown) {
-      state.notice.value = fill(strings.fileProblem, {
-        message: thrown instanceof Error ? thrown.message : "",
-      });
-    }
+    const found = readJson(await file.text());
+    if ("data" in found) state.open(found.data);
+    else state.notice.value = fill(strings.fileProblem, { name: file.name, problem: found.problem });
   };
   return (
     <section class="actions" aria-label={strings.actions.label}>
@@ -183,6 +182,7 @@ const Actions = () => {
 const Notices = () => {
   const failure = state.failure.value;
   const refusal = state.refusal.value;
+  const message = refusal && messageOf(refusal);
   const unplaced = refusal !== undefined && faultyField(scenarioForm) === undefined;
   return (
     <>
@@ -202,10 +202,10 @@ const Notices = () => {
         <div class="notice wrong" role="alert">
           <p>
             {unplaced ? (
-              refusal.message
+              message
             ) : (
               <button type="button" class="link" onClick={toField}>
-                {refusal.message}
+                {message}
               </button>
             )}
           </p>
@@ -214,6 +214,14 @@ const Notices = () => {
       )}
     </>
   );
+};
+
+/** Core's words; of a pasted description that is no JSON, which core can only take for a name, where it breaks. */
+const messageOf = ({ field, message }: Refusal): string => {
+  const problem = unreadObject(state.get(field));
+  if (problem === undefined) return message;
+  const told = fill(strings.configProblem, { problem });
+  return fill(strings.refusedField, { label: wordsOf(field).label, problem: told });
 };
 
 /** From a question that nothing stands below: a link that was refused. */

@@ -10,7 +10,7 @@ const CACHE = ["hit_rate", "shared_tokens"];
 const DRAFT = ["draft_tokens", "acceptance", "draft"];
 
 /** `root` begins their paths. */
-export const EngineFields = ({ root }: { root: "point" | "serving" }) => {
+export const EngineFields = ({ root }: { root: "point" | "replay" | "serving" }) => {
   const form = useForm();
   const at = (name: string) => `${root}.${name}`;
   const engine = at("engine");

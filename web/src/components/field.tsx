@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Data, differing, type Fields, isFields, same } from "../data";
 import { parse, type Scale, show } from "../entry";
 import { faultyField, scenarioForm, useForm } from "../form";
+import { readJson, unreadObject } from "../json";
 import type { Refusal } from "../protocol";
 import { fill, strings } from "../strings";
 
@@ -25,7 +26,8 @@ const idOf = (path: string) => `field-${path.replaceAll(/[.[\]]+/g, "-")}`;
 export const emptied = (paths: readonly string[]): boolean =>
   paths.some((path) => document.activeElement?.id === idOf(path) && scenarioForm.get(path) === null);
 
-const wordsOf = (path: string) => strings.fields[path.replaceAll(/\[\d+\]/g, "[]")] ?? { label: path };
+/** What the field at `path` is called, with its unit and help. */
+export const wordsOf = (path: string) => strings.fields[path.replaceAll(/\[\d+\]/g, "[]")] ?? { label: path };
 
 /** What the scenario's fields say; while one of them is being emptied, what they said before. */
 export const useHeld = <Name,>(now: Name, paths: readonly string[]): Name => {
@@ -241,31 +243,34 @@ export const TextField = ({ known, type = "text", ...common }: TextProps) => {
 
 /** A model by its name, or by a pasted description such as a Hugging Face config, of which then the name is shown. */
 export const ModelField = ({ known, ...common }: Pick<TextProps, "known"> & Common) => {
-  const { get } = useForm();
+  const { get, set } = useForm();
   const held = get(common.path);
-  const bound = useText(common, (text) => described(text).data, show);
+  const bound = useText(common, described, show);
   const value = isFields(held) ? nameOf(held) : bound.value;
-  const unread = typeof held === "string" ? described(held).problem : undefined;
+  const problem = unreadObject(held);
+  const unread = problem === undefined ? undefined : fill(strings.configProblem, { problem });
+  // An input of one line would drop the line breaks, and with them the place where a description breaks.
+  const onPaste = (event: ClipboardEvent) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (!text.trim().startsWith("{")) return;
+    event.preventDefault();
+    set([common.path, described(text)]);
+  };
   return (
     <Named
       {...common}
       {...(known ? { known } : {})}
       unread={unread}
-      bound={{ ...bound, value, type: "text" }}
+      bound={{ ...bound, value, type: "text", onPaste }}
     />
   );
 };
 
 /** The name typed, or the object that a pasted text describes; the text itself where that cannot be read. */
-const described = (given: string): { data: Data; problem?: string } => {
+const described = (given: string): Data => {
   const text = given.trim();
-  if (!text.startsWith("{")) return { data: text || null };
-  try {
-    return { data: JSON.parse(text) };
-  } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return { data: text, problem: fill(strings.configProblem, { message }) };
-  }
+  const found = text.startsWith("{") ? readJson(text) : undefined;
+  return found && "data" in found ? found.data : text || null;
 };
 
 /** What to call a model that is described: by the class that a Hugging Face config names, else as it names itself. */
@@ -278,7 +283,7 @@ const nameOf = (model: Fields): string => {
 
 interface NamedProps extends Omit<FrameProps, "children"> {
   known?: TextProps["known"];
-  bound: ReturnType<typeof useText> & { type: "text" | "date" };
+  bound: ReturnType<typeof useText> & { type: "text" | "date"; onPaste?: (event: ClipboardEvent) => void };
 }
 
 /** An input for a name, with those that are offered. */

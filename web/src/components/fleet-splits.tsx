@@ -4,6 +4,7 @@ import { amount, short } from "../currency";
 import * as show from "../format";
 import { fill, strings } from "../strings";
 import { moneyColumn } from "./money";
+import { Marked } from "./rich";
 import { Below, type Column, Table } from "./table";
 
 const columns = strings.columns;
@@ -74,7 +75,7 @@ const table = (
       key: "cheapest",
       label: words.cheapest,
       value: (row) => row.cheapest,
-      show: (row) => (row.cheapest ? "●" : ""),
+      show: (row) => <Marked so={row.cheapest} />,
     },
     {
       key: "committed_nodes",
@@ -82,9 +83,7 @@ const table = (
       numeric: true,
       value: (row) => row.committed_nodes,
       show: (row) => (
-        <Below of={fill(words.replicasOf, { count: show.count(row.committed_replicas) })}>
-          {show.count(row.committed_nodes)}
-        </Below>
+        <Below of={show.replicas(row.committed_replicas)}>{show.count(row.committed_nodes)}</Below>
       ),
     },
     {
@@ -93,9 +92,7 @@ const table = (
       numeric: true,
       value: (row) => row.on_demand_nodes,
       show: (row) => (
-        <Below of={fill(words.replicasOf, { count: show.count(row.on_demand_replicas) })}>
-          {show.count(row.on_demand_nodes)}
-        </Below>
+        <Below of={show.replicas(row.on_demand_replicas)}>{show.count(row.on_demand_nodes)}</Below>
       ),
     },
     number("break_even_utilisation", words.breakEven, (row) => row.break_even_utilisation, show.percent),

@@ -77,18 +77,12 @@ const sizes = (option: ServingOption): (readonly [string, string])[] => {
             words.regions,
             fill(words.regionsOf, {
               regions: show.count(fleet.regions),
-              replicas: show.count(fleet.replicas_per_region),
+              replicas: show.replicas(fleet.replicas_per_region),
             }),
           ] as const,
         ]
       : []),
-    [
-      words.perReplica,
-      fill(words.perReplicaOf, {
-        gpus: show.count(fleet.replica_gpus),
-        rate: show.digits(fleet.requests_per_second_per_replica),
-      }),
-    ],
+    [words.perReplica, show.count(fleet.replica_gpus)],
     [words.peakUse, show.percent(fleet.peak_utilisation)],
     [words.paidHours, show.compact(fleet.paid_gpu_hours)],
     [

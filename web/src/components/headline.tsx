@@ -174,7 +174,7 @@ const Basis = ({ train, serve }: { train: TrainingOption | undefined; serve: Ser
             tpot: show.seconds(serve.point.tpot_seconds),
             range: show.range(serve.point.tpot_interval.low, serve.point.tpot_interval.high, show.seconds),
           })}
-          {". "}
+          {": "}
           {serve.point.tpot_interval.basis}
         </li>
       )}

@@ -93,7 +93,7 @@ const curveOf = (one: Linked, current: boolean): Curve[] => {
   return [
     {
       key: keyOf(one),
-      label: fill(detail.curveOf, { option, kind: kindOf(interconnect), count: show.count(ranks) }),
+      label: fill(detail.curveOf, { option, kind: kindOf(interconnect), gpus: show.gpus(ranks) }),
       tone: provider ?? "none",
       current,
       points: bytes.flatMap((size, i) => {
@@ -156,7 +156,7 @@ const LINKS: Column<Linked>[] = [
     numeric: true,
     value: (row) => row.interconnect.scale_up_gb_per_s_per_gpu,
     show: ({ interconnect: { scale_up_gb_per_s_per_gpu: gb, scale_up_domain: domain } }) => (
-      <Below of={fill(detail.domain, { count: show.count(domain) })}>{rate(gb)}</Below>
+      <Below of={fill(detail.domain, { gpus: show.gpus(domain) })}>{rate(gb)}</Below>
     ),
   },
   {

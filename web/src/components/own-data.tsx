@@ -17,7 +17,7 @@ import {
   without,
 } from "../own-data";
 import { get, linkIsWhole, overlay, set, template } from "../state";
-import { fill, strings } from "../strings";
+import { counted, fill, strings } from "../strings";
 import { Faulty } from "./field";
 
 const words = strings.own;
@@ -123,11 +123,10 @@ const One = ({ entry }: { entry: Entry }) => {
     // Of rows, which share their path with other rows, only those that are meant; of a whole table, all of it.
     return place === undefined ? (field === path ? "" : undefined) : inWords(place);
   };
-  const counted = rows === 1 ? words.rows.one : words.rows.other;
   return (
     <li>
       <span class="what">
-        <strong>{strings.tables[table]}</strong> {fill(counted, { count: show.count(rows) })}
+        <strong>{strings.tables[table]}</strong> {counted(words.rows, rows, show.count(rows))}
         <span class="help">{name}</span>
       </span>
       <button type="button" class="link" onClick={() => set([PATH, without(get(PATH), entry)])}>

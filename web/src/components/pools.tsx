@@ -33,7 +33,7 @@ export const Pools = ({ of, layout }: { of: ServingPools; layout: ServingLayout 
         [
           words.prefillPool,
           fill(words.pool, {
-            gpus: show.count(of.prefill_gpus),
+            gpus: show.gpus(of.prefill_gpus),
             replicas: show.count(of.prefill_replicas),
             cut: cut(of.prefill_layout),
           }),
@@ -41,7 +41,7 @@ export const Pools = ({ of, layout }: { of: ServingPools; layout: ServingLayout 
         [
           words.decodePool,
           fill(words.pool, {
-            gpus: show.count(of.decode_gpus),
+            gpus: show.gpus(of.decode_gpus),
             replicas: show.count(of.decode_replicas),
             cut: cut(layout),
           }),

@@ -1,5 +1,5 @@
 // Small pieces that many parts share.
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, Fragment } from "preact";
 import type { Provider } from "../../pkg/rackrate";
 import { strings } from "../strings";
 
@@ -12,6 +12,31 @@ export const Cloud = ({ of }: { of: Provider | null }) =>
   ) : (
     <span class={`cloud ${of}`}>{strings.clouds[of]}</span>
   );
+
+/** A shape's name, which may break where its parts do. */
+export const Shape = ({ of }: { of: string | null }) => (
+  <>
+    {of?.split("_").map((part, i) => (
+      <Fragment key={i}>
+        {i > 0 && (
+          <>
+            _<wbr />
+          </>
+        )}
+        {part}
+      </Fragment>
+    ))}
+  </>
+);
+
+/** A mark in a column of few: seen as a dot, read as a word. */
+export const Marked = ({ so }: { so: boolean }) =>
+  so ? (
+    <>
+      <span aria-hidden="true">●</span>
+      <span class="sr-only">{strings.choice.yes}</span>
+    </>
+  ) : null;
 
 /** A sentence with its gaps filled by elements. */
 export const Sentence = ({ words, gaps }: { words: string; gaps: Record<string, ComponentChildren> }) => (

@@ -44,6 +44,7 @@ export const ServingQuestion = () => (
       <Group title={parts.more} paths={MORE.map((name) => `serving.${name}`)}>
         <div class="fields">
           <ChoiceField path="serving.mode" options={strings.servingModes} open={choice.bothModes} wide />
+          <NumberField path="serving.max_replica_gpus" />
           <NumberField path="serving.input_spread" />
           <NumberField path="serving.output_spread" />
           <NamesField path="serving.shapes" wide />
@@ -54,7 +55,7 @@ export const ServingQuestion = () => (
   </>
 );
 
-const MORE = ["mode", "input_spread", "output_spread", "shapes", "gpu"];
+const MORE = ["mode", "max_replica_gpus", "input_spread", "output_spread", "shapes", "gpu"];
 
 const RATE = traffic("requests_per_second");
 const PEOPLE = ["monthly_active_users", "daily_active_share", "requests_per_active_user_day"].map(traffic);

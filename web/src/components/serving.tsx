@@ -3,7 +3,7 @@ import type { Plan, ServingOption, ServingPlan, ServingPoint, Term } from "../..
 import { charts } from "../charts/lazy";
 import { type Amount, amount, short } from "../currency";
 import * as show from "../format";
-import { pick, picked, tried } from "../state";
+import { pick, picked, replayed, tried } from "../state";
 import { fill, strings } from "../strings";
 import { cut } from "./cut-serving";
 import { Fleet } from "./fleet";
@@ -14,7 +14,7 @@ import { endOf, inUsd, moneyColumn, Paid, totalOf } from "./money";
 import { costParts, iterationParts } from "./parts";
 import { memories, Pools } from "./pools";
 import { Refused } from "./refused";
-import { Cloud, Facts } from "./rich";
+import { Cloud, Facts, Shape } from "./rich";
 import { Below, type Column, Table } from "./table";
 import { Warnings } from "./warnings";
 
@@ -149,10 +149,11 @@ const table = (
         <button
           type="button"
           class="pick"
+          aria-label={row.shape}
           aria-pressed={row.shape === current}
           onClick={() => pick(row.shape)}
         >
-          {row.shape}
+          <Shape of={row.shape} />
         </button>
       ),
     },
@@ -178,7 +179,16 @@ const table = (
       show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
     },
     { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
-    { key: "replica", label: columns.replicaCut, value: (row) => replica(row.point) },
+    {
+      key: "replica",
+      label: columns.replicaCut,
+      value: (row) => replica(row.point),
+      show: ({ point: { layout, pools } }) => (
+        <Below of={pools && fill(words.promptsBy, { prefill: cut(pools.prefill_layout) })}>
+          {cut(layout)}
+        </Below>
+      ),
+    },
     number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
     number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
     number(
@@ -231,8 +241,11 @@ const Detail = ({ plan, option, among }: DetailProps) => {
             [strings.bench.engine, point.engine],
             [detail.boundBy, point.bound_by],
             [
-              detail.sustainable,
-              fill(detail.perSecond, { count: show.digits(point.sustainable_request_rate) }),
+              detail.replicaRate,
+              fill(detail.replicaRateOf, {
+                rate: show.digits(option.fleet.requests_per_second_per_replica),
+                most: show.digits(point.sustainable_request_rate),
+              }),
             ],
             [detail.kvCapacity, fill(detail.tokens, { count: show.compact(memory.kv_capacity_tokens) })],
             [detail.batch, show.digits(point.decode_batch)],
@@ -280,6 +293,9 @@ const Detail = ({ plan, option, among }: DetailProps) => {
         <Fold title={strings.modes.title}>{({ Modes }) => <Modes plan={plan} option={option} />}</Fold>
         <Fold title={strings.bench.title} open={tried.peek().length > 0}>
           {({ Bench }) => <Bench plan={plan} option={option} />}
+        </Fold>
+        <Fold title={strings.replayTitle} open={replayed.peek().length > 0}>
+          {({ Replay }) => <Replay plan={plan} option={option} />}
         </Fold>
       </div>
       <Fleet key={option.shape} plan={plan} option={option} />

@@ -4,7 +4,7 @@ import { type Amount, amount, short } from "../currency";
 import { fill, strings } from "../strings";
 import { moneyColumn } from "./money";
 import { Moved } from "./moved";
-import { Cloud, PROVIDERS, Sentence } from "./rich";
+import { Cloud, Marked, PROVIDERS, Sentence, Shape } from "./rich";
 import { type Column, Table } from "./table";
 
 const words = strings.splits;
@@ -26,7 +26,10 @@ export const Splits = ({ plan }: { plan: Plan }) => {
             value: (row) => row.train_on,
             show: (row) => (
               <>
-                <Cloud of={row.train_on} /> <span class="shape">{row.training_shape}</span>
+                <Cloud of={row.train_on} />{" "}
+                <span class="shape">
+                  <Shape of={row.training_shape} />
+                </span>
               </>
             ),
           },
@@ -41,7 +44,10 @@ export const Splits = ({ plan }: { plan: Plan }) => {
             value: (row) => row.serve_on,
             show: (row) => (
               <>
-                <Cloud of={row.serve_on} /> <span class="shape">{row.serving_shape}</span>
+                <Cloud of={row.serve_on} />{" "}
+                <span class="shape">
+                  <Shape of={row.serving_shape} />
+                </span>
               </>
             ),
           },
@@ -53,9 +59,9 @@ export const Splits = ({ plan }: { plan: Plan }) => {
     moneyColumn("total", words.total, TOTAL),
     {
       key: "asked_for",
-      label: words.asked,
+      label: words.askedFor,
       value: (row) => row.chosen,
-      show: (row) => (row.chosen ? "●" : ""),
+      show: (row) => <Marked so={row.chosen} />,
     },
   ];
   return (

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { type Cell, csv, save } from "../export";
 import { fill, strings } from "../strings";
+import { Scroll, ScrollOn, useScrolling } from "./scroll";
 
 export interface Column<Row> {
   /** Name in the CSV, with its unit. */
@@ -21,6 +22,8 @@ export interface Column<Row> {
   exported?: boolean;
 }
 
+/** Letters of a header from which it may not be squeezed into a column of narrow cells. */
+const LONG = 15;
 /** Rows that are seen at a glance. */
 const FEW = 12;
 
@@ -47,6 +50,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
   const opened = useSignal<ReadonlySet<string>>(
     new Set(under ? rows.filter((row, i) => i === 0 && under(row).length <= FEW).map(rowKey) : []),
   );
+  const scrolling = useScrolling();
   const seen = columns.filter((column) => !column.exported);
   const by = columns.find((column) => column.key === order.value?.key);
   const sort = (some: readonly Row[]) =>
@@ -86,9 +90,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
 
   return (
     <div class="table">
-      {/* Scrolls sideways on a narrow screen, so it must be reachable by keyboard. */}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region takes the focus to be scrolled */}
-      <section class="scroll" aria-label={caption} tabIndex={0}>
+      <Scroll of={scrolling} label={caption}>
         <table>
           <caption class={captioned ? "" : "sr-only"}>
             <span>
@@ -105,6 +107,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
                   <th key={column.key} scope="col" class={column.numeric ? "number" : ""} aria-sort={sort}>
                     <button
                       type="button"
+                      class={column.label.length > LONG ? "roomy" : ""}
                       onClick={() => turn(column)}
                       title={fill(strings.sort, { column: column.label })}
                     >
@@ -145,7 +148,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
       <div class="takes">
         <button type="button" class="link take" onClick={take}>
           {strings.actions.csv}
@@ -163,6 +166,7 @@ export const Table = <Row,>(props: TableProps<Row>) => {
             <span class="sr-only">: {caption}</span>
           </button>
         )}
+        <ScrollOn of={scrolling} label={caption} />
       </div>
     </div>
   );

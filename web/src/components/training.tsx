@@ -9,7 +9,7 @@ import { chosenTraining } from "./headline";
 import { endOf, inUsd, moneyColumn, totalOf } from "./money";
 import { costParts, stepParts } from "./parts";
 import { Refused } from "./refused";
-import { Cloud } from "./rich";
+import { Cloud, Shape } from "./rich";
 import { Below, type Column, Table } from "./table";
 import { TrainingDetail } from "./training-detail";
 
@@ -124,10 +124,11 @@ const table = (
         <button
           type="button"
           class="pick"
+          aria-label={row.shape}
           aria-pressed={row.shape === current}
           onClick={() => pick(row.shape)}
         >
-          {row.shape}
+          <Shape of={row.shape} />
         </button>
       ),
     },

@@ -138,6 +138,7 @@ export const fields: Record<string, FieldWords> = {
   "serving.input_tokens": field("Input", "tokens"),
   "serving.output_tokens": field("Output", "tokens"),
   "serving.mode": field("Prompts are read"),
+  "serving.max_replica_gpus": field("Largest replica", "GPUs", "Or pools that work together; 144 if empty"),
   "serving.input_spread": field(
     "Spread of inputs",
     undefined,

@@ -2,6 +2,7 @@
 import { answer } from "./answer";
 import { fields } from "./fields";
 import { names } from "./names";
+import { replayFields, replayTitle } from "./replay-fields";
 import { serving } from "./serving";
 
 export type { FieldWords } from "./fields";
@@ -11,6 +12,8 @@ export const strings = {
   title: "rackrate",
   tagline: "Where to train a large model, where to serve it, and what both cost on Azure and OCI.",
   none: "–",
+  moreColumns: "More columns →",
+  firstColumns: "← First columns",
   openAll: "Open all",
   closeAll: "Close all",
   inAll: "{total} in all",
@@ -29,13 +32,29 @@ export const strings = {
     scenario: "No scenario is named “{given}”. Shown instead: the first one.",
     damaged: "Part of this link cannot be read (“{given}”). Shown instead: the first scenario.",
   },
-  fileProblem: "That file is not JSON: {message}",
+  fileProblem: "{name} is not JSON. {problem}",
+  json: {
+    expected: "Line {line}, column {column}: {expected} is expected, {found}.",
+    text: "Line {line}, column {column}: the text in double quotes that begins here does not end, or holds a line break or an escape that JSON does not have.",
+    found: "not “{found}”",
+    end: "but the text ends",
+    unknown: "It cannot be told where.",
+    value: "a value",
+    valueOrEnd: "a value or ]",
+    name: "a name in double quotes",
+    nameOrEnd: "a name in double quotes or }",
+    colon: "a colon",
+    commaOrBracket: "a comma or ]",
+    commaOrBrace: "a comma or }",
+    nothing: "nothing more",
+  },
   computed: "Computed in {time} in this browser",
   outdated: "The figures below answer the last question that could be read.",
   fromConfig: "{name}, from config.json",
   asDescribed: "{name}, as described",
   ownModel: "A model",
-  configProblem: "This begins like a config.json and is not JSON: {message}",
+  configProblem: "This begins like a config.json and is not JSON. {problem}",
+  refusedField: "{label}: {problem}",
   backTo: "Back to the scenario {name}",
   didYouMean: "Use {hint}",
   scenario: "Scenario",
@@ -167,7 +186,7 @@ export const strings = {
       "This link was made with rows of someone’s own data that are too large for a link. The figures below are without them: lay the files again, or open the scenario’s JSON file.",
     row: "row {row}",
     column: "column {column}",
-    notJson: "{name} is not JSON: {message}",
+    notJson: "{name} is not JSON. {problem}",
     notTables:
       "{name} holds no rows: a list of rows for one table is needed, or an object with tables by name.",
     noTable: "{name} names a table “{table}” that there is not: {known}.",
@@ -176,7 +195,8 @@ export const strings = {
   footer:
     "Everything is computed in this page by the same core as the Python package. Nothing is sent anywhere; the inputs live in the link.",
 
-  fields,
+  fields: { ...fields, ...replayFields } as typeof fields,
+  replayTitle,
   ...names,
   ...answer,
   ...serving,
@@ -185,3 +205,7 @@ export const strings = {
 /** The sentence with its gaps filled. */
 export const fill = (sentence: string, gaps: Record<string, string | number>): string =>
   sentence.replace(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+
+/** A number of things in words: `count` is the number as it is shown. */
+export const counted = (words: { one: string; other: string }, number: number, count: string): string =>
+  fill(number === 1 ? words.one : words.other, { count });

@@ -6,34 +6,43 @@
 //! out again), its first token comes at the end of the iteration that reads the end of its prompt. Iterations last what
 //! [`super::ServingModel`] says of the sequences and prompts that they hold, so the simulation shares the model's times and
 //! none of its assumptions about queues.
+//!
+//! Where prompts are read in a pool of their own, a prompt's cache goes to the decode rank with the fewest requests when it
+//! is read, over the links of both ranks, one prompt after the other on each; it is decoded from the next iteration with a
+//! place for it. The rank that read it is free of it at once: caches that wait for links or for a place lie nowhere.
 
+mod acceptance;
+mod answer;
 mod engine;
 mod lengths;
+mod pools;
 mod random;
 mod report;
 mod run;
+mod timeline;
 mod trace;
 
 pub use lengths::{LengthFamily, Lengths};
 pub use random::Random;
 pub use report::{
-    RequestRouting, SimulatedRequests, SimulationPhase, SimulationReport, SimulationRequest,
-    SimulationTimeline,
+    RequestRouting, SimulatedPools, SimulatedRequests, SimulationDistribution, SimulationPhase,
+    SimulationReport, SimulationRequest, SimulationTimeline, SteadyBeside,
 };
 pub use trace::RequestTrace;
 
 use std::borrow::Cow;
 
-use super::point::{ServingTarget, whole_replicas};
+use super::Engines;
+use super::point::{ServingTarget, Tactics, whole_replicas};
 use super::steady::{Arrivals, ServingLoad};
-use super::stream::Stream;
-use super::{Engine, Engines, LegalLayout, Percentiles, ServingModel};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
-use engine::{Job, Limits};
+use acceptance::Acceptance;
+use answer::Frame;
 use lengths::Sampler;
-use run::{Come, MOST_EVENTS, Outcome, Plan, Source};
+use pools::{Apart, Replicas};
+use run::{Come, MOST_EVENTS, Plan, Source};
 
 /// Requests measured if nothing else is said.
 const REQUESTS: u32 = 2_000;
@@ -56,41 +65,37 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     let engine = Engines::shipped().of(request.engine, &target.gpu)?;
-    let model = ServingModel::with_engine(
-        &engine,
-        &arch,
-        &target.gpu,
-        &target.topology,
-        request.precision,
-        request.kv_precision,
-    )?;
-    let layout = model.layout(request.layout)?;
-    check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
-    let replicas = whole_replicas("gpus", request.gpus, &layout)?;
     let trace = trace_of(request)?;
     let source = source_of(request, trace.as_deref())?;
     let come = come_of(request, trace.as_deref())?;
     let (mean, spread) = moments_of(&source, request.phase);
+    check_prefix(request)?;
+    let tactics = Tactics {
+        engine: &engine,
+        prefix_cache: request.prefix_cache.as_ref(),
+        speculation: request.speculation.as_ref(),
+        input_tokens: mean.0,
+    };
+    let draft = tactics.drafting(catalog, &arch)?;
+    let model = tactics.model(&target, &arch, draft.as_ref(), request.precision, request.kv_precision)?;
     let model = model.with_spread(spread.0, spread.1);
-    let steady = |arrivals| {
-        let load = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
-        model.point(&layout, &load)
+    let layout = model.layout(request.layout)?;
+    check_range("gpus", f64::from(request.gpus), 1.0, 1e7)?;
+    let load = |arrivals| ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals };
+    let (full, random) = (load(Arrivals::Full), load(Arrivals::Poisson(0.0)));
+    let decoding = model.with_prompts_read();
+    let replicas = match Apart::of(request, &model, &decoding, &layout, &random)? {
+        Some(apart) => Replicas::Apart(Box::new(apart)),
+        None => {
+            Replicas::Alike { model: &model, layout, count: whole_replicas("gpus", request.gpus, &layout)? }
+        }
     };
     let (warmup, measured) = counts(request, come, trace.as_deref(), || {
-        let rate = request.request_rate.unwrap_or_default() / f64::from(replicas);
-        steady(Arrivals::Poisson(rate)).concurrency * f64::from(replicas)
+        replicas.in_flight(&random, request.request_rate.unwrap_or_default())
     })?;
-    let full = ServingLoad { input_tokens: mean.0, output_tokens: mean.1, arrivals: Arrivals::Full };
-    let stream = Stream::new(&model, &layout.cut, &full);
-    let (groups, ranks) = groups_of(&model, &layout, replicas)?;
     let plan = Plan {
-        limits: Limits {
-            model: &model,
-            cut: &layout.cut,
-            phase: request.phase,
-            capacity: stream.capacity,
-            sequences: (model.engine.max_sequences / layout.cut.pp).max(1.0),
-        },
+        pools: replicas.pools(request.phase, &full)?,
+        apart: replicas.apart(),
         come,
         source,
         routing: request.routing,
@@ -99,8 +104,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         measured,
         // Those that only decode were taken in by the GPUs that read them.
         request_s: if request.phase == SimulationPhase::Decode { 0.0 } else { model.engine.request_s },
-        groups,
-        ranks,
+        acceptance: request.speculation.as_ref().map(Acceptance::of),
     };
     let outcome = plan.run().ok_or_else(|| Error::Conflict {
         field: "requests".to_owned(),
@@ -108,11 +112,15 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             "{measured} requests of these lengths take more than {MOST_EVENTS} events; ask for fewer"
         ),
     })?;
-    let sustainable = steady(Arrivals::Full).sustainable_request_rate * f64::from(replicas);
-    let fits = stream.capacity >= model.kv_bytes(&layout.cut, mean.0 + mean.1) / layout.cut.pp;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
-    if !fits {
+    let about = match (&request.trace, &request.trace_csv) {
+        (Some(_), _) => "trace.input_tokens",
+        (None, Some(_)) => "trace_csv",
+        (None, None) => "input.mean_tokens",
+    };
+    warnings.extend(catalog.past_context(about, &request.model, mean.0 + mean.1));
+    if !plan.pools.iter().all(|pool| pool.limits.fits(&full)) {
         warnings.push(Warning::new(
             "does_not_fit",
             "memory",
@@ -124,22 +132,29 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
             ),
         ));
     }
-    let frame = Frame { request, gpu: target.gpu.name.clone(), replicas, sustainable, warnings };
-    Ok(report(&plan, outcome, frame))
+    let beside = rate_of(come, trace.as_deref(), &plan).filter(|_| request.phase != SimulationPhase::Decode);
+    let frame = Frame {
+        request,
+        gpu: target.gpu.name.clone(),
+        replicas: replicas.count(),
+        sustainable: replicas.sustainable(&full),
+        beside: beside.map(|rate| replicas.beside(&random, rate)),
+        warnings,
+    };
+    Ok(frame.report(&plan, outcome))
 }
 
-/// Groups of ranks that run together, and ranks of each: attention ranks meet only in layers of experts.
-fn groups_of(model: &ServingModel<'_>, layout: &LegalLayout, replicas: u32) -> Result<(usize, usize), Error> {
-    let l = layout.layout;
-    let all = f64::from(l.pp) * f64::from(l.dp) * f64::from(replicas);
-    if all > MOST_RANKS {
-        return Err(Error::Conflict {
-            field: "gpus".to_owned(),
-            message: format!("{all} ranks (pp × dp × replicas), but at most {MOST_RANKS} are simulated"),
-        });
+/// Refuses a cache that makes no difference: prompts that come read have nothing left to find.
+fn check_prefix(request: &SimulationRequest) -> Result<(), Error> {
+    match (&request.prefix_cache, request.phase) {
+        (Some(cache), SimulationPhase::Decode) if cache.shared_tokens.is_none() => Err(Error::Conflict {
+            field: "prefix_cache".to_owned(),
+            message: "prompts of the phase decode come read, and without shared_tokens each holds all of its cache; \
+                      leave it out"
+                .to_owned(),
+        }),
+        _ => Ok(()),
     }
-    let (pp, dp, replicas) = (l.pp as usize, l.dp as usize, replicas as usize);
-    Ok(if model.sizes.moe.is_some() { (pp * replicas, dp) } else { (pp * dp * replicas, 1) })
 }
 
 /// The trace that was given, as lists or as text.
@@ -223,6 +238,20 @@ fn come_of(request: &SimulationRequest, trace: Option<&RequestTrace>) -> Result<
     Ok(Come::Logged(check_range("trace_speed", speed, 1e-6, 1e6)?))
 }
 
+/// Requests per second over all GPUs: the one asked for, or that of a trace as it is replayed; none where they come
+/// otherwise, or all at one time.
+fn rate_of(come: Come, trace: Option<&RequestTrace>, plan: &Plan<'_>) -> Option<f64> {
+    match come {
+        Come::Rate(rate) => Some(rate),
+        Come::Closed(_) | Come::Burst => None,
+        Come::Logged(speed) => {
+            let times = trace?.arrival_seconds.as_ref()?.get(..plan.warmup + plan.measured)?;
+            let seconds = (times.last()? - times.first()?) / speed;
+            (seconds > 0.0).then(|| (times.len() - 1) as f64 / seconds)
+        }
+    }
+}
+
 /// Requests before the measured ones, and the measured ones.
 fn counts(
     request: &SimulationRequest,
@@ -278,97 +307,4 @@ fn moments(of: &[f64]) -> (f64, f64) {
 
 fn mean(of: &[f64]) -> f64 {
     of.iter().fold(0.0, |sum, x| sum + x) / (of.len() as f64).max(1.0)
-}
-
-/// What the answer says beside what the simulation saw.
-struct Frame<'a> {
-    request: &'a SimulationRequest,
-    gpu: String,
-    replicas: u32,
-    sustainable: f64,
-    warnings: Vec<Warning>,
-}
-
-fn report(plan: &Plan<'_>, outcome: Outcome, mut frame: Frame<'_>) -> SimulationReport {
-    let jobs = outcome.jobs.get(plan.warmup..plan.warmup + plan.measured).unwrap_or_default();
-    let all = |of: fn(&Job) -> f64| -> Vec<f64> { jobs.iter().map(of).collect() };
-    let tpot: Vec<f64> =
-        jobs.iter().filter(|j| j.output > 1.0).map(|j| (j.end - j.first) / (j.output - 1.0)).collect();
-    let (sums, window) = (outcome.sums, outcome.window.1 - outcome.window.0);
-    // One request alone, or all at one time, has no window.
-    let per_second = |x: f64| if window > 0.0 { x / window } else { 0.0 };
-    let ranks = (plan.groups * plan.ranks) as f64;
-    let gpus = f64::from(frame.request.gpus);
-    let cache = plan.limits.capacity * ranks;
-    let backlog = sums.arrivals - sums.requests;
-    let open = matches!(plan.come, Come::Rate(_) | Come::Logged(_));
-    // What is in flight on average stays behind in any window; four standard deviations of a Poisson number are chance.
-    let saturated = matches!(plan.come, Come::Rate(_))
-        && backlog > (0.05 * sums.arrivals).max(4.0 * libm::sqrt(sums.arrivals));
-    if saturated {
-        frame.warnings.push(Warning::new(
-            "saturated",
-            "request_rate",
-            format!(
-                "{:.0} requests came while {:.0} were answered: the queue grows, and latencies with the number of \
-                 requests simulated",
-                sums.arrivals, sums.requests
-            ),
-        ));
-    }
-    SimulationReport {
-        layout: frame.request.layout,
-        gpu: frame.gpu,
-        engine: Engine::describe(frame.request.engine),
-        gpus: frame.request.gpus,
-        replicas: frame.replicas,
-        requests: jobs.len() as u32,
-        ttft: percentiles(all(|j| j.first - j.arrival)),
-        tpot: (!tpot.is_empty()).then(|| percentiles(tpot)),
-        end_to_end: percentiles(all(|j| j.end - j.arrival)),
-        mean_input_tokens: mean(&all(|j| j.input)),
-        mean_output_tokens: mean(&all(|j| j.output)),
-        window_seconds: window,
-        requests_per_second: per_second(sums.requests),
-        output_tokens_per_second: per_second(sums.output_tokens),
-        output_tokens_per_second_per_gpu: per_second(sums.output_tokens) / gpus,
-        total_tokens_per_second_per_gpu: per_second(sums.input_tokens + sums.output_tokens) / gpus,
-        busy_share: per_second(sums.busy) / ranks,
-        utilisation: (open && plan.limits.phase == SimulationPhase::Both)
-            .then(|| per_second(sums.arrivals) / frame.sustainable),
-        // Little's law for those on the host's way to an engine.
-        concurrency: per_second(sums.in_flight) + per_second(sums.requests) * plan.request_s,
-        decode_batch: per_second(sums.decoding) / ranks,
-        kv_used_share: if cache > 0.0 { per_second(sums.kv_bytes) / cache } else { 0.0 },
-        saturated,
-        events: outcome.events,
-        timeline: outcome.timeline,
-        request_list: frame.request.list_requests.then(|| SimulatedRequests {
-            arrival_seconds: all(|j| j.arrival),
-            input_tokens: all(|j| j.input),
-            output_tokens: all(|j| j.output),
-            ttft_seconds: all(|j| j.first - j.arrival),
-            end_to_end_seconds: all(|j| j.end - j.arrival),
-        }),
-        warnings: frame.warnings,
-    }
-}
-
-/// Mean and percentiles of at least one value, linear between neighbours (Hyndman and Fan 1996, type 7).
-fn percentiles(mut values: Vec<f64>) -> Percentiles {
-    let mean_seconds = mean(&values);
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = share * (values.len().max(1) - 1) as f64;
-        let low = place.floor();
-        let value = |i: f64| values.get(i as usize).copied().unwrap_or(mean_seconds);
-        value(low) + (place - low) * (value(place.ceil()) - value(low))
-    };
-    Percentiles {
-        mean_seconds,
-        p50_seconds: at(0.5),
-        p90_seconds: at(0.9),
-        p95_seconds: at(0.95),
-        p99_seconds: at(0.99),
-    }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::lengths::Lengths;
 use super::trace::RequestTrace;
 use crate::catalog::Overlay;
-use crate::inference::{Engine, Percentiles, ServingLayout};
+use crate::inference::{
+    Disaggregated, Engine, LatencyPercentiles, Percentiles, PrefixCache, ServingLayout, Speculation,
+};
 use crate::model::{ModelRef, Precision};
 use crate::quantity::Warning;
 
@@ -114,6 +116,17 @@ pub struct SimulationRequest {
     /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
+    /// Prompt tokens found in the KV cache: of every prompt the same share, in whole tokens. They are not read again, but lie
+    /// in the cache.
+    #[serde(default)]
+    pub prefix_cache: Option<PrefixCache>,
+    /// Prompts read on GPUs of their own, of `gpus` in all, as [`crate::inference::ServingPointRequest::disaggregated`] says
+    /// it; `layout` is one that decodes. The first token goes out when the request has a place where it is decoded.
+    #[serde(default)]
+    pub disaggregated: Option<Disaggregated>,
+    /// Speculative decoding: how many of the drafted tokens a step accepts is drawn for every step of every answer.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
     /// The user's own data laid over the catalogue for this call.
     #[serde(default)]
     pub overlay: Option<Overlay>,
@@ -132,8 +145,74 @@ pub struct SimulationTimeline {
     pub waiting: Vec<f64>,
     /// Sequences in decode.
     pub decoding: Vec<f64>,
-    /// Share of the KV capacity of all ranks in use, 0 to 1.
+    /// Share of the KV capacity of all ranks in use, 0 to 1; of pools apart of those that decode.
     pub kv_used_share: Vec<f64>,
+}
+
+/// Distribution of the latencies: arrays of equal length.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SimulationDistribution {
+    /// Share of the measured requests, 0 to 1 in hundredths.
+    pub share: Vec<f64>,
+    /// Time to first token that so many do not exceed, seconds.
+    pub ttft_seconds: Vec<f64>,
+    /// Time per output token after the first that so many answers of two tokens or more do not exceed, seconds; empty if
+    /// there is no such answer.
+    pub tpot_seconds: Vec<f64>,
+    /// Time to last token that so many do not exceed, seconds.
+    pub end_to_end_seconds: Vec<f64>,
+}
+
+/// What the closed form of [`crate::inference::serving_point`] says of the same load: its mean rate at random times, its
+/// mean lengths and their spreads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SteadyBeside {
+    /// Requests per second over all GPUs: the rate asked for, or that of a trace as it is replayed.
+    pub request_rate: f64,
+    /// The rate exceeds what these GPUs sustain; the latencies are those at the rate that they do, without the queue.
+    pub saturated: bool,
+    /// Mean time to first token, seconds.
+    pub ttft_seconds: f64,
+    /// 95th percentile of the time to first token, seconds; of pools apart an upper bound.
+    pub ttft_p95_seconds: f64,
+    /// Mean time per output token, seconds.
+    pub tpot_seconds: f64,
+    /// 95th percentile of the time per output token, seconds.
+    pub tpot_p95_seconds: f64,
+    /// Distribution of the latencies; none where the queue grows without end, and of pools apart.
+    pub latencies: Option<LatencyPercentiles>,
+}
+
+/// What a simulation saw of pools apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
+pub struct SimulatedPools {
+    /// How a replica that reads prompts is cut.
+    pub prefill_layout: ServingLayout,
+    /// GPUs that read prompts.
+    pub prefill_gpus: u32,
+    /// Replicas that read prompts.
+    pub prefill_replicas: u32,
+    /// GPUs that decode.
+    pub decode_gpus: u32,
+    /// Replicas that decode.
+    pub decode_replicas: u32,
+    /// Share of the time that a rank that reads prompts runs iterations, 0 to 1.
+    pub prefill_busy_share: f64,
+    /// Share of the time that a rank that decodes runs iterations, 0 to 1.
+    pub decode_busy_share: f64,
+    /// From a request's coming to the end of its prefill.
+    pub prefill: Percentiles,
+    /// From there until its KV cache lies where it is decoded, waiting for links included; of answers of two tokens or more,
+    /// none if there is no such answer.
+    pub transfer: Option<Percentiles>,
+    /// From there to a place in a batch, and so to the first token.
+    pub place: Option<Percentiles>,
 }
 
 /// The measured requests in order of arrival: arrays of equal length.
@@ -164,9 +243,9 @@ pub struct SimulationReport {
     pub gpu: String,
     /// The engine that was meant, in words.
     pub engine: String,
-    /// GPUs in all.
+    /// GPUs in all, those of both pools.
     pub gpus: u32,
-    /// Replicas in all.
+    /// Replicas in all; of pools apart those that decode.
     pub replicas: u32,
     /// Requests that were measured.
     pub requests: u32,
@@ -176,6 +255,10 @@ pub struct SimulationReport {
     pub tpot: Option<Percentiles>,
     /// From arrival to last token.
     pub end_to_end: Percentiles,
+    /// The same latencies at every hundredth of the requests.
+    pub distribution: SimulationDistribution,
+    /// The closed form's latencies beside; none in a burst and a closed loop, and for the phase `decode`.
+    pub beside: Option<SteadyBeside>,
     /// Mean tokens of the measured prompts.
     pub mean_input_tokens: f64,
     /// Mean tokens of the measured answers.
@@ -191,24 +274,35 @@ pub struct SimulationReport {
     pub output_tokens_per_second_per_gpu: f64,
     /// Input and output tokens of the requests answered, per second and GPU.
     pub total_tokens_per_second_per_gpu: f64,
-    /// Share of the time that a rank runs iterations, 0 to 1.
+    /// Share of the time that a rank of either pool runs iterations, 0 to 1.
     pub busy_share: f64,
     /// Arrivals per second over the highest rate that these GPUs sustain at the mean lengths by the steady-state model; none
     /// in a burst and a closed loop, and for a part of the work only.
     pub utilisation: Option<f64>,
     /// Mean number of requests in flight over all GPUs.
     pub concurrency: f64,
-    /// Mean number of sequences that a rank decodes.
+    /// Mean number of sequences that a rank decodes; of pools apart a rank that does.
     pub decode_batch: f64,
-    /// Mean share of the KV capacity in use, 0 to 1.
+    /// Mean share of the KV capacity in use, 0 to 1, what requests share included; of pools apart where it is decoded.
     pub kv_used_share: f64,
+    /// Share of the measured requests that waited for a place because the KV cache was full, 0 to 1.
+    pub waited_for_cache_share: f64,
+    /// Share of the measured requests that waited for a place because the engine ran as many sequences as it may, 0 to 1.
+    pub waited_for_sequences_share: f64,
+    /// Tokens that a decode iteration gave a sequence on average: 1 without speculation, and what it accepted of those
+    /// drafted; none where nothing decodes.
+    pub tokens_per_iteration: Option<f64>,
     /// More requests came than were answered, beyond what chance explains: the queue grows, and latencies with the length of
     /// the simulation.
     pub saturated: bool,
+    /// Seed of the random numbers.
+    pub seed: u64,
     /// Runs of iterations and arrivals that were simulated.
     pub events: u64,
     /// What went on over time.
     pub timeline: SimulationTimeline,
+    /// What happened in each pool and between them, where prompts are read on GPUs of their own.
+    pub pools: Option<SimulatedPools>,
     /// Every measured request, if asked for.
     pub request_list: Option<SimulatedRequests>,
     /// What the reader should know.

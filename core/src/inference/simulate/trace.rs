@@ -47,7 +47,7 @@ impl RequestTrace {
                 None => {
                     return Err(Error::unknown_name(
                         "trace_csv",
-                        "column",
+                        "column of a trace",
                         name,
                         COLUMNS.into_iter().flatten(),
                     ));

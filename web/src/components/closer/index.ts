@@ -3,3 +3,4 @@ export { Bench } from "./bench";
 export { Layouts } from "./layouts";
 export { Modes } from "./modes";
 export { PointOperations, StepOperations } from "./operations";
+export { Replay } from "./replay";

@@ -96,7 +96,7 @@ const Shown = ({ option, searches }: ShownProps) => {
 
 const bestOf = (point: NonNullable<ServingSearch["best"]>) => ({
   throughput: show.digits(point.output_tokens_per_second_per_gpu),
-  gpus: show.count(point.gpus),
+  gpus: show.gpus(point.gpus),
   precision: strings.precisions[point.precision],
 });
 
@@ -106,7 +106,7 @@ const dot = (point: FrontierPoint) => ({
   note: [
     cut(point.layout),
     point.prefill_layout &&
-      fill(words.prefillOn, { gpus: show.count(point.prefill_gpus), cut: cut(point.prefill_layout) }),
+      fill(words.prefillOn, { gpus: show.gpus(point.prefill_gpus), cut: cut(point.prefill_layout) }),
     `${columns.concurrency}: ${show.digits(point.concurrency)}`,
     strings.precisions[point.precision],
     fill(words.firstToken, { time: show.seconds(point.ttft_seconds) }),

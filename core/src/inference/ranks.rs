@@ -1,0 +1,329 @@
+//! Attention ranks that meet in every layer of experts, under random arrivals: one that reads a prompt holds up all.
+//!
+//! An iteration of N ranks takes its decode time D and what the longest reading of any rank adds. Prompts come to the group as
+//! a Poisson process of rate Λ. The longest of K lengths with mean S and squared coefficient of variation s is taken as
+//! `S(1 + √s(H_K − 1))`, exact for exponential lengths (Rényi, 1953), H the harmonic numbers; over a Poisson number of mean κ
+//! `E[H_K] = Ein(κ)`, the entire exponential integral. On top come prompts that fall on one rank together.
+//!
+//! The next iteration depends on the length of this one only. It is taken as a chain of two states, an iteration that reads
+//! nothing and one of mean length L: with `p(C) = 1 − exp(−ΛC)` the share of iterations that read is `p(D)/(1 + p(D) − p(L))`.
+
+use super::LatencyPercentiles;
+use super::queue::{
+    Answers, Cumulants, MOST_ELASTIC, MOST_USED, Mixture, POINTS, Queued, SELDOM, Shape, by_length,
+    gamma_quantile, overflow, points,
+};
+use super::stream::{Pace, Stream};
+
+/// Euler's constant.
+const EULER: f64 = 0.577_215_664_901_532_9;
+/// Part of what prompts would fall together by chance that is left by a router which gives each to the rank with the fewest requests:
+/// answers that end together leave gaps for prompts that come together. Chosen on the cells of `tests/inference_ranks.rs`.
+const TOGETHER: f64 = 0.7;
+/// Prompts of a rank in an iteration beyond which none are told apart.
+const MOST_OF_ONE: u32 = 64;
+/// Rounds in which the chain settles.
+const ROUNDS: usize = 16;
+
+/// Ranks that run their iterations together, and the prompts that they read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ranks {
+    /// How many.
+    pub count: f64,
+    /// Seconds that an iteration is longer by where one rank reads the mean prompt.
+    pub prompt_s: f64,
+    /// Squared coefficient of variation of those seconds.
+    pub scv: f64,
+    /// The part of those seconds that every further prompt adds, whichever rank reads it: the experts' work on its tokens.
+    pub any_s: f64,
+    /// Prompts of the mean length that a rank reads in an iteration at most; 1 of those that take several.
+    pub most: f64,
+}
+
+/// What their iterations look like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turns {
+    /// Share of the iterations that read.
+    pub share: f64,
+    /// Seconds that those take on top of decoding: mean and variance.
+    pub more: f64,
+    variance: f64,
+    /// Chance that an iteration reads, behind one that does not and behind one that does.
+    fresh: f64,
+    after: f64,
+    /// Prompts that come in a second.
+    rate: f64,
+    decode: f64,
+}
+
+impl Ranks {
+    /// The iterations of a group to which `rate` prompts come per second, and which decodes for `decode` seconds in each.
+    pub fn turns(&self, decode: f64, rate: f64) -> Turns {
+        let short = rate * decode;
+        let fresh = 1.0 - libm::exp(-short);
+        let lone = self.longest(short);
+        let (mut more, mut share, mut after) = (self.prompt_s, 0.0, 0.0);
+        for _ in 0..ROUNDS {
+            let long = rate * (decode + more);
+            after = 1.0 - libm::exp(-long);
+            share = (fresh / (1.0 + fresh - after)).clamp(1e-12, 1.0);
+            let next = ((1.0 - share) * lone + share * self.longest(long)) / share;
+            let settled = (next - more).abs() <= 1e-4 * (decode + more);
+            more = next;
+            if settled {
+                break;
+            }
+        }
+        let variance = self.variance(rate * (decode + share * more) / share);
+        Turns { share, more, variance, fresh, after, rate, decode }
+    }
+
+    /// The iterations of a group to which `prompts` come per iteration on average.
+    pub fn turns_of(&self, decode: f64, prompts: f64) -> Turns {
+        // A longer iteration means a lower rate, and that a shorter one.
+        let mut seconds = decode + self.prompt_s * (1.0 - libm::exp(-prompts));
+        let mut out = self.turns(decode, prompts / seconds);
+        for _ in 0..ROUNDS {
+            let mean = out.mean();
+            if (mean - seconds).abs() <= 1e-3 * seconds {
+                break;
+            }
+            seconds = libm::sqrt(seconds * mean);
+            out = self.turns(decode, prompts / seconds);
+        }
+        out
+    }
+
+    /// Mean seconds of the longest reading of an iteration in which `prompts` come on average, 0 where none does: no more than an
+    /// iteration may read, no less than a rank's share.
+    fn longest(&self, prompts: f64) -> f64 {
+        let some = 1.0 - libm::exp(-prompts);
+        let spread = libm::sqrt(self.scv) * (harmonic(prompts) - some).max(0.0);
+        let longest = some + spread + TOGETHER * self.second(prompts) / (1.0 + self.scv);
+        let longest = longest.min(self.most * some).max(prompts / self.count);
+        (self.prompt_s - self.any_s) * longest + self.any_s * prompts
+    }
+
+    /// Prompts that the fullest rank reads beyond one, where a Poisson number of them comes and falls on the ranks by chance.
+    pub fn second(&self, prompts: f64) -> f64 {
+        let each = prompts / self.count;
+        let (mut term, mut sum) = (libm::exp(-each), 0.0);
+        let mut more = 1.0 - term;
+        for at in 1..MOST_OF_ONE {
+            term *= each / f64::from(at);
+            more -= term;
+            // The chance that any of the ranks has more: 1 − (1 − p)^N.
+            let any = 1.0 - libm::exp(-self.count * more * (1.0 + 0.5 * more));
+            sum += any;
+            if any < 1e-3 {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// Variance of the longest reading where `prompts` come on average: that of the largest of as many exponential lengths, and
+    /// of the number that the fullest rank has.
+    fn variance(&self, prompts: f64) -> f64 {
+        let many = 1.0 - 1.0 / prompts.max(1.0);
+        let largest = self.scv * (1.0 + (core::f64::consts::PI * core::f64::consts::PI / 6.0 - 1.0) * many);
+        let fullest = self.second(prompts).min(prompts / (self.count * self.count));
+        let longest_s = self.prompt_s - self.any_s;
+        longest_s * longest_s * (largest + fullest)
+            + self.any_s * self.any_s * (1.0 + self.scv) * (prompts - 1.0).max(0.0)
+    }
+}
+
+impl Turns {
+    /// Mean seconds of an iteration.
+    pub fn mean(&self) -> f64 {
+        self.decode + self.share * self.more
+    }
+
+    /// Chance that a request comes in an iteration that reads.
+    pub fn meets(&self) -> f64 {
+        self.share * (self.decode + self.more) / self.mean()
+    }
+
+    /// Of a request that comes in an iteration that reads, or in one that does not: what is left of it, the rest of an interval in
+    /// which it comes by chance, and the prompts that come in it.
+    pub fn met(&self, reads: bool) -> (Cumulants, f64) {
+        let [_, c1, c2, c3, c4] = self.powers(reads);
+        (Cumulants::of(c2 / (2.0 * c1), c3 / (3.0 * c1), c4 / (4.0 * c1)), self.rate * c2 / c1)
+    }
+
+    /// Moments 0 to 4 of the seconds of an iteration that reads, or of one that does not; a reading is taken as gamma distributed.
+    fn powers(&self, reads: bool) -> [f64; 5] {
+        let d = self.decode;
+        if !reads {
+            return [1.0, d, d * d, d * d * d, d * d * d * d];
+        }
+        let scv = if self.more > 0.0 { self.variance / (self.more * self.more) } else { 0.0 };
+        let x = |k: i32| (0..k).fold(1.0, |product, i| product * self.more * (1.0 + f64::from(i) * scv));
+        [
+            1.0,
+            d + x(1),
+            d * d + 2.0 * d * x(1) + x(2),
+            d * d * d + 3.0 * d * d * x(1) + 3.0 * d * x(2) + x(3),
+            d * d * d * d + 4.0 * d * d * d * x(1) + 6.0 * d * d * x(2) + 4.0 * d * x(3) + x(4),
+        ]
+    }
+
+    /// What the `steps` iterations of an answer behind the one that read its own prompt take beside decoding, of each: chance that
+    /// none reads; mean and variance.
+    pub fn added(&self, steps: f64) -> (f64, f64, f64) {
+        // How much likelier an iteration reads behind one that does: what is left of it after each further one.
+        let kept = (self.after - self.fresh).clamp(0.0, MOST_USED);
+        let faded = libm::pow(kept, steps);
+        let own = (1.0 - self.share) * self.more * kept * (1.0 - faded) / ((1.0 - kept) * steps);
+        let mean = self.share * self.more;
+        let each = self.share * (self.variance + self.more * self.more) - mean * mean;
+        let together =
+            (1.0 + kept) / (1.0 - kept) - 2.0 * kept * (1.0 - faded) / ((1.0 - kept) * (1.0 - kept) * steps);
+        let none = (1.0 - self.after) * libm::pow(1.0 - self.fresh, (steps - 1.0).max(0.0));
+        (none, mean + own, each * together.max(0.0) / steps)
+    }
+}
+
+/// Latencies of ranks to which requests come at random, with `batch` sequences of each in decode at this pace by the mean alone;
+/// without the wait for a place where more come than they sustain.
+pub(super) fn latencies(
+    stream: &Stream<'_>,
+    (batch, pace): (f64, &Pace),
+    (ranks, turns): (&Ranks, &Turns),
+    saturated: bool,
+) -> Queued {
+    // The group's sequences fluctuate together, so that those of a rank do so less.
+    let step = (0.25 * batch).max(libm::sqrt(batch)).max(1.0);
+    let rise = ((stream.step_seconds(batch + step) - pace.decode) / step).max(0.0);
+    let elasticity = (batch * rise / pace.decode).min(MOST_ELASTIC);
+    let x = 1.0 - elasticity;
+    let averaged = 2.0 * (x - 1.0 + libm::exp(-x)) / (x * x);
+    let variance = rise * rise * batch * averaged / (x * ranks.count);
+    let turns = Turns { decode: pace.decode + rise * elasticity / (x * ranks.count), ..*turns };
+    let batch = (batch * turns.mean() / pace.tpot).min(stream.most);
+
+    let length = (stream.input, stream.spread.0);
+    let (first, second) = by_length(length, ranks.prompt_s, |length: f64| {
+        stream.adds(batch, length, 1.0 / ranks.count, pace.decode)
+    });
+    let deviation = libm::sqrt(ranks.scv);
+    let place = if saturated {
+        Cumulants::of(0.0, 0.0, 0.0)
+    } else {
+        stream.place(turns.rate / ranks.count, turns.mean())
+    };
+    let full = turns.decode + ranks.most * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
+    let overflow = if saturated {
+        Cumulants::of(0.0, 0.0, 0.0)
+    } else {
+        overflow(turns.rate / ranks.count, ranks.most, full, ranks.scv)
+    };
+    let idle = libm::exp(-batch * ranks.count);
+    let alone = if idle > SELDOM { stream.alone(stream.input) } else { 0.0 };
+    let meets = turns.meets();
+    // A request comes in an iteration that decodes alone, or in one that reads.
+    let states = [(1.0 - meets, false), (meets, true)].map(|(chance, reads)| {
+        let (rest, prompts) = turns.met(reads);
+        let beside = prompts * (1.0 - 1.0 / ranks.count);
+        let behind = prompts / ranks.count * (ranks.prompt_s - ranks.any_s) + ranks.any_s * prompts;
+        (chance * (1.0 - idle), Shape::of(&rest.plus(&place).plus(&overflow)), beside, behind)
+    });
+    let mut ttft = Mixture::<{ 3 * POINTS }>::new();
+    let mut tpot = Mixture::<{ 2 * POINTS }>::new();
+    let answers = Answers::new(stream);
+    for point in points() {
+        let tokens = gamma_quantile(stream.input, (ranks.scv, deviation), point.length).max(1.0);
+        let own = tokens * (first + second * tokens);
+        for (chance, rest, beside, behind) in &states {
+            // The longest of the others' prompts stays below a length that none of a Poisson number exceeds.
+            let over = -libm::log(point.other) / beside;
+            let others = if over < 1.0 {
+                ranks.prompt_s * gamma_quantile(1.0, (ranks.scv, deviation), upper_quantile(over))
+            } else {
+                0.0
+            };
+            let read = stream.request() + turns.decode + (own + behind).max(others);
+            ttft.add(chance * point.weight, read + rest.quantile(point.wait).max(0.0));
+        }
+        if idle > SELDOM {
+            ttft.add(idle * point.weight, stream.request() + alone + own - ranks.prompt_s);
+        }
+
+        let (none, mean, spread) = turns.added(answers.steps(stream, point.length));
+        let some = (1.0 - none).max(1e-9);
+        let given = mean / some;
+        let scv = ((variance + spread + mean * mean) / some / (given * given) - 1.0).max(0.0);
+        let z = point.wait;
+        tpot.add(point.weight * none, (turns.decode + libm::sqrt(variance) * z).max(0.0));
+        tpot.add(point.weight * some, turns.decode + gamma_quantile(given, (scv, libm::sqrt(scv)), z));
+    }
+    Queued {
+        percentiles: LatencyPercentiles {
+            ttft: ttft.percentiles(),
+            tpot: tpot.percentiles(),
+            input_spread: stream.spread.0,
+            output_spread: stream.spread.1,
+        },
+        batch,
+    }
+}
+
+/// Normal quantile that is exceeded with this chance: Abramowitz and Stegun 26.2.23.
+fn upper_quantile(chance: f64) -> f64 {
+    let tail = chance.min(1.0 - chance).max(1e-300);
+    let t = libm::sqrt(-2.0 * libm::log(tail));
+    let z = t
+        - (2.515_517 + 0.802_853 * t + 0.010_328 * t * t)
+            / (1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t * t * t);
+    if chance < 0.5 { z } else { -z }
+}
+
+/// Expectation of the harmonic number of a Poisson number of this mean: the entire exponential integral, by its series up to 1,
+/// beyond by Abramowitz and Stegun 5.1.56.
+fn harmonic(mean: f64) -> f64 {
+    if mean <= 1.0 {
+        let (mut term, mut sum) = (-1.0, 0.0);
+        for k in 1..10 {
+            let k = f64::from(k);
+            term *= -mean / k;
+            sum += term / k;
+        }
+        return sum;
+    }
+    let x = mean;
+    let rest = libm::exp(-x) / x * (x * x + 2.334_733 * x + 0.250_621) / (x * x + 3.330_657 * x + 1.681_534);
+    EULER + libm::log(x) + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_of_many() {
+        // E[H_K] for K Poisson, by its sum.
+        for mean in [0.01, 0.3, 1.0, 1.7, 6.0, 30.0] {
+            let (mut chance, mut h, mut sum) = (libm::exp(-mean), 0.0, 0.0);
+            for k in 1..200 {
+                chance *= mean / f64::from(k);
+                h += 1.0 / f64::from(k);
+                sum += chance * h;
+            }
+            assert!((harmonic(mean) / sum - 1.0).abs() < 1e-3, "{mean}: {} {sum}", harmonic(mean));
+        }
+    }
+
+    #[test]
+    fn seldom_prompts_lengthen_one_iteration_each() {
+        let ranks = Ranks { count: 8.0, prompt_s: 0.5, scv: 0.5, any_s: 0.0, most: 20.0 };
+        let turns = ranks.turns_of(0.02, 1e-4);
+        assert!(
+            (turns.share / 1e-4 - 1.0).abs() < 0.01 && (turns.more / 0.5 - 1.0).abs() < 0.01,
+            "{turns:?}"
+        );
+        // Many prompts: every iteration reads, and each rank several of them.
+        let turns = ranks.turns_of(0.02, 80.0);
+        assert!(turns.share > 0.999 && turns.more > 5.0, "{turns:?}");
+    }
+}
