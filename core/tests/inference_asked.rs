@@ -4,8 +4,8 @@
 use rackrate::Error;
 use rackrate::catalog::Catalog;
 use rackrate::inference::{
-    ServingPoint, ServingPointRequest, ServingSearchRequest, SimulationRequest, search_serving, serving_point,
-    simulate,
+    ServingPoint, ServingPointRequest, ServingSearchRequest, SimulationRequest, search_serving,
+    serving_point, simulate,
 };
 use rackrate::plan::{Plan, Scenario, plan};
 use rackrate::quantity::Warning;
@@ -135,8 +135,7 @@ fn sequences_past_the_models_context_are_warned_of_everywhere() {
         (f64::from(most), false, vec!["input.mean_tokens"]),
         (f64::from(most), true, vec!["trace.input_tokens"]),
     ] {
-        let mut asked =
-            json!({"model": "llama-3.1-8b", "gpu": "H200-SXM", "gpus": 8, "layout": {"tp": 8}, "burst": true});
+        let mut asked = json!({"model": "llama-3.1-8b", "gpu": "H200-SXM", "gpus": 8, "layout": {"tp": 8}, "burst": true});
         if by_trace {
             asked["trace"] = json!({"input_tokens": [input], "output_tokens": [200.0]});
         } else {
