@@ -17,6 +17,7 @@ from rackrate._types import (
     LatencyTargets,
     Layout,
     LayoutSearch,
+    Lora,
     LoadKind,
     NetworkConditions,
     PipelineSchedule,
@@ -97,6 +98,7 @@ def training_step(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    lora: Lora | Mapping[str, Any] | None = None,
     software: Software | Mapping[str, Any] | None = None,
     network: NetworkConditions | Mapping[str, Any] | None = None,
     explain: bool | None = None,
@@ -114,6 +116,8 @@ def training_step(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        lora: The adapters, where the task is ``lora``: ``dict(rank=, targets=)``; rank 16 beside all matrices if not
+            given.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``;
             what the fabric's row says if not given.
@@ -132,6 +136,7 @@ def training_step(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        lora=lora,
         software=software,
         network=network,
         explain=explain,
@@ -151,6 +156,7 @@ def search_layouts(
     sequence_length: int,
     precision: Precision = "bf16",
     task: Task = "pretrain",
+    lora: Lora | Mapping[str, Any] | None = None,
     software: Software | Mapping[str, Any] | None = None,
     best: int | None = None,
     network: NetworkConditions | Mapping[str, Any] | None = None,
@@ -168,6 +174,8 @@ def search_layouts(
         sequence_length: Tokens in a sequence.
         precision: Number format of the matrix products.
         task: What is trained.
+        lora: The adapters, where the task is ``lora``: ``dict(rank=, targets=)``; rank 16 beside all matrices if not
+            given.
         software: What the training software does about kernels and launches, such as ``dict(captured=True)``.
         best: How many of the best layouts to return.
         network: Placement, routing and oversubscription that the job meets, such as ``dict(placement="scattered")``;
@@ -187,6 +195,7 @@ def search_layouts(
         sequence_length=sequence_length,
         precision=precision,
         task=task,
+        lora=lora,
         software=software,
         best=best,
         network=network,

@@ -113,6 +113,7 @@ export const Software = () => (
         "tensor_overlap",
         "tensor_tiles",
         "cast_after_gather",
+        "context_gather",
         "fp8_weight_gather",
         "expert_overlap",
         "expert_all_to_all",

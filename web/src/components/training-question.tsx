@@ -16,6 +16,8 @@ const BUDGET = "training.budget_usd";
 const GOAL = [TOKENS, RULE, BUDGET];
 const GPUS = "training.gpus";
 const DEADLINE = "training.deadline_days";
+const TASK = "training.task";
+const ADAPTERS = "training.lora";
 /** One of these; both where tokens are sought. */
 const SIZE = [GPUS, DEADLINE];
 const SEQUENCES = "training.global_batch";
@@ -39,7 +41,21 @@ export const TrainingQuestion = () => (
       <Pauses />
       <Group title={strings.parts.more} paths={MORE}>
         <div class="fields">
-          <ChoiceField path="training.task" options={strings.tasks} />
+          <ChoiceField
+            path={TASK}
+            options={strings.tasks}
+            also={(task) => (task === "lora" ? [] : [[ADAPTERS, null]])}
+          />
+          {get(TASK) === "lora" && (
+            <>
+              <ChoiceField
+                path={`${ADAPTERS}.targets`}
+                options={strings.loraTargets}
+                open={strings.loraTargets.all}
+              />
+              <NumberField path={`${ADAPTERS}.rank`} />
+            </>
+          )}
           <NumberField path="training.usd_per_gpu_hour" />
           <NamesField path="training.shapes" wide />
           <TextField path="training.gpu" known={gpus()} wide />
@@ -50,7 +66,7 @@ export const TrainingQuestion = () => (
   </>
 );
 
-const MORE = ["task", "usd_per_gpu_hour", "shapes", "gpu", "dataset_tb"].map((name) => `training.${name}`);
+const MORE = ["task", "lora", "usd_per_gpu_hour", "shapes", "gpu", "dataset_tb"].map((name) => `training.${name}`);
 
 /** The option that the last plan leads to. */
 const chosen = (): TrainingOption | undefined => {

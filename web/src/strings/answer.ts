@@ -258,6 +258,7 @@ export const answer = {
       nothing_fits: "Nothing fits",
       deadline_missed: "The deadline is missed",
       does_not_fit: "Does not fit",
+      host_memory: "Too little host memory",
       saturated: "Saturated",
       requests_wait: "Requests wait",
       own_rate_unused: "Own rates that are not used",

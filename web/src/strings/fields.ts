@@ -38,6 +38,8 @@ export const fields: Record<string, FieldWords> = {
   "training.global_batch": field("Global batch", "sequences"),
   "training.precision": field("Precision"),
   "training.task": field("Task"),
+  "training.lora.targets": field("Adapters beside"),
+  "training.lora.rank": field("Their rank", undefined, "16 if empty"),
   "training.deadline_days": field("Deadline", "days"),
   "training.gpus": field("GPUs"),
   "training.cloud": field("Train on"),
@@ -72,6 +74,11 @@ export const fields: Record<string, FieldWords> = {
   "training.software.tensor_overlap": field("Tensor exchange under the products"),
   "training.software.tensor_tiles": field("Tensor exchange in tiles of the products"),
   "training.software.cast_after_gather": field("Activations cast after the gather"),
+  "training.software.context_gather": field(
+    "Keys and values gathered",
+    undefined,
+    "Before the attention, not around a ring under it",
+  ),
   "training.software.fp8_weight_gather": field("Weights gathered in 8 bits"),
   "training.software.expert_overlap": field("Expert exchange under computation"),
   "training.software.expert_all_to_all": field(

@@ -19,6 +19,7 @@ import type {
   LibraryAge,
   LinkUse,
   LoadKind,
+  LoraTargets,
   Overlay,
   PipelineSchedule,
   Placement,
@@ -72,6 +73,7 @@ export const names = {
     Task,
     string
   >,
+  loraTargets: { all: "All matrices", attention: "Attention’s matrices" } satisfies Record<LoraTargets, string>,
   recomputes: { none: "None", selective: "Selective", full: "Full" } satisfies Record<Recompute, string>,
   schedules: {
     one_forward_one_backward: "1F1B",
