@@ -66,7 +66,9 @@ export const TrainingQuestion = () => (
   </>
 );
 
-const MORE = ["task", "lora", "usd_per_gpu_hour", "shapes", "gpu", "dataset_tb"].map((name) => `training.${name}`);
+const MORE = ["task", "lora", "usd_per_gpu_hour", "shapes", "gpu", "dataset_tb"].map(
+  (name) => `training.${name}`,
+);
 
 /** The option that the last plan leads to. */
 const chosen = (): TrainingOption | undefined => {

@@ -73,7 +73,10 @@ export const names = {
     Task,
     string
   >,
-  loraTargets: { all: "All matrices", attention: "Attention’s matrices" } satisfies Record<LoraTargets, string>,
+  loraTargets: { all: "All matrices", attention: "Attention’s matrices" } satisfies Record<
+    LoraTargets,
+    string
+  >,
   recomputes: { none: "None", selective: "Selective", full: "Full" } satisfies Record<Recompute, string>,
   schedules: {
     one_forward_one_backward: "1F1B",
