@@ -39,6 +39,8 @@ pub struct Job {
     pub task: Task,
     /// The adapters that are trained, where the task trains adapters.
     pub lora: Lora,
+    /// Their parameters as a share of the model's: a search asks for it with every layout.
+    pub adapters_share: f64,
     /// Dense peak of the precision, FLOP/s.
     pub peak: f64,
     /// What the software does.
@@ -146,6 +148,7 @@ impl Job {
             precision,
             task,
             lora: Lora::default(),
+            adapters_share: Lora::default().share(&architecture),
             software: Software::default(),
             attention,
             generation: gpu.architecture,

@@ -60,6 +60,11 @@ impl Lora {
             + if self.beside_all() { feed_forward_sides(model) + state_space_sides(model) } else { 0.0 };
         f64::from(self.rank) * sides
     }
+
+    /// The same as a share of the model's own parameters, 1 at most.
+    pub fn share(&self, model: &Architecture) -> f64 {
+        (self.parameters(model) / model.parameters()).min(1.0)
+    }
 }
 
 /// In + out of the matrices of one layer's attention.
@@ -103,7 +108,7 @@ fn state_space_sides(model: &Architecture) -> f64 {
 pub fn trained_share(model: &Architecture, task: Task, lora: Lora) -> f64 {
     match task {
         Task::Pretrain | Task::FineTune => 1.0,
-        Task::Lora => (lora.parameters(model) / model.parameters()).min(1.0),
+        Task::Lora => lora.share(model),
     }
 }
 
@@ -123,11 +128,12 @@ impl Job {
             });
         }
         self.lora = lora;
+        self.adapters_share = lora.share(&self.architecture);
         Ok(self)
     }
 
     /// Share of the weights that have gradients and optimiser state.
     pub fn trained_share(&self) -> f64 {
-        trained_share(&self.architecture, self.task, self.lora)
+        if self.task == Task::Lora { self.adapters_share } else { 1.0 }
     }
 }
