@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes in a GiB.
 pub const GIB: f64 = 1_073_741_824.0;
+/// Bytes of a mebibyte.
+pub const MIB: f64 = 1_048_576.0;
 /// Bytes in a TiB.
 pub const TIB: f64 = 1_099_511_627_776.0;
 /// Bytes in a decimal GB.

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::engine::Engines;
+use crate::quantity::{GIB, MIB};
 
 /// The shipped table: name, value, unit, source.
 pub const TABLE: &str = include_str!("../../data/inference_constants.csv");
@@ -19,10 +20,8 @@ pub struct EngineConstants {
     pub sequence_s: f64,
     /// Time of a kernel inside an engine over its time alone in a benchmark loop.
     pub gpu_time_factor: f64,
-    /// Share of a GPU's memory that the engine takes.
-    pub memory_share: f64,
-    /// Memory beside weights and KV cache, GiB.
-    pub workspace_gib: f64,
+    /// What it leaves of a GPU's memory for the KV cache.
+    pub memory: EngineMemory,
     /// Tokens of an iteration at most: prompts are cut into chunks of this size.
     pub chunk_tokens: f64,
     /// Sequences of an iteration and attention rank at most.
@@ -66,14 +65,56 @@ pub struct EngineConstants {
     pub exchange_overlap: f64,
 }
 
+/// How an engine sizes its KV cache: of the share `share` of a GPU's memory, less weights and workspace, it takes `of_free`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EngineMemory {
+    /// Share of a GPU's memory that the engine takes.
+    pub share: f64,
+    /// Share of what weights and workspace leave of it that the cache takes.
+    pub of_free: f64,
+    /// Memory beside weights and KV cache, GiB.
+    pub workspace_gib: f64,
+    /// The same for each token of a full iteration, MiB.
+    pub token_mib: f64,
+    /// The same for each logit of as many sequences as an iteration takes: the engine measures its sampler with them, bytes.
+    pub logit_bytes: f64,
+}
+
+impl EngineMemory {
+    pub(super) const ABSENT: Self =
+        Self { share: f64::NAN, of_free: f64::NAN, workspace_gib: f64::NAN, token_mib: f64::NAN, logit_bytes: f64::NAN };
+
+    /// The figure `name` of a table, to change it.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut f64> {
+        Some(match name {
+            "memory_share" => &mut self.share,
+            "free_share" => &mut self.of_free,
+            "workspace_gib" => &mut self.workspace_gib,
+            "token_mib" => &mut self.token_mib,
+            "logit_bytes" => &mut self.logit_bytes,
+            _ => return None,
+        })
+    }
+}
+
 impl EngineConstants {
+    /// Bytes of a GPU of `memory` bytes that weights and KV cache do not get, where the weights take `weights` and the model has
+    /// `vocab` logits.
+    pub(super) fn reserved_bytes(&self, memory: f64, weights: f64, vocab: f64) -> f64 {
+        let m = &self.memory;
+        let workspace = m.workspace_gib * GIB
+            + m.token_mib * MIB * self.chunk_tokens
+            + m.logit_bytes * self.max_sequences * vocab;
+        let free = (m.share * memory - workspace - weights).max(0.0);
+        (1.0 - m.share) * memory + workspace + (1.0 - m.of_free) * free
+    }
+
     pub(super) const ABSENT: Self = Self {
         iteration_s: f64::NAN,
         fixed_share: f64::NAN,
         sequence_s: f64::NAN,
         gpu_time_factor: f64::NAN,
-        memory_share: f64::NAN,
-        workspace_gib: f64::NAN,
+        memory: EngineMemory::ABSENT,
         chunk_tokens: f64::NAN,
         max_sequences: f64::NAN,
         poll_iterations: f64::NAN,
@@ -105,8 +146,6 @@ impl EngineConstants {
             "fixed_share" => &mut self.fixed_share,
             "sequence_s" => &mut self.sequence_s,
             "gpu_time_factor" => &mut self.gpu_time_factor,
-            "memory_share" => &mut self.memory_share,
-            "workspace_gib" => &mut self.workspace_gib,
             "chunk_tokens" => &mut self.chunk_tokens,
             "max_sequences" => &mut self.max_sequences,
             "poll_iterations" => &mut self.poll_iterations,
@@ -121,7 +160,7 @@ impl EngineConstants {
             "launch_experts_s" => &mut self.launch_experts_s,
             "unpack" => &mut self.unpack,
             "exchange_overlap" => &mut self.exchange_overlap,
-            _ => return None,
+            _ => return self.memory.get_mut(name),
         })
     }
 }

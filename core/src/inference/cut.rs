@@ -283,7 +283,7 @@ impl Formats {
 /// Bytes of an activation that enters a product of this precision: weight-only formats keep 16 bits.
 fn activation_bytes(precision: Precision) -> f64 {
     match precision {
-        Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 2.0,
+        Precision::Bf16 | Precision::Fp16 | Precision::Mxfp4 | Precision::Int8 | Precision::Int4 => 2.0,
         _ => 1.0,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::EngineConstants;
-use super::constants::TABLE;
+use super::constants::{EngineMemory, TABLE};
 use crate::catalog::Gpu;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
@@ -156,6 +156,10 @@ pub struct EngineFactors {
     pub small_max_sequences: f64,
     /// Tokens of an iteration at most on such a GPU.
     pub small_chunk_tokens: f64,
+    /// Tokens of an iteration at most on a GPU of 160 GiB and more.
+    pub large_chunk_tokens: f64,
+    /// How it sizes its KV cache.
+    pub memory: EngineMemory,
 }
 
 /// The common engine, its classes, and what a year of age costs.
@@ -188,6 +192,8 @@ impl Engines {
             max_sequences: f64::NAN,
             small_max_sequences: f64::NAN,
             small_chunk_tokens: f64::NAN,
+            large_chunk_tokens: f64::NAN,
+            memory: EngineMemory::ABSENT,
         };
         let mut out = Self { common: EngineConstants::ABSENT, classes: [absent; 4], year: f64::NAN };
         for line in table.lines() {
@@ -218,7 +224,8 @@ impl Engines {
             "max_sequences" => &mut f.max_sequences,
             "small_max_sequences" => &mut f.small_max_sequences,
             "small_chunk_tokens" => &mut f.small_chunk_tokens,
-            _ => return None,
+            "large_chunk_tokens" => &mut f.large_chunk_tokens,
+            _ => return f.memory.get_mut(factor),
         })
     }
 
@@ -246,7 +253,14 @@ impl Engines {
             request_s: c.request_s * f.request * age,
             prompts_first: f.prompts_first,
             max_sequences: if small { f.small_max_sequences } else { f.max_sequences },
-            chunk_tokens: if small { f.small_chunk_tokens } else { c.chunk_tokens },
+            chunk_tokens: if small {
+                f.small_chunk_tokens
+            } else if gpu.memory_gib >= LARGE_GIB {
+                f.large_chunk_tokens
+            } else {
+                c.chunk_tokens
+            },
+            memory: f.memory,
             ..c
         })
     }
@@ -255,3 +269,6 @@ impl Engines {
 /// Memory below which vLLM takes a GPU as small, GiB; it takes the A100, without 8-bit units, as small too (vLLM,
 /// `EngineArgs.get_batch_defaults`).
 const SMALL_GIB: f64 = 70.0;
+
+/// Memory from which SGLang takes a GPU as large, GiB: the B200 and MI300X of its `ServerArgs._handle_gpu_memory_settings`.
+const LARGE_GIB: f64 = 160.0;

@@ -1,5 +1,7 @@
 //! Bytes that a served model takes on one GPU.
 
+use crate::model::Precision;
+
 use super::ServingModel;
 use super::cut::{Cut, Mla, Sizes};
 
@@ -25,12 +27,29 @@ impl ServingModel<'_> {
         let ffn = (s.up + 1.0) * s.hidden * s.ffn / cut.tp;
         let mut bytes = s.layers * attention * dense + s.dense_layers * ffn * dense;
         if let Some(moe) = s.moe {
-            let expert = (s.up + 1.0) * s.hidden * moe.ffn / cut.expert_tp;
+            let expert = (s.up + 1.0) * self.padded_expert(s.hidden, moe.ffn / cut.expert_tp);
             let shared = (s.up + 1.0) * s.hidden * moe.shared / cut.tp;
             let router = 2.0 * s.hidden * moe.experts;
             bytes += s.moe_layers * ((expert * moe.held(cut) + shared) * experts + router);
         }
         bytes
+    }
+
+    /// Hidden size times a GPU's share of an expert's width, as the kernels' layout of the format rounds them up. MXFP4: vLLM's
+    /// `mxfp4.py` pads the hidden size to 256 and the width to 256 (Blackwell, FlashInfer), 64 (Hopper, Triton) or 128 (Marlin).
+    /// gpt-oss-120b, 2,880 by 2,880, takes 64.4 and 66.0 GiB by its log on one H100 (vLLM issues 33155 and 23278), not 61.
+    fn padded_expert(&self, hidden: f64, width: f64) -> f64 {
+        if self.formats.experts != Precision::Mxfp4 {
+            return hidden * width;
+        }
+        let step = if !self.device.stores_only(Precision::Mxfp4) {
+            256.0
+        } else if self.device.stores_only(Precision::Fp8) {
+            128.0
+        } else {
+            64.0
+        };
+        libm::ceil(hidden / 256.0) * 256.0 * libm::ceil(width / step) * step
     }
 
     /// Bytes of KV cache of one sequence of `tokens` on one GPU, all pipeline stages' streams counted; a draft's included.

@@ -351,7 +351,7 @@ impl<'a> ServingModel<'a> {
 fn weight_only(error: Error, precision: Precision) -> Error {
     let stored = match precision {
         Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => "int8",
-        Precision::Nvfp4 => "int4",
+        Precision::Nvfp4 => "mxfp4 or int4",
         _ => return error,
     };
     match error {

@@ -26,10 +26,7 @@ impl ServingModel<'_> {
     /// Seconds that unpacking weights in the vector units adds to products of `flop` operations; 0 where the GPU computes in the weights'
     /// format.
     fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
-        match precision {
-            Precision::Int4 | Precision::Int8 => self.engine.unpack * flop / self.vector_flop_per_s,
-            _ => 0.0,
-        }
+        if self.device.stores_only(precision) { self.engine.unpack * flop / self.vector_flop_per_s } else { 0.0 }
     }
 
     /// Seconds of a matrix product m × n × k, told as one of each of `layers`.
@@ -285,7 +282,7 @@ impl ServingModel<'_> {
             time.map_or(f64::INFINITY, |t| t.seconds)
         };
         // Dispatch in the format in which the products read tokens, combine in 16 bits.
-        let dispatched = exchange("dispatch", token_bytes(p), 0.0);
+        let dispatched = exchange("dispatch", self.token_bytes(p), 0.0);
         // Behind the product down and the experts that every token visits.
         let beside = if self.engine.fused_sums > 0.0 { products / (s.up + 1.0) + shared } else { 0.0 };
         (matmul, dispatched + exchange("combine", 2.0, beside), 0.0)
@@ -320,14 +317,15 @@ impl ServingModel<'_> {
         bytes += s.dense_layers * 2.0 * (s.up + 1.0) * s.ffn / cut.tp;
         bytes
     }
-}
 
-/// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on: 4-bit experts read 4-bit
-/// tokens, formats that only store weights 16-bit ones.
-fn token_bytes(precision: Precision) -> f64 {
-    match precision {
-        Precision::Nvfp4 => precision.weight_bytes(),
-        Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => 1.0,
-        Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 2.0,
+    /// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on: 4-bit experts read 4-bit
+    /// tokens, formats that only store weights 16-bit ones.
+    fn token_bytes(&self, precision: Precision) -> f64 {
+        match precision {
+            Precision::Bf16 | Precision::Fp16 => 2.0,
+            _ if self.device.stores_only(precision) => 2.0,
+            Precision::Nvfp4 | Precision::Mxfp4 => precision.weight_bytes(),
+            _ => 1.0,
+        }
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Stream<'a> {
         let engine = &model.engine;
         let (input, output) = (load.input_tokens, load.output_tokens);
         let weights = model.weight_bytes(cut);
-        let workspace = engine.workspace_gib * GIB + (1.0 - engine.memory_share) * model.memory_bytes;
+        let workspace = engine.reserved_bytes(model.memory_bytes, weights, model.sizes.vocab);
         let capacity = (model.memory_bytes - workspace - weights).max(0.0);
         let unread = model.prefix.unread(input);
         let steps = (output - 1.0) / model.accepted_tokens();

@@ -125,6 +125,8 @@ impl Device {
             Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => self.peak.half,
             Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8,
             Precision::Nvfp4 => self.peak.fp4,
+            Precision::Mxfp4 if self.stores_only(precision) => self.peak.half,
+            Precision::Mxfp4 => self.peak.fp4,
         };
         if peak > 0.0 {
             Ok(peak)
@@ -134,6 +136,17 @@ impl Device {
                 given: format!("{precision:?}").to_ascii_lowercase(),
                 reason: "this GPU has no matrix units for it".to_owned(),
             })
+        }
+    }
+
+    /// Whether this chip has no matrix units for `precision`, so that it can only store weights in it: they are unpacked to 16 bits
+    /// for every product.
+    pub fn stores_only(&self, precision: Precision) -> bool {
+        match precision {
+            Precision::Int8 | Precision::Int4 => true,
+            Precision::Nvfp4 | Precision::Mxfp4 => self.peak.fp4 <= 0.0,
+            Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8 <= 0.0,
+            Precision::Bf16 | Precision::Fp16 => false,
         }
     }
 
@@ -167,11 +180,8 @@ impl Device {
     #[inline]
     pub fn grouped_gemm_cost(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> Cost {
         let weight_bytes = precision.weight_bytes();
-        // Integer weights meet 16-bit activations; other formats hold both sides alike.
-        let row_bytes = match precision {
-            Precision::Int8 | Precision::Int4 => 2.0,
-            _ => weight_bytes,
-        };
+        // Weights that are unpacked meet 16-bit activations; other formats hold both sides alike.
+        let row_bytes = if self.stores_only(precision) { 2.0 } else { weight_bytes };
         let bytes = groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n);
         self.unit(precision).cost(groups, m, n, k, bytes)
     }
@@ -181,7 +191,8 @@ impl Device {
     /// into the kernel before.
     pub fn quantise(&self, rows: f64, width: f64, precision: Precision) -> f64 {
         match precision {
-            Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => 0.0,
+            Precision::Bf16 | Precision::Fp16 => 0.0,
+            _ if self.stores_only(precision) => 0.0,
             _ => {
                 let bytes = rows * width * (2.0 + precision.weight_bytes());
                 let unit = self.unit(precision);
@@ -215,7 +226,8 @@ impl Device {
             Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => &self.half,
             Precision::Fp8 | Precision::Mxfp8 => &self.fp8,
             Precision::Fp8Blockwise => &self.fp8_blockwise,
-            Precision::Nvfp4 => &self.fp4,
+            Precision::Mxfp4 if self.stores_only(precision) => &self.half,
+            Precision::Nvfp4 | Precision::Mxfp4 => &self.fp4,
         }
     }
 }

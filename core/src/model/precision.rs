@@ -21,6 +21,9 @@ pub enum Precision {
     Mxfp8,
     /// 4-bit float, scales per 16 values in hardware.
     Nvfp4,
+    /// 4-bit float weights, scales per 32 values (OCP MX; gpt-oss' experts): 4-bit products where the GPU has units for them, 16-bit ones
+    /// else.
+    Mxfp4,
     /// 8-bit integer weights, 16-bit products.
     Int8,
     /// 4-bit integer weights, 16-bit products.
@@ -39,6 +42,8 @@ impl Precision {
             Self::Mxfp8 => 1.0 + 1.0 / 32.0,
             // One 8-bit scale per 16 values.
             Self::Nvfp4 => 0.5 + 1.0 / 16.0,
+            // One 8-bit scale per 32 values.
+            Self::Mxfp4 => 0.5 + 1.0 / 32.0,
             // One 16-bit scale per 128 values.
             Self::Int4 => 0.5 + 2.0 / 128.0,
         }

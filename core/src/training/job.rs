@@ -119,7 +119,7 @@ impl Job {
                 reason: format!("training with {feature} is not priced yet"),
             });
         }
-        if matches!(precision, Precision::Int8 | Precision::Int4) {
+        if matches!(precision, Precision::Mxfp4 | Precision::Int8 | Precision::Int4) {
             return Err(Error::Unsupported {
                 field: "precision".to_owned(),
                 given: format!("{precision:?}").to_ascii_lowercase(),

@@ -565,8 +565,9 @@ fn precision(stated: Option<&str>, arch: &Architecture, gpu: &Gpu) -> Result<Pre
         "fp8" if arch.mla.is_some() => Precision::Fp8Blockwise,
         "fp8_blockwise" => Precision::Fp8Blockwise,
         "fp8" => Precision::Fp8,
-        "nvfp4" | "fp4" | "mxfp4" if four_bits => Precision::Nvfp4,
-        "mxfp4" | "int4" => Precision::Int4,
+        "nvfp4" | "fp4" if four_bits => Precision::Nvfp4,
+        "mxfp4" => Precision::Mxfp4,
+        "int4" => Precision::Int4,
         "int8" => Precision::Int8,
         other => return Err(format!("precision \"{other}\" is not modelled on this GPU")),
     })
