@@ -44,6 +44,8 @@ pub struct EngineConstants {
     /// Host work of a request before its prompt is read and after its first token: HTTP, tokenisation, admission,
     /// streaming; seconds.
     pub request_s: f64,
+    /// The same for each token of its prompt, seconds.
+    pub request_token_s: f64,
     /// Host time to start the kernels of one layer outside a captured graph, seconds: iterations that read prompts have no
     /// graph, so that they take at least this for each layer.
     pub launch_layer_s: f64,
@@ -98,6 +100,11 @@ impl EngineMemory {
 }
 
 impl EngineConstants {
+    /// Seconds of host work of a request with a prompt of `tokens`, before that is read and after its first token.
+    pub(super) fn request_seconds(&self, tokens: f64) -> f64 {
+        self.request_s + self.request_token_s * tokens
+    }
+
     /// Bytes of a GPU of `memory` bytes that weights and KV cache do not get, where the weights take `weights` and the model has
     /// `vocab` logits.
     pub(super) fn reserved_bytes(&self, memory: f64, weights: f64, vocab: f64) -> f64 {
@@ -125,6 +132,7 @@ impl EngineConstants {
         rank_alignment: f64::NAN,
         expert_fp4_time: f64::NAN,
         request_s: f64::NAN,
+        request_token_s: f64::NAN,
         launch_layer_s: f64::NAN,
         launch_experts_s: f64::NAN,
         unpack: f64::NAN,
@@ -156,6 +164,7 @@ impl EngineConstants {
             "rank_alignment" => &mut self.rank_alignment,
             "expert_fp4_time" => &mut self.expert_fp4_time,
             "request_s" => &mut self.request_s,
+            "request_token_s" => &mut self.request_token_s,
             "launch_layer_s" => &mut self.launch_layer_s,
             "launch_experts_s" => &mut self.launch_experts_s,
             "unpack" => &mut self.unpack,

@@ -251,6 +251,7 @@ impl Engines {
             sequence_s: c.sequence_s * f.sequence * age,
             gpu_time_factor: c.gpu_time_factor * f.kernels * age,
             request_s: c.request_s * f.request * age,
+            request_token_s: c.request_token_s * f.request * age,
             prompts_first: f.prompts_first,
             max_sequences: if small { f.small_max_sequences } else { f.max_sequences },
             chunk_tokens: if small {

@@ -1,9 +1,41 @@
 //! Bytes that a served model takes on one GPU.
 
+use crate::catalog::Gpu;
 use crate::model::Precision;
 
 use super::ServingModel;
 use super::cut::{Cut, Mla, Sizes};
+
+/// Multiples to which an expert's hidden size and a GPU's share of its width are rounded up in memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Padding {
+    hidden: f64,
+    width: f64,
+}
+
+impl Padding {
+    /// As the kernels of `precision` on this GPU lay experts out. MXFP4 by vLLM's `mxfp4.py`: FlashInfer's on Blackwell, Triton's on
+    /// Hopper, Marlin's elsewhere. gpt-oss-120b, 2,880 by 2,880, takes 64.4 and 66.0 GiB by the logs of Triton's and Marlin's on one H100
+    /// (vLLM issues 33155 and 23278), not 61.
+    pub fn of(precision: Precision, gpu: &Gpu) -> Self {
+        if precision != Precision::Mxfp4 {
+            return Self { hidden: 1.0, width: 1.0 };
+        }
+        let hidden = if gpu.vendor.eq_ignore_ascii_case("Intel") { 128.0 } else { 256.0 };
+        let width = match (gpu.fp4_tflops, gpu.fp8_tflops) {
+            (Some(_), _) => 256.0,
+            (None, Some(_)) => 64.0,
+            (None, None) => 128.0,
+        };
+        Self { hidden, width }
+    }
+
+    /// Values of a matrix of an expert in memory.
+    fn area(&self, hidden: f64, width: f64) -> f64 {
+        let up = |size: f64, step: f64| if step > 1.0 { libm::ceil(size / step) * step } else { size };
+        up(hidden, self.hidden) * up(width, self.width)
+    }
+}
 
 impl ServingModel<'_> {
     /// Bytes of weights on one GPU, a draft's included.
@@ -27,29 +59,12 @@ impl ServingModel<'_> {
         let ffn = (s.up + 1.0) * s.hidden * s.ffn / cut.tp;
         let mut bytes = s.layers * attention * dense + s.dense_layers * ffn * dense;
         if let Some(moe) = s.moe {
-            let expert = (s.up + 1.0) * self.padded_expert(s.hidden, moe.ffn / cut.expert_tp);
+            let expert = (s.up + 1.0) * self.padding.area(s.hidden, moe.ffn / cut.expert_tp);
             let shared = (s.up + 1.0) * s.hidden * moe.shared / cut.tp;
             let router = 2.0 * s.hidden * moe.experts;
             bytes += s.moe_layers * ((expert * moe.held(cut) + shared) * experts + router);
         }
         bytes
-    }
-
-    /// Hidden size times a GPU's share of an expert's width, as the kernels' layout of the format rounds them up. MXFP4: vLLM's
-    /// `mxfp4.py` pads the hidden size to 256 and the width to 256 (Blackwell, FlashInfer), 64 (Hopper, Triton) or 128 (Marlin).
-    /// gpt-oss-120b, 2,880 by 2,880, takes 64.4 and 66.0 GiB by its log on one H100 (vLLM issues 33155 and 23278), not 61.
-    fn padded_expert(&self, hidden: f64, width: f64) -> f64 {
-        if self.formats.experts != Precision::Mxfp4 {
-            return hidden * width;
-        }
-        let step = if !self.device.stores_only(Precision::Mxfp4) {
-            256.0
-        } else if self.device.stores_only(Precision::Fp8) {
-            128.0
-        } else {
-            64.0
-        };
-        libm::ceil(hidden / 256.0) * 256.0 * libm::ceil(width / step) * step
     }
 
     /// Bytes of KV cache of one sequence of `tokens` on one GPU, all pipeline stages' streams counted; a draft's included.

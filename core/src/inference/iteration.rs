@@ -8,6 +8,7 @@ use crate::network::{CollectiveOp, Topology, collective_time, engine_all_reduce_
 use crate::quantity::GIB;
 
 use super::cut::{Cut, Formats, Sizes};
+use super::footprint::Padding;
 use super::operation::{Listener, ServingIteration, ServingOperation, ServingPart, Spent, Told};
 use super::prefix::Prefix;
 use super::speculation::Drafter;
@@ -21,6 +22,7 @@ pub struct ServingModel<'a> {
     pub(crate) precision: Precision,
     pub(crate) sizes: Sizes,
     pub(crate) formats: Formats,
+    pub(crate) padding: Padding,
     pub(super) device: Device,
     pub(super) topology: Topology,
     pub(crate) memory_bytes: f64,
@@ -117,6 +119,7 @@ impl<'a> ServingModel<'a> {
             precision,
             sizes: Sizes::new(arch),
             formats: Formats::new(arch, precision, kv_precision),
+            padding: Padding::of(precision, gpu),
             device,
             topology: *topology,
             memory_bytes: gpu.memory_gib * GIB,

@@ -232,7 +232,7 @@ impl ServingModel<'_> {
         let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
         let layers = s.moe_layers;
         let router = self.product("router", layers, (rows, moe.experts, s.hidden), Precision::Bf16, to);
-        let products = if p == Precision::Nvfp4 {
+        let products = if matches!(p, Precision::Nvfp4 | Precision::Mxfp4) && !self.device.stores_only(p) {
             let whole = self.device.moe_ffn(&experts, p);
             (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
         } else {
@@ -291,7 +291,7 @@ impl ServingModel<'_> {
     /// Seconds that 4-bit experts take at the data sheet's rates.
     fn least_expert_seconds(&self, experts: &ExpertShape) -> f64 {
         let elements = (self.sizes.up + 1.0) * experts.hidden * experts.intermediate;
-        let bytes = experts.active_experts * elements * Precision::Nvfp4.weight_bytes();
+        let bytes = experts.active_experts * elements * self.formats.experts.weight_bytes();
         let flop = 2.0 * experts.rows * elements;
         (bytes / self.device.memory_bytes_per_s).max(flop / self.device.peak.fp4)
     }

@@ -78,14 +78,14 @@ impl ServingModel<'_> {
         // A batch that fills in less than an answer's time is young all over: its first answers end late, and no run beats
         // the endless one.
         let least = if each > most { each / steady_rate } else { 0.0 };
-        let seconds = self.engine.request_s + (fill + steady + drain).max(least);
+        let seconds = self.engine.request_seconds(run.input_tokens) + (fill + steady + drain).max(least);
 
         // While the batch fills, a token takes a mixed iteration; the first prompt sees all of the fill, the last none.
         let first = self.mean_tpot(run, 0.5 * fill, beside.iteration, decode);
         let share = most / each;
         let tpot = share * first + (1.0 - share) * pace.tpot;
         let ttft =
-            self.engine.request_s + share * 0.5 * fill + (1.0 - share) * (fill + 0.5 * steady) + read.seconds;
+            self.engine.request_seconds(run.input_tokens) + share * 0.5 * fill + (1.0 - share) * (fill + 0.5 * steady) + read.seconds;
         RunState {
             seconds,
             requests_per_second: each * streams / seconds,

@@ -180,7 +180,7 @@ impl<'a> Stream<'a> {
 
     /// Seconds of host work before a request's prompt; where prompts come read, the GPUs that read them did it.
     pub(super) fn request(&self) -> f64 {
-        if self.unread > 0.0 { self.model.engine.request_s } else { 0.0 }
+        if self.unread > 0.0 { self.model.engine.request_seconds(self.input) } else { 0.0 }
     }
 
     /// Decode iterations of an answer of `tokens`, at least 1.
@@ -467,7 +467,7 @@ impl<'a> Stream<'a> {
             model.iteration(self.cut, &work).total_seconds
         };
         let unread = self.unread.max(1.0);
-        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk), self.input);
+        let alone = model.engine.request_seconds(self.input) + (unread / chunk).max(1.0) * time(unread.min(chunk), self.input);
         let most = self.sustainable();
         let packed = 1.0 / most;
         let decode_work = Work {

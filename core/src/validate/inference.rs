@@ -206,6 +206,7 @@ impl Limits {
             decode_graphs: self.decode_graphs.unwrap_or(engine.decode_graphs),
             fused_sums: self.fused_sums.unwrap_or(engine.fused_sums),
             request_s: if self.in_process { 0.0 } else { engine.request_s },
+            request_token_s: if self.in_process { 0.0 } else { engine.request_token_s },
             ..engine
         }
     }
