@@ -12,7 +12,7 @@ use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolReplica, PoolsState, of_prompts};
 use super::search::Rented;
-use super::search_replicas::{ALONE, NEAR, highest, quickest, stretch, too_slow};
+use super::search_replicas::{ALONE, Curve, NEAR, highest, stretch, too_slow};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
@@ -128,25 +128,25 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let mut bound = frontier.clone();
         let mut looked = 0;
         for decode in &self.decode {
-            let ideal = |state: &SteadyState| FrontierPoint {
-                layout: decode.replica.layout.layout,
-                precision: self.model.precision,
-                gpus: decode.gpus(),
-                prefill_gpus: IDEAL,
-                prefill_layout: None,
-                concurrency: state.concurrency,
-                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
-                output_tokens_per_second_per_gpu: output
-                    / (least + f64::from(decode.gpus()) / state.requests_per_second),
-                ttft_seconds: state.ttft_seconds,
-            };
-            let at = |requests: f64| {
+            let layout = &decode.replica.layout;
+            let point = |arrivals: Arrivals| {
+                let load = ServingLoad { arrivals, ..self.load };
                 let known = Some(decode.replica.full.sustainable_request_rate);
-                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..self.load };
-                ideal(&self.reading.point_knowing(&decode.replica.layout, &load, known))
+                let state = self.reading.point_knowing(layout, &load, known);
+                FrontierPoint {
+                    layout: layout.layout,
+                    precision: self.model.precision,
+                    gpus: decode.gpus(),
+                    prefill_gpus: IDEAL,
+                    prefill_layout: None,
+                    concurrency: state.concurrency,
+                    tokens_per_second_per_user: 1.0 / state.tpot_seconds,
+                    output_tokens_per_second_per_gpu: output
+                        / (least + f64::from(decode.gpus()) / state.requests_per_second),
+                    ttft_seconds: state.ttft_seconds,
+                }
             };
-            let quickest = quickest(self.reading, &decode.replica.layout, &self.load);
-            looked += stretch(&mut bound, ideal(&decode.replica.full), quickest, at);
+            looked += stretch(&mut bound, &Curve::of(self.reading, layout, &self.load, least), point);
         }
         for ideal in bound.into_points().iter().filter(|point| point.prefill_gpus == IDEAL) {
             if frontier.beats(ideal.tokens_per_second_per_user, ideal.output_tokens_per_second_per_gpu) {

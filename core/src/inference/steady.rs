@@ -200,6 +200,16 @@ impl ServingModel<'_> {
         layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
+    /// Requests per second that one replica would sustain if its prompts took no time; without end where nothing decodes.
+    pub(crate) fn decode_rate(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        let stream = Stream::new(self, &layout.cut, load);
+        let streams = layout.cut.pp * layout.cut.dp;
+        if stream.steps <= 0.0 {
+            return f64::INFINITY;
+        }
+        streams * stream.most / (stream.steps * stream.step_seconds(stream.most))
+    }
+
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
     pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
         let (chunk, chunks) = self.prefill_chunk(layout, input);

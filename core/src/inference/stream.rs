@@ -262,6 +262,12 @@ impl<'a> Stream<'a> {
         self.pace(batch, f64::INFINITY)
     }
 
+    /// Whether a token takes longer than so many seconds with `batch` sequences under random arrivals of `rate` per second.
+    pub(super) fn pace_beyond(&self, batch: f64, rate: f64, seconds: f64) -> bool {
+        // Decode alone tells most of what is slow.
+        self.step_seconds(batch) > seconds || self.pace_at(batch, rate).tpot > seconds
+    }
+
     /// Whether it is one of attention ranks that meet in every layer of experts.
     fn meets(&self) -> bool {
         self.cut.dp > 1.0 && self.model.sizes.moe.is_some()
@@ -545,7 +551,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Memory of one GPU with `sequences` of one attention rank in decode.
-    fn memory(&self, sequences: f64) -> ServingMemory {
+    pub(super) fn memory(&self, sequences: f64) -> ServingMemory {
         let (model, cut) = (self.model, self.cut);
         // The stages share an attention rank's sequences: each holds its layers of all of them.
         let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;
