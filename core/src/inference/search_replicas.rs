@@ -62,7 +62,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
         for (model, layouts) in models.iter().zip(layouts) {
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
-                let fits = Stream::new(model, &layout.cut, &load).memory(0.0).fits;
+                let fits = model.fits(layout, &load);
                 let rented = rented.gpus(gpus);
                 all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None });
             }

@@ -200,6 +200,16 @@ impl ServingModel<'_> {
         layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
+    /// Whether one replica's memory holds the weights and a request.
+    pub(crate) fn fits(&self, layout: &LegalLayout, load: &ServingLoad) -> bool {
+        Stream::new(self, &layout.cut, load).memory(0.0).fits
+    }
+
+    /// Seconds to the first token of a prompt that one replica reads with nothing else to do.
+    pub(crate) fn prompt_alone(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        Stream::new(self, &layout.cut, load).first_alone()
+    }
+
     /// Requests per second that one replica would sustain if its prompts took no time; without end where nothing decodes.
     pub(crate) fn decode_rate(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
         let stream = Stream::new(self, &layout.cut, load);

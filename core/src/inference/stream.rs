@@ -436,15 +436,7 @@ impl<'a> Stream<'a> {
             return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
         }
         let chunk = self.model.engine.chunk_tokens;
-        let work = Work {
-            sequences: 0.0,
-            keys: 0.0,
-            prompt_tokens: chunk,
-            prompt_length: self.token_length(),
-            busy: self.busy,
-            reading: 1.0,
-        };
-        let seconds = self.model.iteration(self.cut, &work).total_seconds;
+        let seconds = self.reading(chunk, self.token_length());
         1.0 / (seconds * self.unread.max(1.0) / chunk)
     }
 
@@ -457,23 +449,31 @@ impl<'a> Stream<'a> {
         Z95 * libm::sqrt(meets) * (pace.mixed - pace.decode) / self.steps
     }
 
+    /// Seconds of an iteration that reads so many tokens of prompts of this length, with nothing to decode.
+    fn reading(&self, tokens: f64, length: f64) -> f64 {
+        let work = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: tokens,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        self.model.iteration(self.cut, &work).total_seconds
+    }
+
+    /// Seconds to the first token of a prompt with nothing else to do; every attention rank reads one.
+    pub(super) fn first_alone(&self) -> f64 {
+        let (unread, chunk) = (self.unread.max(1.0), self.model.engine.chunk_tokens);
+        self.model.engine.request_s + (unread / chunk).max(1.0) * self.reading(unread.min(chunk), self.input)
+    }
+
     /// Answers of one token: nothing decodes.
     pub(super) fn prefill_only(&self, streams: f64, load: &ServingLoad) -> SteadyState {
         let model = self.model;
         let chunk = model.engine.chunk_tokens;
-        let time = |tokens: f64, length: f64| {
-            let work = Work {
-                sequences: 0.0,
-                keys: 0.0,
-                prompt_tokens: tokens,
-                prompt_length: length,
-                busy: self.busy,
-                reading: 1.0,
-            };
-            model.iteration(self.cut, &work).total_seconds
-        };
         let unread = self.unread.max(1.0);
-        let alone = model.engine.request_s + (unread / chunk).max(1.0) * time(unread.min(chunk), self.input);
+        let alone = self.first_alone();
         let most = self.sustainable();
         let packed = 1.0 / most;
         let decode_work = Work {
@@ -500,7 +500,8 @@ impl<'a> Stream<'a> {
                 if each >= most {
                     (alone, alone, most, most * alone, true)
                 } else {
-                    let seconds = |length: f64| time(chunk, length) * unread * (length / self.input) / chunk;
+                    let seconds =
+                        |length: f64| self.reading(chunk, length) * unread * (length / self.input) / chunk;
                     let ttft = queue::first_tokens(self, (each, most), alone, seconds);
                     percentiles = Some(LatencyPercentiles {
                         ttft,
