@@ -27,8 +27,9 @@ struct Replica<'m, 'a> {
     /// GPUs that are paid for.
     rented: f64,
     fits: bool,
-    /// Requests per second at random times that it sustains, once it was asked for.
+    /// Requests per second at random times that it sustains, once it was asked for; whether a closer bound than decode's was.
     most: Option<f64>,
+    bounded: bool,
 }
 
 /// A replica at the highest rate within the targets.
@@ -64,7 +65,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let gpus = replica_gpus(layout)?;
                 let fits = model.fits(layout, &load);
                 let rented = rented.gpus(gpus);
-                all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None });
+                all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None, bounded: false });
             }
         }
         let considered = all.len() as u64;
@@ -139,8 +140,8 @@ impl<'m, 'a> Replicas<'m, 'a> {
     /// The replica of at most `most_gpus` that sustains the highest rate per GPU of those that have not had their turn, with that
     /// rate; none where none is left that could keep the targets at more than `known`.
     ///
-    /// Bounds stand in `turn`; a replica is priced when its bound is the highest that is left, and is `ready` until no bound is
-    /// higher than its rate.
+    /// Bounds stand in `turn`; a replica gets a closer one, then its price, when its bound is the highest that is left, and is
+    /// `ready` until no bound is higher than its rate.
     fn next(
         &mut self,
         next: &mut usize,
@@ -157,7 +158,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let replica = self.all.get(at)?;
                 return Some((*replica, replica.most?));
             }
-            let (_, at) = waiting?;
+            let (bound, at) = waiting?;
             *next += 1;
             let load = self.load;
             let wins = |replica: &Replica<'_, '_>| {
@@ -165,6 +166,17 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 replica.gpus <= most_gpus && !too_slow(replica.model, &replica.layout, &load, least, slo)
             };
             if let Some(replica) = self.all.get_mut(at).filter(|replica| wins(replica)) {
+                if !std::mem::replace(&mut replica.bounded, true) {
+                    let closer = replica.model.sustainable_at_most(&replica.layout, &load.at_random(0.0));
+                    let closer = closer / replica.rented;
+                    if closer < bound {
+                        *next -= 1;
+                        self.turn.remove(*next);
+                        let place = self.turn.partition_point(|(other, _)| *other >= closer);
+                        self.turn.insert(place, (closer, at));
+                        continue;
+                    }
+                }
                 let most = replica.priced(&load.at_random(0.0));
                 let rate = most / replica.rented;
                 // The highest last; of like ones the first last.
@@ -492,5 +504,30 @@ mod tests {
             }
         }
         assert!(2 * passed > missed, "{passed} of {missed}");
+    }
+
+    /// Bounds of what a replica sustains lie above it, the closer one not far.
+    #[test]
+    fn rates_lie_below_their_bounds() {
+        let catalog = Catalog::embedded().unwrap();
+        for (name, gpu) in
+            [("deepseek-v3", "H200-SXM"), ("qwen3-235b-a22b", "B200-SXM"), ("gpt-oss-120b", "H100-SXM")]
+        {
+            let arch = &catalog.model("model", name).unwrap().architecture;
+            let target = catalog.target(None, Some(gpu), None).unwrap();
+            let model = ServingModel::new(arch, target.gpu, &target.topology, Precision::Fp8, None).unwrap();
+            for (tp, pp, ep, dp) in [(4, 1, 8, 2), (1, 1, 16, 16), (2, 2, 1, 4), (1, 1, 64, 64)] {
+                let layout = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }).unwrap();
+                for (input, output) in [(2000.0, 300.0), (100.0, 2000.0), (500.0, 500.0)] {
+                    let arrivals = Arrivals::Poisson(0.0);
+                    let load = ServingLoad { input_tokens: input, output_tokens: output, arrivals };
+                    let most = model.sustainable_rate(&layout, &load);
+                    let (bound, decode) =
+                        (model.sustainable_at_most(&layout, &load), model.decode_rate(&layout, &load));
+                    let told = format!("{name} {:?} {load:?}: {most} {bound} {decode}", layout.layout);
+                    assert!(most <= bound && most <= decode * BOUND && bound < 4.0 * most, "{told}");
+                }
+            }
+        }
     }
 }

@@ -17,6 +17,9 @@ pub(super) const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
 pub(super) const LN20: f64 = 2.995_732_273_553_991;
 
+/// The iterations of ranks settle to a closer share than this.
+const SETTLED: f64 = 1.005;
+
 /// One of the like streams of a replica.
 pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
@@ -331,8 +334,7 @@ impl<'a> Stream<'a> {
         let count = self.cut.dp;
         // Prompts of an iteration, on all ranks.
         let prompts = count * batch / self.steps;
-        let prompt_s = self.adds(batch, self.input, 1.0 / count, decode);
-        let any_s = (self.adds(batch, self.input, 1.0, decode) - prompt_s).max(0.0) / (count - 1.0);
+        let (prompt_s, any_s) = self.prompt_seconds(batch, decode);
         let most = (self.chunk(batch) / self.unread).max(1.0);
         let ranks = Ranks { count, prompt_s, scv: self.spread.0, any_s, most };
         let turns = match rate {
@@ -350,6 +352,38 @@ impl<'a> Stream<'a> {
             reading: batch / self.steps * self.unread / self.chunk(batch),
             ranks: Some((ranks, turns)),
         }
+    }
+
+    /// Seconds that a prompt adds to an iteration of ranks that meet, and the part of them that every further one adds.
+    fn prompt_seconds(&self, batch: f64, decode: f64) -> (f64, f64) {
+        let count = self.cut.dp;
+        let one = self.adds(batch, self.input, 1.0 / count, decode);
+        let all = self.adds(batch, self.input, 1.0, decode);
+        (one, (all - one).max(0.0) / (count - 1.0))
+    }
+
+    /// No less than [`Self::sustainable`], and quicker to say, of attention ranks that meet: the longest reading of an iteration is
+    /// no shorter than a prompt where any comes, and than a rank's share of all. Without end where nothing quicker is known.
+    pub(super) fn sustainable_at_most(&self) -> f64 {
+        if !(self.random && self.meets() && self.unread > 0.0 && self.steps > 0.0) {
+            return f64::INFINITY;
+        }
+        let decode = self.step_seconds(self.most);
+        let (prompt_s, any_s) = self.prompt_seconds(self.most, decode);
+        if prompt_s < any_s {
+            return f64::INFINITY;
+        }
+        let prompts = self.cut.dp * self.most / self.steps;
+        let mean = |seconds: f64| {
+            let rate = prompts / seconds;
+            let fresh = 1.0 - libm::exp(-rate * decode);
+            // An iteration behind one that reads is longer by a prompt at least.
+            let share = fresh / (fresh + libm::exp(-rate * (decode + prompt_s)));
+            decode + (prompt_s - any_s) * share.max(prompts / self.cut.dp) + any_s * prompts
+        };
+        // A longer iteration has fewer prompts in a second: from below, every second round ends below.
+        let seconds = (0..4).fold(decode, |seconds, _| mean(seconds));
+        SETTLED * self.most / (self.steps * seconds)
     }
 
     /// Seconds that a prompt of `length` adds to iterations of `decode` seconds in which a share `reading` of the attention ranks
