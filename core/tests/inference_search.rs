@@ -22,7 +22,12 @@ fn search(changes: &Json) -> ServingSearch {
 }
 
 /// Interactivity and throughput of every layout and every power of two of requests in flight.
-fn everything(model: &str, shape: &str, precision: Precision) -> (Vec<(f64, f64)>, u64) {
+fn everything(
+    model: &str,
+    shape: &str,
+    precision: Precision,
+    (input_tokens, output_tokens): (f64, f64),
+) -> (Vec<(f64, f64)>, u64) {
     let catalog = Catalog::embedded().unwrap();
     let target = ServingTarget::of(catalog, Some(shape), None).unwrap();
     let arch = &catalog.model("model", model).unwrap().architecture;
@@ -43,10 +48,7 @@ fn everything(model: &str, shape: &str, precision: Precision) -> (Vec<(f64, f64)
                         continue;
                     };
                     let at = |arrivals| {
-                        served.point(
-                            &layout,
-                            &ServingLoad { input_tokens: 2000.0, output_tokens: 300.0, arrivals },
-                        )
+                        served.point(&layout, &ServingLoad { input_tokens, output_tokens, arrivals })
                     };
                     let full = at(Arrivals::Full);
                     looked += 1;
@@ -60,11 +62,9 @@ fn everything(model: &str, shape: &str, precision: Precision) -> (Vec<(f64, f64)
                         requests *= 2.0;
                     }
                     looked += states.len() as u64;
-                    out.extend(
-                        states
-                            .iter()
-                            .map(|s| (1.0 / s.tpot_seconds, s.requests_per_second * 300.0 / f64::from(gpus))),
-                    );
+                    out.extend(states.iter().map(|s| {
+                        (1.0 / s.tpot_seconds, s.requests_per_second * output_tokens / f64::from(gpus))
+                    }));
                 }
             }
         }
@@ -80,16 +80,21 @@ fn beaten(frontier: &[FrontierPoint], user: f64, gpu: f64, by: f64) -> bool {
 
 #[test]
 fn the_frontier_is_that_of_looking_at_everything() {
-    for (model, shape, precision) in [
-        ("deepseek-v3", "BM.GPU.H200.8", Precision::Fp8),
-        ("deepseek-v3", "Standard_ND128isr_NDR_GB200_v6", Precision::Fp8),
-        ("llama-3.1-405b", "BM.GPU.H100.8", Precision::Fp8),
-        ("qwen3-235b-a22b", "BM.GPU.B200.8", Precision::Bf16),
-        ("llama-3.3-70b", "Standard_ND96isr_MI300X_v5", Precision::Bf16),
+    let (usual, long) = ((2000.0, 300.0), (30_000.0, 50.0));
+    for (model, shape, precision, lengths) in [
+        ("deepseek-v3", "BM.GPU.H200.8", Precision::Fp8, usual),
+        ("deepseek-v3", "Standard_ND128isr_NDR_GB200_v6", Precision::Fp8, usual),
+        ("deepseek-v3", "BM.GPU.H200.8", Precision::Fp8, long),
+        ("deepseek-v3", "Standard_ND96isr_MI300X_v5", Precision::Fp8, long),
+        ("llama-3.1-405b", "BM.GPU.H100.8", Precision::Fp8, usual),
+        ("qwen3-235b-a22b", "BM.GPU.B200.8", Precision::Bf16, usual),
+        ("llama-3.3-70b", "Standard_ND96isr_MI300X_v5", Precision::Bf16, usual),
+        ("llama-3.3-70b", "Standard_ND96isr_MI300X_v5", Precision::Bf16, (500.0, 1.0)),
     ] {
-        let (all, looked) = everything(model, shape, precision);
+        let (all, looked) = everything(model, shape, precision, lengths);
         let found =
-            search(&json!({"model": model, "shape": shape, "precision": precision, "mode": "aggregated"}));
+            search(&json!({"model": model, "shape": shape, "precision": precision, "mode": "aggregated",
+            "input_tokens": lengths.0, "output_tokens": lengths.1}));
         // Far fewer where there is much to leave out.
         assert!(looked < 1000 || found.considered * 2 < looked, "{model}: {} of {looked}", found.considered);
         for &(user, gpu) in &all {
@@ -233,5 +238,34 @@ fn pools_of_many_nodes_are_looked_at() {
         let smaller = of(json!(taken.gpus - 1));
         let gain = taken.output_tokens_per_second_per_gpu / smaller.output_tokens_per_second_per_gpu;
         assert!(gain > 1.0 + 1.0 / 128.0, "{model}: {gain} on {} instead of {}", taken.gpus, smaller.gpus);
+    }
+}
+
+/// Prompts alone: nothing decodes, so no time per token is too long for a layout.
+#[test]
+fn answers_of_one_token_are_served_by_the_best_layout() {
+    let catalog = Catalog::embedded().unwrap();
+    for (model, shape, slo) in [
+        ("llama-3.3-70b", "BM.GPU.H200.8", (0.3, 0.012)),
+        ("llama-3.1-8b", "BM.GPU.A10.4", (2.0, 0.05)),
+        ("qwen3-235b-a22b", "BM.GPU.H200.8", (2.0, 0.05)),
+    ] {
+        let changes = json!({"model": model, "shape": shape, "input_tokens": 500.0, "output_tokens": 1.0,
+            "mode": "aggregated", "slo": {"ttft_p95_seconds": slo.0, "tpot_p95_seconds": slo.1}});
+        let best = search(&changes).best.unwrap();
+        let found = best.requests_per_second / f64::from(best.gpus);
+        for (tp, pp) in [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4)] {
+            let at = |rate: f64| {
+                let request = serde_json::from_value(json!({
+                    "model": model, "shape": shape, "gpus": tp * pp, "layout": {"tp": tp, "pp": pp},
+                    "input_tokens": 500.0, "output_tokens": 1.0, "request_rate": rate, "precision": best.precision,
+                }));
+                serving_point(catalog, &request.unwrap())
+            };
+            // Rates are known to 1 part in 128.
+            let Ok(point) = at(1.02 * found * f64::from(tp * pp)) else { continue };
+            let met = !point.saturated && point.ttft_p95_seconds <= slo.0 && point.tpot_p95_seconds <= slo.1;
+            assert!(!met || !point.memory.fits, "{model}: {found} beside {point:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolReplica, PoolsState, of_prompts};
 use super::search::Rented;
-use super::search_replicas::{ALONE, NEAR, highest, quickest, stretch, too_slow};
+use super::search_replicas::{ALONE, Curve, NEAR, highest, stretch, too_slow};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
@@ -38,7 +38,13 @@ pub(super) struct PoolSearch<'m, 'a> {
 /// One pool's replica with bounds on what it can do.
 #[derive(Debug, Clone, Copy)]
 struct Side {
-    replica: PoolReplica,
+    layout: LegalLayout,
+    gpus: u32,
+    /// Requests per second at random times that it sustains.
+    at_random: f64,
+    /// Of one that reads prompts: requests per second under endless demand, and the seconds to the first token of one alone.
+    reads: f64,
+    alone: f64,
     /// Requests per second that it sustains at most.
     most: f64,
     /// Requests per second within the targets at most, of what is known of them.
@@ -48,16 +54,12 @@ struct Side {
 }
 
 impl Side {
-    fn gpus(&self) -> u32 {
-        self.replica.gpus
-    }
-
     fn gpu_seconds(&self) -> f64 {
-        f64::from(self.replica.gpus) / self.most
+        f64::from(self.gpus) / self.most
     }
 
     fn gpu_seconds_within(&self) -> f64 {
-        f64::from(self.replica.gpus) / self.within
+        f64::from(self.gpus) / self.within
     }
 }
 
@@ -89,26 +91,40 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let sides = |model: &ServingModel<'_>, load: &ServingLoad, reads: bool| -> Result<Vec<Side>, Error> {
             let mut sides = Vec::new();
             for layout in layouts {
+                let gpus = replica_gpus(layout)?;
                 // Weights alone tell most of what does not fit.
-                if replica_gpus(layout)? >= most_gpus || model.weight_bytes(&layout.cut) > model.memory_bytes
+                if gpus >= most_gpus
+                    || model.weight_bytes(&layout.cut) > model.memory_bytes
+                    || !model.fits(layout, load)
                 {
                     continue;
                 }
-                let replica = PoolReplica::new(model, layout, load)?;
-                if replica.full.memory.fits {
-                    let within = replica.at_random;
-                    // Prompts under endless demand are those of a closed loop, which need not spread.
-                    let most = if reads { within.max(replica.full.sustainable_request_rate) } else { within };
-                    sides.push(Side { replica, most, within, slo: None });
-                }
+                let at_random = model.sustainable_rate(layout, &load.at_random(0.0));
+                let (reads, alone) = if reads {
+                    (model.sustainable_rate(layout, load), model.prompt_alone(layout, load))
+                } else {
+                    (0.0, 0.0)
+                };
+                // Prompts under endless demand are those of a closed loop, which need not spread.
+                let most = at_random.max(reads);
+                let layout = *layout;
+                sides.push(Side {
+                    layout,
+                    gpus,
+                    at_random,
+                    reads,
+                    alone,
+                    most,
+                    within: at_random,
+                    slo: None,
+                });
             }
             sort_by(&mut sides, |a, b| a.gpu_seconds().total_cmp(&b.gpu_seconds()));
             Ok(sides)
         };
         let mut prefill: Vec<Side> = Vec::new();
         for side in sides(model, &of_prompts(&load), true)? {
-            let alone = |side: &Side| side.replica.full.ttft_seconds;
-            let better = |known: &Side| known.gpus() <= side.gpus() && alone(known) <= alone(&side);
+            let better = |known: &Side| known.gpus <= side.gpus && known.alone <= side.alone;
             if !prefill.iter().any(better) {
                 prefill.push(side);
             }
@@ -128,31 +144,32 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let mut bound = frontier.clone();
         let mut looked = 0;
         for decode in &self.decode {
-            let ideal = |state: &SteadyState| FrontierPoint {
-                layout: decode.replica.layout.layout,
-                precision: self.model.precision,
-                gpus: decode.gpus(),
-                prefill_gpus: IDEAL,
-                prefill_layout: None,
-                concurrency: state.concurrency,
-                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
-                output_tokens_per_second_per_gpu: output
-                    / (least + f64::from(decode.gpus()) / state.requests_per_second),
-                ttft_seconds: state.ttft_seconds,
+            let layout = &decode.layout;
+            let point = |arrivals: Arrivals| {
+                // What it sustains is not asked for.
+                let known = if arrivals == Arrivals::Full { None } else { Some(f64::INFINITY) };
+                let load = ServingLoad { arrivals, ..self.load };
+                let state = self.reading.point_knowing(layout, &load, known);
+                FrontierPoint {
+                    layout: layout.layout,
+                    precision: self.model.precision,
+                    gpus: decode.gpus,
+                    prefill_gpus: IDEAL,
+                    prefill_layout: None,
+                    concurrency: state.concurrency,
+                    tokens_per_second_per_user: 1.0 / state.tpot_seconds,
+                    output_tokens_per_second_per_gpu: output
+                        / (least + f64::from(decode.gpus) / state.requests_per_second),
+                    ttft_seconds: state.ttft_seconds,
+                }
             };
-            let at = |requests: f64| {
-                let known = Some(decode.replica.full.sustainable_request_rate);
-                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..self.load };
-                ideal(&self.reading.point_knowing(&decode.replica.layout, &load, known))
-            };
-            let quickest = quickest(self.reading, &decode.replica.layout, &self.load);
-            looked += stretch(&mut bound, ideal(&decode.replica.full), quickest, at);
+            looked += stretch(&mut bound, &Curve::of(self.reading, layout, &self.load, least), point);
         }
         for ideal in bound.into_points().iter().filter(|point| point.prefill_gpus == IDEAL) {
             if frontier.beats(ideal.tokens_per_second_per_user, ideal.output_tokens_per_second_per_gpu) {
                 continue;
             }
-            let decode = self.decode.iter().find(|side| side.replica.layout.layout == ideal.layout);
+            let decode = self.decode.iter().find(|side| side.layout.layout == ideal.layout);
             if let Some((pair, counts, requests)) = decode.and_then(|side| self.whole(side, ideal)) {
                 let state = pair.state(counts.0, counts.1, Arrivals::Closed(requests));
                 let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
@@ -178,18 +195,18 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     fn whole(&self, decode: &Side, ideal: &FrontierPoint) -> Option<(PoolPair<'m, 'a>, (u32, u32), f64)> {
         let output = self.load.output_tokens;
         let least = self.prefill.first()?.gpu_seconds();
-        let rate = f64::from(decode.gpus()) / (output / ideal.output_tokens_per_second_per_gpu - least);
+        let rate = f64::from(decode.gpus) / (output / ideal.output_tokens_per_second_per_gpu - least);
         let (side, counts, _) = self
             .prefill
             .iter()
             .filter_map(|side| {
-                let rates = (side.replica.full.sustainable_request_rate, rate);
+                let rates = (side.reads, rate);
                 let (counts, value) = self.counts(side, decode, rates, self.most_gpus, Rented::BY_THE_GPU)?;
                 Some((side, counts, value))
             })
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
         let pair = self.pair(side, decode);
-        let streams = f64::from(side.replica.layout.layout.pp * side.replica.layout.layout.dp);
+        let streams = f64::from(side.layout.layout.pp * side.layout.layout.dp);
         let requests = f64::from(counts.1) * ideal.concurrency + f64::from(counts.0) * streams;
         Some((pair, counts, requests))
     }
@@ -205,12 +222,12 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         rented: Rented,
     ) -> Option<((u32, u32), f64)> {
         let mut best: Option<((u32, u32), f64)> = None;
-        for decoding in 1..=most_gpus / decode.gpus() {
+        for decoding in 1..=most_gpus / decode.gpus {
             let even = f64::from(decoding) * runs / reads;
             // Where prompts need more than there is room for, as many as there is: decode then waits for them.
-            let room = f64::from((most_gpus - decoding * decode.gpus()) / prefill.gpus());
+            let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
             for reading in [libm::floor(even).min(room), libm::ceil(even)] {
-                let gpus = reading * f64::from(prefill.gpus()) + f64::from(decoding * decode.gpus());
+                let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
                 if reading < 1.0 || gpus > f64::from(most_gpus) {
                     continue;
                 }
@@ -224,12 +241,15 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     }
 
     fn pair(&self, prefill: &Side, decode: &Side) -> PoolPair<'m, 'a> {
-        PoolPair::of(
-            (self.model, &prefill.replica),
-            (self.reading, &decode.replica),
-            &self.load,
-            KvTransfer::AfterPrefill,
-        )
+        let replica = |model: &ServingModel<'_>, side: &Side, load: &ServingLoad| PoolReplica {
+            layout: side.layout,
+            gpus: side.gpus,
+            full: model.point(&side.layout, load),
+            at_random: side.at_random,
+        };
+        let reads = replica(self.model, prefill, &of_prompts(&self.load));
+        let runs = replica(self.reading, decode, &self.load);
+        PoolPair::of((self.model, &reads), (self.reading, &runs), &self.load, KvTransfer::AfterPrefill)
     }
 
     /// The pools of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more than
@@ -252,12 +272,12 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     fn bound_prompts(&mut self, slo: &LatencyTargets, tried: &mut u64) {
         let prompts = of_prompts(&self.load);
         for side in self.prefill.iter_mut().filter(|side| side.slo != Some(*slo)) {
-            side.within = side.replica.at_random;
+            side.within = side.at_random;
             side.slo = Some(*slo);
             let (met, looked) = in_time(self.model, side, &prompts, (0.0, slo.ttft_p95_seconds));
             *tried += looked;
             // The highest rate is no more than this above the one that is found.
-            side.within = met.map_or(0.0, |rate| (rate * (1.0 + NEAR)).min(side.replica.at_random));
+            side.within = met.map_or(0.0, |rate| (rate * (1.0 + NEAR)).min(side.at_random));
         }
     }
 
@@ -270,11 +290,11 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     ) -> Option<BestPools<'m, 'a>> {
         let mut best: Option<BestPools<'m, 'a>> = None;
         let least = |room: u32| {
-            let room = self.prefill.iter().filter(|side| side.gpus() <= room);
+            let room = self.prefill.iter().filter(|side| side.gpus <= room);
             room.fold(f64::INFINITY, |least, side| least.min(side.gpu_seconds_within()))
         };
         let least_of_all = least(most_gpus.saturating_sub(1));
-        for decode in self.decode.iter().filter(|side| side.gpus() < most_gpus) {
+        for decode in self.decode.iter().filter(|side| side.gpus < most_gpus) {
             let known = best.map_or(known, |found| found.value);
             if 1.0 / (least_of_all + decode.gpu_seconds()) <= known {
                 // Nor do those after it.
@@ -284,7 +304,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             {
                 continue;
             }
-            let beside = least(most_gpus - decode.gpus());
+            let beside = least(most_gpus - decode.gpus);
             let Some((runs, run)) = self.fastest_decode(decode, slo, (known, beside), tried) else {
                 continue;
             };
@@ -302,7 +322,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many requests
     /// per second.
     fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, f64)) -> bool {
-        let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus()) / runs);
+        let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus) / runs);
         ideal > known
             && self
                 .counts(prefill, decode, (prefill.within, runs), most_gpus, self.rented)
@@ -321,12 +341,12 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let most = decode.most;
         // Below this rate even the best prefill pool beside it does not win.
         let needed = rate_to_win(decode, known, least).max(most * ALONE);
-        if needed > most || too_slow(self.reading, &decode.replica.layout, &self.load, needed, slo) {
+        if needed > most || too_slow(self.reading, &decode.layout, &self.load, needed, slo) {
             return None;
         }
         let within = |rate: f64| {
             let load = self.load.at_random(rate);
-            let state = self.reading.point_knowing(&decode.replica.layout, &load, Some(most));
+            let state = self.reading.point_knowing(&decode.layout, &load, Some(most));
             let met = !state.saturated
                 && state.tpot_p95_seconds <= slo.tpot_p95_seconds
                 && state.ttft_p95_seconds <= slo.ttft_p95_seconds;
@@ -350,10 +370,10 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         // What the first token's target leaves for queue and prefill.
         let sent = pair.transfer(1, 1, 0.0)?;
         let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
-        if left <= prefill.replica.full.ttft_seconds {
+        if left <= prefill.alone {
             return None;
         }
-        let needed = rate_to_win(prefill, known, f64::from(decode.gpus()) / runs);
+        let needed = rate_to_win(prefill, known, f64::from(decode.gpus) / runs);
         let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
         *tried += looked;
         let (counts, value) = self.counts(prefill, decode, (met?, runs), most_gpus, self.rented)?;
@@ -387,7 +407,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
 /// Requests per second that one replica has to serve so that pools beat `known`, where the other pool takes so many
 /// GPU-seconds of each.
 fn rate_to_win(side: &Side, known: f64, others: f64) -> f64 {
-    if known > 0.0 { f64::from(side.gpus()) / (1.0 / known - others) } else { 0.0 }
+    if known > 0.0 { f64::from(side.gpus) / (1.0 / known - others) } else { 0.0 }
 }
 
 /// Highest rate, from `least` on, at which 95 % of the first tokens of prompts come from one replica within so many seconds;
@@ -399,12 +419,12 @@ fn in_time(
     (least, seconds): (f64, f64),
 ) -> (Option<f64>, u64) {
     let most = side.within;
-    let least = least.max(side.replica.at_random * ALONE);
+    let least = least.max(side.at_random * ALONE);
     if least > most {
         return (None, 0);
     }
     let (met, tried) = highest(least, most, |rate| {
-        let state = model.point(&side.replica.layout, &prompts.at_random(rate));
+        let state = model.point(&side.layout, &prompts.at_random(rate));
         ((), !state.saturated && state.ttft_p95_seconds <= seconds)
     });
     (met.map(|(rate, ())| rate), tried)

@@ -18,7 +18,7 @@ const HALVINGS: u32 = 18;
 /// Of the sustainable rate: as good as alone.
 pub(super) const ALONE: f64 = 1e-3;
 
-/// A replica's layout with its steady state under endless demand.
+/// A replica's layout.
 #[derive(Debug, Clone, Copy)]
 struct Replica<'m, 'a> {
     model: &'m ServingModel<'a>,
@@ -26,9 +26,10 @@ struct Replica<'m, 'a> {
     gpus: u32,
     /// GPUs that are paid for.
     rented: f64,
-    full: SteadyState,
-    /// Requests per second at random times that it sustains.
-    most: f64,
+    fits: bool,
+    /// Requests per second at random times that it sustains, once it was asked for; whether a closer bound than decode's was.
+    most: Option<f64>,
+    bounded: bool,
 }
 
 /// A replica at the highest rate within the targets.
@@ -41,9 +42,12 @@ pub(super) struct BestReplica<'m, 'a> {
     pub value: f64,
 }
 
-/// All replicas that read and decode, highest throughput per GPU first.
+/// All replicas that read and decode.
 pub(super) struct Replicas<'m, 'a> {
     all: Vec<Replica<'m, 'a>>,
+    /// Of those that fit, the rate per GPU that they sustain at most, and which it is; highest rate first. Empty until the best
+    /// is asked for.
+    turn: Vec<(f64, usize)>,
     load: ServingLoad,
     pub considered: u64,
 }
@@ -59,52 +63,43 @@ impl<'m, 'a> Replicas<'m, 'a> {
         for (model, layouts) in models.iter().zip(layouts) {
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
-                let full = model.point(layout, &load);
-                let most = model.sustainable_rate(layout, &load.at_random(0.0));
+                let fits = model.fits(layout, &load);
                 let rented = rented.gpus(gpus);
-                all.push(Replica { model, layout: *layout, gpus, rented, full, most });
+                all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None, bounded: false });
             }
         }
-        sort_by(&mut all, |a, b| {
-            let rate = |r: &Replica<'_, '_>| r.most / r.rented;
-            rate(b).total_cmp(&rate(a))
-        });
         let considered = all.len() as u64;
-        Ok(Self { all, load, considered })
+        Ok(Self { all, turn: Vec::new(), load, considered })
     }
 
     /// Puts the points of all layouts that fit on the frontier.
     pub fn extend(&mut self, frontier: &mut Frontier) {
         let load = self.load;
-        let fits = self.all.iter().filter(|replica| replica.full.memory.fits);
-        let mut fits: Vec<(f64, &Replica<'_, '_>)> =
-            fits.map(|replica| (quickest(replica.model, &replica.layout, &load), replica)).collect();
+        let fits = self.all.iter().filter(|replica| replica.fits);
+        let mut fits: Vec<(Curve<'_>, &Replica<'_, '_>)> =
+            fits.map(|replica| (Curve::of(replica.model, &replica.layout, &load, 0.0), replica)).collect();
         // What is good in both measures leaves least of the others.
-        sort_by(&mut fits, |a, b| {
-            let both = |(quickest, r): &(f64, &Replica<'_, '_>)| {
-                quickest * r.full.requests_per_second / f64::from(r.gpus)
+        sort_by(&mut fits, |(a, _), (b, _)| b.both().total_cmp(&a.both()));
+        for (curve, replica) in fits {
+            let point = |arrivals: Arrivals| {
+                // What it sustains is not asked for.
+                let known = if arrivals == Arrivals::Full { None } else { Some(f64::INFINITY) };
+                let load = ServingLoad { arrivals, ..load };
+                let state = replica.model.point_knowing(&replica.layout, &load, known);
+                FrontierPoint {
+                    layout: replica.layout.layout,
+                    precision: replica.model.precision,
+                    gpus: replica.gpus,
+                    prefill_gpus: 0,
+                    prefill_layout: None,
+                    concurrency: state.concurrency,
+                    tokens_per_second_per_user: 1.0 / state.tpot_seconds,
+                    output_tokens_per_second_per_gpu: state.requests_per_second * load.output_tokens
+                        / f64::from(replica.gpus),
+                    ttft_seconds: state.ttft_seconds,
+                }
             };
-            both(b).total_cmp(&both(a))
-        });
-        for (quickest, replica) in fits {
-            let point = |state: &SteadyState| FrontierPoint {
-                layout: replica.layout.layout,
-                precision: replica.model.precision,
-                gpus: replica.gpus,
-                prefill_gpus: 0,
-                prefill_layout: None,
-                concurrency: state.concurrency,
-                tokens_per_second_per_user: 1.0 / state.tpot_seconds,
-                output_tokens_per_second_per_gpu: state.requests_per_second * load.output_tokens
-                    / f64::from(replica.gpus),
-                ttft_seconds: state.ttft_seconds,
-            };
-            let at = |requests: f64| {
-                let known = Some(replica.full.sustainable_request_rate);
-                let load = ServingLoad { arrivals: Arrivals::Closed(requests), ..load };
-                point(&replica.model.point_knowing(&replica.layout, &load, known))
-            };
-            self.considered += stretch(frontier, point(&replica.full), quickest, at);
+            self.considered += stretch(frontier, &curve, point);
         }
     }
 
@@ -112,15 +107,17 @@ impl<'m, 'a> Replicas<'m, 'a> {
     /// than `known`.
     pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestReplica<'m, 'a>> {
         let mut best: Option<BestReplica<'m, 'a>> = None;
-        for replica in self.all.iter().filter(|replica| replica.gpus <= most_gpus) {
-            let most = replica.most;
-            let known = best.map_or(known, |found| found.value) * replica.rented;
+        let mut ready = Vec::new();
+        let mut next = 0;
+        loop {
+            let known = best.map_or(known, |found| found.value);
+            let Some((replica, most)) = self.next(&mut next, &mut ready, (slo, most_gpus, known)) else {
+                break;
+            };
+            let known = known * replica.rented;
             if most <= known {
                 // Nor do those after it.
                 break;
-            }
-            if !replica.full.memory.fits {
-                continue;
             }
             let least = (most * ALONE).max(known);
             if too_slow(replica.model, &replica.layout, &self.load, least, slo) {
@@ -134,31 +131,109 @@ impl<'m, 'a> Replicas<'m, 'a> {
             self.considered += tried;
             let value = |state: &SteadyState| state.requests_per_second / replica.rented;
             if let Some((rate, state)) = met.filter(|(_, state)| value(state) * replica.rented > known) {
-                best = Some(BestReplica { replica: *replica, state, rate, value: value(&state) });
+                best = Some(BestReplica { replica, state, rate, value: value(&state) });
             }
         }
         best
     }
 
-    /// Where no replica keeps the targets: the one that alone comes nearest; where none fits, the one that lacks least
-    /// memory.
-    pub fn nearest(&mut self, slo: &LatencyTargets) -> Option<BestReplica<'m, 'a>> {
-        let mut best: Option<BestReplica<'m, 'a>> = None;
-        for replica in &self.all {
-            let rate = replica.most * ALONE;
-            let (state, rate, value) = if replica.full.memory.fits {
-                self.considered += 1;
-                let state = replica.at(&self.load, rate);
-                (state, rate, -worst(&state, slo))
-            } else {
-                let memory = &replica.full.memory;
-                (replica.full, 0.0, -1e6 * memory.weights_gib / memory.available_gib.max(1e-9))
+    /// The replica of at most `most_gpus` that sustains the highest rate per GPU of those that have not had their turn, with that
+    /// rate; none where none is left that could keep the targets at more than `known`.
+    ///
+    /// Bounds stand in `turn`; a replica gets a closer one, then its price, when its bound is the highest that is left, and is
+    /// `ready` until no bound is higher than its rate.
+    fn next(
+        &mut self,
+        next: &mut usize,
+        ready: &mut Vec<(f64, usize)>,
+        (slo, most_gpus, known): (&LatencyTargets, u32, f64),
+    ) -> Option<(Replica<'m, 'a>, f64)> {
+        self.bound();
+        loop {
+            let waiting = self.turn.get(*next).copied().filter(|(bound, _)| *bound > known);
+            if let Some(&(rate, at)) = ready.last()
+                && waiting.is_none_or(|(bound, _)| rate > bound)
+            {
+                ready.pop();
+                let replica = self.all.get(at)?;
+                return Some((*replica, replica.most?));
+            }
+            let (bound, at) = waiting?;
+            *next += 1;
+            let load = self.load;
+            let wins = |replica: &Replica<'_, '_>| {
+                let least = known * replica.rented;
+                replica.gpus <= most_gpus && !too_slow(replica.model, &replica.layout, &load, least, slo)
             };
-            if best.is_none_or(|known| value > known.value) {
-                best = Some(BestReplica { replica: *replica, state, rate, value });
+            if let Some(replica) = self.all.get_mut(at).filter(|replica| wins(replica)) {
+                if !std::mem::replace(&mut replica.bounded, true) {
+                    let closer = replica.model.sustainable_at_most(&replica.layout, &load.at_random(0.0));
+                    let closer = closer / replica.rented;
+                    if closer < bound {
+                        *next -= 1;
+                        self.turn.remove(*next);
+                        let place = self.turn.partition_point(|(other, _)| *other >= closer);
+                        self.turn.insert(place, (closer, at));
+                        continue;
+                    }
+                }
+                let most = replica.priced(&load.at_random(0.0));
+                let rate = most / replica.rented;
+                // The highest last; of like ones the first last.
+                let place = ready.partition_point(|known| (known.0, at) < (rate, known.1));
+                ready.insert(place, (rate, at));
             }
         }
-        best
+    }
+
+    /// Bounds the rates that replicas sustain by decode alone, highest first.
+    fn bound(&mut self) {
+        if !self.turn.is_empty() {
+            return;
+        }
+        let load = self.load.at_random(0.0);
+        let fits = self.all.iter().enumerate().filter(|(_, replica)| replica.fits);
+        self.turn = fits
+            .map(|(at, replica)| {
+                let rate = replica.model.decode_rate(&replica.layout, &load) / replica.rented;
+                (rate * BOUND, at)
+            })
+            .collect();
+        sort_by(&mut self.turn, |a, b| b.0.total_cmp(&a.0));
+    }
+
+    /// Where no replica keeps the targets: the one that alone comes nearest; where none fits, the one that lacks least
+    /// memory. Of like ones the one that sustains the highest rate per GPU.
+    pub fn nearest(&mut self, slo: &LatencyTargets) -> Option<BestReplica<'m, 'a>> {
+        let load = self.load;
+        let mut best: Option<(BestReplica<'m, 'a>, f64)> = None;
+        for replica in &mut self.all {
+            let known = best.map_or(f64::NEG_INFINITY, |(found, _)| found.value);
+            let bound = if replica.fits {
+                let alone = quickest(replica.model, &replica.layout, &load, 1.0);
+                -1.0 / (alone * slo.tpot_p95_seconds)
+            } else {
+                let memory = Stream::new(replica.model, &replica.layout.cut, &load).memory(0.0);
+                -1e6 * memory.weights_gib / memory.available_gib.max(1e-9)
+            };
+            if bound < known {
+                continue;
+            }
+            let most = replica.priced(&load.at_random(0.0));
+            let (state, rate, value) = if replica.fits {
+                self.considered += 1;
+                let rate = most * ALONE;
+                let state = replica.at(&load, rate);
+                (state, rate, -worst(&state, slo))
+            } else {
+                (replica.model.point(&replica.layout, &load), 0.0, bound)
+            };
+            let each = most / replica.rented;
+            if best.is_none_or(|(_, other)| value > known || (value == known && each > other)) {
+                best = Some((BestReplica { replica: *replica, state, rate, value }, each));
+            }
+        }
+        best.map(|(found, _)| found)
     }
 }
 
@@ -170,9 +245,14 @@ impl BestReplica<'_, '_> {
 }
 
 impl Replica<'_, '_> {
+    /// Requests per second at random times that it sustains.
+    fn priced(&mut self, load: &ServingLoad) -> f64 {
+        *self.most.get_or_insert_with(|| self.model.sustainable_rate(&self.layout, load))
+    }
+
     fn at(&self, load: &ServingLoad, rate: f64) -> SteadyState {
         let load = ServingLoad { arrivals: Arrivals::Poisson(rate), ..*load };
-        self.model.point_knowing(&self.layout, &load, Some(self.most))
+        self.model.point_knowing(&self.layout, &load, self.most)
     }
 }
 
@@ -198,8 +278,9 @@ pub(super) fn too_slow(
 ) -> bool {
     let stream = Stream::new(model, &layout.cut, &load.at_random(rate));
     let target = BELOW_MEAN * slo.tpot_p95_seconds * model.accepted_tokens();
-    let sequences = rate / (layout.cut.pp * layout.cut.dp) * stream.steps * target;
-    sequences < stream.most && stream.pace(sequences, f64::INFINITY).tpot > target
+    let each = rate / (layout.cut.pp * layout.cut.dp);
+    let sequences = each * stream.steps * target;
+    stream.steps > 0.0 && sequences < stream.most && stream.pace_beyond(sequences, each, target)
 }
 
 /// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if they are
@@ -226,45 +307,141 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
     (Some(best), tried)
 }
 
-/// Puts the points of one layout on the frontier: `full` and, at powers of two of requests in flight below its, `at`;
-/// `quickest` is the most tokens per second that one user can see. Points looked at.
+/// What bounds the points of one layout from no request in flight to endless demand.
+pub(super) struct Curve<'m> {
+    model: &'m ServingModel<'m>,
+    layout: &'m LegalLayout,
+    load: ServingLoad,
+    gpus: f64,
+    /// GPU-seconds of an output token beside those of the replica.
+    beside: f64,
+    /// Output tokens over decoded ones: the first comes with the prompt.
+    tokens: f64,
+    /// Tokens per second that a request alone sees.
+    quickest: f64,
+    /// Whether answers have a token to decode.
+    decodes: bool,
+    /// Requests in flight under endless demand.
+    requests: f64,
+    /// Output tokens per second and GPU at most.
+    most: f64,
+}
+
+impl<'m> Curve<'m> {
+    /// That of a replica that serves such a load, beside GPUs that take so many seconds of each request.
+    pub fn of(model: &'m ServingModel<'_>, layout: &'m LegalLayout, load: &ServingLoad, beside: f64) -> Self {
+        let (gpus, output) = (layout.layout.tp * layout.layout.pp * layout.layout.dp, load.output_tokens);
+        let mut curve = Self {
+            model,
+            layout,
+            load: *load,
+            gpus: f64::from(gpus),
+            beside: beside / output,
+            tokens: 1.0,
+            quickest: quickest(model, layout, load, 1.0),
+            decodes: output > 1.0,
+            requests: 0.0,
+            most: 0.0,
+        };
+        let rate = if curve.decodes {
+            let stream = Stream::new(model, &layout.cut, load);
+            curve.tokens = output / (output - 1.0);
+            curve.requests = stream.most * layout.cut.pp * layout.cut.dp;
+            BOUND * model.decode_rate(layout, load)
+        } else {
+            // Nothing decodes.
+            let full = model.point(layout, load);
+            curve.requests = full.concurrency;
+            full.requests_per_second
+        };
+        curve.most = curve.per_gpu(rate * output);
+        curve
+    }
+
+    /// How good it can be in both measures.
+    fn both(&self) -> f64 {
+        self.quickest * self.most
+    }
+
+    /// Output tokens per second and GPU where the replica gives so many.
+    fn per_gpu(&self, tokens_per_second: f64) -> f64 {
+        1.0 / (self.gpus / tokens_per_second + self.beside)
+    }
+
+    /// The same at most with so many requests in flight of users who see no more than this.
+    fn at_most(&self, requests: f64, user: f64) -> f64 {
+        self.per_gpu(requests * user * self.tokens).min(self.most)
+    }
+
+    /// Sequences in decode that give so many output tokens per second and GPU where users see this.
+    fn needed(&self, per_gpu: f64, user: f64) -> f64 {
+        self.gpus / (1.0 / per_gpu - self.beside) / (user * self.tokens)
+    }
+
+    /// The most that a user sees with at least so many sequences in decode.
+    fn user(&self, sequences: f64) -> f64 {
+        let cut = &self.layout.cut;
+        let each = sequences / (cut.pp * cut.dp);
+        if each < 1.0 {
+            return quickest(self.model, self.layout, &self.load, sequences);
+        }
+        let stream = Stream::new(self.model, cut, &self.load);
+        BOUND * self.model.accepted_tokens() / stream.pace(each, each).tpot
+    }
+}
+
+/// Sums of the same in another order differ by less than this.
+const BOUND: f64 = 1.0 + 1e-9;
+
+/// Puts the points of one layout on the frontier, of powers of two of requests in flight and of endless demand. Points looked
+/// at.
 ///
 /// With n requests in flight no more than n users' tokens come per second, and no more than under endless demand; with
-/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over.
+/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over. Of what users
+/// see, the frontier says how many sequences have to decode for a point that it does not beat; with as many, users see less.
 pub(super) fn stretch(
     frontier: &mut Frontier,
-    full: FrontierPoint,
-    quickest: f64,
-    at: impl Fn(f64) -> FrontierPoint,
+    curve: &Curve<'_>,
+    at: impl Fn(Arrivals) -> FrontierPoint,
 ) -> u64 {
-    let most = full.output_tokens_per_second_per_gpu;
-    let per_user = 1.0 / f64::from(full.gpus);
-    let (mut user, mut requests, mut looked) = (quickest, 1.0, 0);
-    while requests < full.concurrency {
-        if frontier.beats(user, most) {
+    let (mut user, mut requests, mut looked) = (curve.quickest, 1.0, 0);
+    while requests < curve.requests {
+        if frontier.beats(user, curve.most) {
             return looked;
         }
-        if !frontier.beats(user, requests * user * per_user) {
-            let point = at(requests);
-            looked += 1;
-            user = point.tokens_per_second_per_user;
-            frontier.add(point);
+        if frontier.beats(user, curve.at_most(requests, user)) {
+            requests *= 2.0;
+            continue;
         }
+        let beaten = curve.needed(frontier.throughput(user), user);
+        if beaten > 1.0 && curve.decodes {
+            let less = curve.user(beaten);
+            if less < user && frontier.beats(less, curve.at_most(requests, less)) {
+                user = less;
+                continue;
+            }
+        }
+        let point = at(Arrivals::Closed(requests));
+        looked += 1;
+        user = point.tokens_per_second_per_user;
+        frontier.add(point);
         requests *= 2.0;
     }
-    frontier.add(full);
+    if !frontier.beats(user, curve.most) {
+        frontier.add(at(Arrivals::Full));
+    }
     looked
 }
 
-/// Tokens per second that a request alone on a replica sees.
-pub(super) fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+/// Tokens per second that each of so many requests sees of which each is alone on its stream.
+fn quickest(model: &ServingModel<'_>, layout: &LegalLayout, load: &ServingLoad, requests: f64) -> f64 {
     let cut = &layout.cut;
     let alone = Work {
         sequences: 1.0,
         keys: load.input_tokens + 0.5 * load.output_tokens,
         prompt_tokens: 0.0,
         prompt_length: load.input_tokens,
-        busy: 1.0 / (cut.pp * cut.dp),
+        busy: requests / (cut.pp * cut.dp),
         reading: 0.0,
     };
     model.accepted_tokens() / model.iteration(cut, &alone).total_seconds
@@ -327,5 +504,30 @@ mod tests {
             }
         }
         assert!(2 * passed > missed, "{passed} of {missed}");
+    }
+
+    /// Bounds of what a replica sustains lie above it, the closer one not far.
+    #[test]
+    fn rates_lie_below_their_bounds() {
+        let catalog = Catalog::embedded().unwrap();
+        for (name, gpu) in
+            [("deepseek-v3", "H200-SXM"), ("qwen3-235b-a22b", "B200-SXM"), ("gpt-oss-120b", "H100-SXM")]
+        {
+            let arch = &catalog.model("model", name).unwrap().architecture;
+            let target = catalog.target(None, Some(gpu), None).unwrap();
+            let model = ServingModel::new(arch, target.gpu, &target.topology, Precision::Fp8, None).unwrap();
+            for (tp, pp, ep, dp) in [(4, 1, 8, 2), (1, 1, 16, 16), (2, 2, 1, 4), (1, 1, 64, 64)] {
+                let layout = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }).unwrap();
+                for (input, output) in [(2000.0, 300.0), (100.0, 2000.0), (500.0, 500.0)] {
+                    let arrivals = Arrivals::Poisson(0.0);
+                    let load = ServingLoad { input_tokens: input, output_tokens: output, arrivals };
+                    let most = model.sustainable_rate(&layout, &load);
+                    let (bound, decode) =
+                        (model.sustainable_at_most(&layout, &load), model.decode_rate(&layout, &load));
+                    let told = format!("{name} {:?} {load:?}: {most} {bound} {decode}", layout.layout);
+                    assert!(most <= bound && most <= decode * BOUND && bound < 4.0 * most, "{told}");
+                }
+            }
+        }
     }
 }

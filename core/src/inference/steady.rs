@@ -200,6 +200,31 @@ impl ServingModel<'_> {
         layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
+    /// No less than [`Self::sustainable_rate`], and quicker to say; without end where nothing quicker is known.
+    pub(crate) fn sustainable_at_most(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        layout.cut.pp * layout.cut.dp * Stream::new(self, &layout.cut, load).sustainable_at_most()
+    }
+
+    /// Whether one replica's memory holds the weights and a request.
+    pub(crate) fn fits(&self, layout: &LegalLayout, load: &ServingLoad) -> bool {
+        Stream::new(self, &layout.cut, load).memory(0.0).fits
+    }
+
+    /// Seconds to the first token of a prompt that one replica reads with nothing else to do.
+    pub(crate) fn prompt_alone(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        Stream::new(self, &layout.cut, load).first_alone()
+    }
+
+    /// Requests per second that one replica would sustain if its prompts took no time; without end where nothing decodes.
+    pub(crate) fn decode_rate(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
+        let stream = Stream::new(self, &layout.cut, load);
+        let streams = layout.cut.pp * layout.cut.dp;
+        if stream.steps <= 0.0 {
+            return f64::INFINITY;
+        }
+        streams * stream.most / (stream.steps * stream.step_seconds(stream.most))
+    }
+
     /// Seconds of the prefill of one prompt of `input` tokens alone, by part.
     pub fn prefill(&self, layout: &LegalLayout, input: f64) -> IterationParts {
         let (chunk, chunks) = self.prefill_chunk(layout, input);

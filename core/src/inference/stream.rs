@@ -17,6 +17,9 @@ pub(super) const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
 pub(super) const LN20: f64 = 2.995_732_273_553_991;
 
+/// The iterations of ranks settle to a closer share than this.
+const SETTLED: f64 = 1.005;
+
 /// One of the like streams of a replica.
 pub(super) struct Stream<'a> {
     model: &'a ServingModel<'a>,
@@ -262,6 +265,12 @@ impl<'a> Stream<'a> {
         self.pace(batch, f64::INFINITY)
     }
 
+    /// Whether a token takes longer than so many seconds with `batch` sequences under random arrivals of `rate` per second.
+    pub(super) fn pace_beyond(&self, batch: f64, rate: f64, seconds: f64) -> bool {
+        // Decode alone tells most of what is slow.
+        self.step_seconds(batch) > seconds || self.pace_at(batch, rate).tpot > seconds
+    }
+
     /// Whether it is one of attention ranks that meet in every layer of experts.
     fn meets(&self) -> bool {
         self.cut.dp > 1.0 && self.model.sizes.moe.is_some()
@@ -325,8 +334,7 @@ impl<'a> Stream<'a> {
         let count = self.cut.dp;
         // Prompts of an iteration, on all ranks.
         let prompts = count * batch / self.steps;
-        let prompt_s = self.adds(batch, self.input, 1.0 / count, decode);
-        let any_s = (self.adds(batch, self.input, 1.0, decode) - prompt_s).max(0.0) / (count - 1.0);
+        let (prompt_s, any_s) = self.prompt_seconds(batch, decode);
         let most = (self.chunk(batch) / self.unread).max(1.0);
         let ranks = Ranks { count, prompt_s, scv: self.spread.0, any_s, most };
         let turns = match rate {
@@ -344,6 +352,38 @@ impl<'a> Stream<'a> {
             reading: batch / self.steps * self.unread / self.chunk(batch),
             ranks: Some((ranks, turns)),
         }
+    }
+
+    /// Seconds that a prompt adds to an iteration of ranks that meet, and the part of them that every further one adds.
+    fn prompt_seconds(&self, batch: f64, decode: f64) -> (f64, f64) {
+        let count = self.cut.dp;
+        let one = self.adds(batch, self.input, 1.0 / count, decode);
+        let all = self.adds(batch, self.input, 1.0, decode);
+        (one, (all - one).max(0.0) / (count - 1.0))
+    }
+
+    /// No less than [`Self::sustainable`], and quicker to say, of attention ranks that meet: the longest reading of an iteration is
+    /// no shorter than a prompt where any comes, and than a rank's share of all. Without end where nothing quicker is known.
+    pub(super) fn sustainable_at_most(&self) -> f64 {
+        if !(self.random && self.meets() && self.unread > 0.0 && self.steps > 0.0) {
+            return f64::INFINITY;
+        }
+        let decode = self.step_seconds(self.most);
+        let (prompt_s, any_s) = self.prompt_seconds(self.most, decode);
+        if prompt_s < any_s {
+            return f64::INFINITY;
+        }
+        let prompts = self.cut.dp * self.most / self.steps;
+        let mean = |seconds: f64| {
+            let rate = prompts / seconds;
+            let fresh = 1.0 - libm::exp(-rate * decode);
+            // An iteration behind one that reads is longer by a prompt at least.
+            let share = fresh / (fresh + libm::exp(-rate * (decode + prompt_s)));
+            decode + (prompt_s - any_s) * share.max(prompts / self.cut.dp) + any_s * prompts
+        };
+        // A longer iteration has fewer prompts in a second: from below, every second round ends below.
+        let seconds = (0..4).fold(decode, |seconds, _| mean(seconds));
+        SETTLED * self.most / (self.steps * seconds)
     }
 
     /// Seconds that a prompt of `length` adds to iterations of `decode` seconds in which a share `reading` of the attention ranks
@@ -430,15 +470,7 @@ impl<'a> Stream<'a> {
             return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
         }
         let chunk = self.model.engine.chunk_tokens;
-        let work = Work {
-            sequences: 0.0,
-            keys: 0.0,
-            prompt_tokens: chunk,
-            prompt_length: self.token_length(),
-            busy: self.busy,
-            reading: 1.0,
-        };
-        let seconds = self.model.iteration(self.cut, &work).total_seconds;
+        let seconds = self.reading(chunk, self.token_length());
         1.0 / (seconds * self.unread.max(1.0) / chunk)
     }
 
@@ -451,23 +483,31 @@ impl<'a> Stream<'a> {
         Z95 * libm::sqrt(meets) * (pace.mixed - pace.decode) / self.steps
     }
 
+    /// Seconds of an iteration that reads so many tokens of prompts of this length, with nothing to decode.
+    fn reading(&self, tokens: f64, length: f64) -> f64 {
+        let work = Work {
+            sequences: 0.0,
+            keys: 0.0,
+            prompt_tokens: tokens,
+            prompt_length: length,
+            busy: self.busy,
+            reading: 1.0,
+        };
+        self.model.iteration(self.cut, &work).total_seconds
+    }
+
+    /// Seconds to the first token of a prompt with nothing else to do; every attention rank reads one.
+    pub(super) fn first_alone(&self) -> f64 {
+        let (unread, chunk) = (self.unread.max(1.0), self.model.engine.chunk_tokens);
+        self.model.engine.request_seconds(self.input) + (unread / chunk).max(1.0) * self.reading(unread.min(chunk), self.input)
+    }
+
     /// Answers of one token: nothing decodes.
     pub(super) fn prefill_only(&self, streams: f64, load: &ServingLoad) -> SteadyState {
         let model = self.model;
         let chunk = model.engine.chunk_tokens;
-        let time = |tokens: f64, length: f64| {
-            let work = Work {
-                sequences: 0.0,
-                keys: 0.0,
-                prompt_tokens: tokens,
-                prompt_length: length,
-                busy: self.busy,
-                reading: 1.0,
-            };
-            model.iteration(self.cut, &work).total_seconds
-        };
         let unread = self.unread.max(1.0);
-        let alone = model.engine.request_seconds(self.input) + (unread / chunk).max(1.0) * time(unread.min(chunk), self.input);
+        let alone = self.first_alone();
         let most = self.sustainable();
         let packed = 1.0 / most;
         let decode_work = Work {
@@ -494,7 +534,8 @@ impl<'a> Stream<'a> {
                 if each >= most {
                     (alone, alone, most, most * alone, true)
                 } else {
-                    let seconds = |length: f64| time(chunk, length) * unread * (length / self.input) / chunk;
+                    let seconds =
+                        |length: f64| self.reading(chunk, length) * unread * (length / self.input) / chunk;
                     let ttft = queue::first_tokens(self, (each, most), alone, seconds);
                     percentiles = Some(LatencyPercentiles {
                         ttft,
@@ -545,7 +586,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Memory of one GPU with `sequences` of one attention rank in decode.
-    fn memory(&self, sequences: f64) -> ServingMemory {
+    pub(super) fn memory(&self, sequences: f64) -> ServingMemory {
         let (model, cut) = (self.model, self.cut);
         // The stages share an attention rank's sequences: each holds its layers of all of them.
         let of = |tokens: f64| model.kv_bytes(cut, tokens) / cut.pp;

@@ -64,9 +64,10 @@ impl MatrixUnit {
     pub(super) fn cost(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> Cost {
         let compute = self.compute(groups, m, n, k);
         let memory = bytes / self.bytes_per_s;
+        let seconds = self.fixed_seconds + norm4(compute, memory);
         let flop = 2.0 * groups * m * n * k;
         Cost {
-            seconds: self.fixed_seconds + norm4(compute, memory),
+            seconds,
             flop,
             bytes,
             peak_seconds: flop / self.peak,
@@ -74,6 +75,12 @@ impl MatrixUnit {
             memory_seconds: memory,
             fixed_seconds: self.fixed_seconds,
         }
+    }
+
+    /// The seconds of [`Self::cost`].
+    #[inline]
+    pub(super) fn seconds(&self, groups: f64, m: f64, n: f64, k: f64, bytes: f64) -> f64 {
+        self.fixed_seconds + norm4(self.compute(groups, m, n, k), bytes / self.bytes_per_s)
     }
 
     /// Seconds of the arithmetic with the best of the tiles.
@@ -133,7 +140,8 @@ const WHOLE: f64 = 4_503_599_627_370_496.0;
 pub(super) fn ceil(x: f64) -> f64 {
     if x < WHOLE {
         let nearest = (x + WHOLE) - WHOLE;
-        if nearest < x { nearest + 1.0 } else { nearest }
+        // Whether it lies below is a coin's toss: a sum, not a branch.
+        nearest + if nearest < x { 1.0 } else { 0.0 }
     } else {
         x
     }

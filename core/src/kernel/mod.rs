@@ -173,17 +173,24 @@ impl Device {
 
     /// Seconds of `groups` products of the same shape in one kernel: experts, each with m rows.
     pub fn grouped_gemm(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
-        self.grouped_gemm_cost(groups, m, n, k, precision).seconds
+        let bytes = self.gemm_bytes(groups, m, n, k, precision);
+        self.unit(precision).seconds(groups, m, n, k, bytes)
     }
 
     /// [`Device::grouped_gemm`] with its FLOP, bytes and bounds.
     #[inline]
     pub fn grouped_gemm_cost(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> Cost {
+        let bytes = self.gemm_bytes(groups, m, n, k, precision);
+        self.unit(precision).cost(groups, m, n, k, bytes)
+    }
+
+    /// Bytes of `groups` products m × n × k: operands and 16-bit result once through memory.
+    #[inline]
+    fn gemm_bytes(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         let weight_bytes = precision.weight_bytes();
         // Weights that are unpacked meet 16-bit activations; other formats hold both sides alike.
         let row_bytes = if self.stores_only(precision) { 2.0 } else { weight_bytes };
-        let bytes = groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n);
-        self.unit(precision).cost(groups, m, n, k, bytes)
+        groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n)
     }
 
     /// Seconds of bringing `rows` × `width` 16-bit activations into the format of a product, scales included, as kernels
