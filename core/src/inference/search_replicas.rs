@@ -198,8 +198,9 @@ pub(super) fn too_slow(
 ) -> bool {
     let stream = Stream::new(model, &layout.cut, &load.at_random(rate));
     let target = BELOW_MEAN * slo.tpot_p95_seconds * model.accepted_tokens();
-    let sequences = rate / (layout.cut.pp * layout.cut.dp) * stream.steps * target;
-    sequences < stream.most && stream.pace(sequences, f64::INFINITY).tpot > target
+    let each = rate / (layout.cut.pp * layout.cut.dp);
+    let sequences = each * stream.steps * target;
+    sequences < stream.most && stream.pace_at(sequences, each).tpot > target
 }
 
 /// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if they are

@@ -4,6 +4,7 @@
 //! sequences that end, and they ride along in chunks: a share f of the iterations is mixed,
 //! `TPOT = (1 − f)·t(decode) + f·t(decode + chunk)`.
 
+use super::chunks::Reading;
 use super::cut::Cut;
 use super::iteration::{ServingModel, Work};
 use super::ranks::{Ranks, Turns};
@@ -255,7 +256,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Pace under random arrivals of `rate` per second.
-    fn pace_at(&self, batch: f64, rate: f64) -> Pace {
+    pub(super) fn pace_at(&self, batch: f64, rate: f64) -> Pace {
         if self.unread > 0.0 && self.meets() {
             return self.pace_of_ranks(batch, Some(rate), self.step(batch, f64::INFINITY));
         }
@@ -323,15 +324,16 @@ impl<'a> Stream<'a> {
     fn pace_of_ranks(&self, batch: f64, rate: Option<f64>, (parts, work): (IterationParts, Work)) -> Pace {
         let decode = parts.total_seconds;
         let count = self.cut.dp;
-        // Prompts of an iteration, on all ranks.
-        let prompts = count * batch / self.steps;
-        let prompt_s = self.adds(batch, self.input, 1.0 / count, decode);
-        let any_s = (self.adds(batch, self.input, 1.0, decode) - prompt_s).max(0.0) / (count - 1.0);
-        let most = (self.chunk(batch) / self.unread).max(1.0);
+        // Long prompts have more of the tokens.
+        let length = self.token_length();
+        let prompt_s = self.adds(batch, length, 1.0 / count, decode) * self.input / length;
+        let all_s = self.adds(batch, length, 1.0, decode) * self.input / length;
+        let any_s = (all_s - prompt_s).max(0.0) / (count - 1.0);
+        let most = self.chunk(batch) / self.unread;
         let ranks = Ranks { count, prompt_s, scv: self.spread.0, any_s, most };
         let turns = match rate {
             Some(rate) => ranks.turns(decode, rate * count),
-            None => ranks.turns_of(decode, prompts),
+            None => self.endless(batch, decode),
         };
         Pace {
             parts,
@@ -344,6 +346,24 @@ impl<'a> Stream<'a> {
             reading: batch / self.steps * self.unread / self.chunk(batch),
             ranks: Some((ranks, turns)),
         }
+    }
+
+    /// Iterations of such ranks under endless demand, which decode for `decode` seconds: as many prompts begin as answers end, in each.
+    fn endless(&self, batch: f64, decode: f64) -> Turns {
+        let count = self.cut.dp;
+        let most = self.chunk(batch) / self.unread;
+        let begin = (batch / self.steps).min(most);
+        let reading = Reading::new(count, begin, most, (self.spread.0, 1.0));
+        let work = Work {
+            sequences: self.seen(batch, f64::INFINITY),
+            keys: self.keys(),
+            prompt_tokens: (reading.fullest * self.unread).max(1.0),
+            prompt_length: self.token_length(),
+            busy: self.busy(batch),
+            reading: begin / (reading.share * reading.fullest),
+        };
+        let more = (self.model.iteration(self.cut, &work).total_seconds - decode).max(0.0);
+        Turns::of_endless(decode, more, count * begin, &reading)
     }
 
     /// Seconds that a prompt of `length` adds to iterations of `decode` seconds in which a share `reading` of the attention ranks
@@ -427,6 +447,10 @@ impl<'a> Stream<'a> {
     /// chunks where answers have one token.
     pub(super) fn sustainable(&self) -> f64 {
         if self.steps > 0.0 {
+            if self.unread > 0.0 && self.meets() && self.random {
+                let turns = self.endless(self.most, self.step_seconds(self.most));
+                return turns.rate() / self.cut.dp;
+            }
             return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
         }
         let chunk = self.model.engine.chunk_tokens;
