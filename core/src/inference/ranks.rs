@@ -198,11 +198,14 @@ pub(super) fn latencies(
     } else {
         stream.place(turns.rate / ranks.count, turns.mean())
     };
-    let full = turns.decode + ranks.most * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
+    // A prompt that is longer than an iteration may read holds its rank for several.
+    let places = ranks.most.max(1.0);
+    let iterations = 1.0 / ranks.most.min(1.0);
+    let full = iterations * turns.decode + places * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
     let overflow = if saturated {
         Cumulants::of(0.0, 0.0, 0.0)
     } else {
-        overflow(turns.rate / ranks.count, ranks.most, full, ranks.scv)
+        overflow(turns.rate / ranks.count, places, full, ranks.scv)
     };
     let idle = libm::exp(-batch * ranks.count);
     let alone = if idle > SELDOM { stream.alone(stream.input) } else { 0.0 };
@@ -221,14 +224,20 @@ pub(super) fn latencies(
         let tokens = gamma_quantile(stream.input, (ranks.scv, deviation), point.length).max(1.0);
         let own = tokens * (first + second * tokens);
         for (chance, rest, beside, behind) in &states {
-            // The longest of the others' prompts stays below a length that none of a Poisson number exceeds.
-            let over = -libm::log(point.other) / beside;
+            // What others read stays below a length that none of a Poisson number exceeds, and below what an iteration may read.
+            let over = -libm::log(point.other) / (beside * iterations);
             let others = if over < 1.0 {
-                ranks.prompt_s * gamma_quantile(1.0, (ranks.scv, deviation), upper_quantile(over))
+                gamma_quantile(1.0, (ranks.scv, deviation), upper_quantile(over)).min(ranks.most)
             } else {
                 0.0
             };
-            let read = stream.request() + turns.decode + (own + behind).max(others);
+            // The last part of a prompt of several iterations is read beside others' as a whole prompt is, those before as long as an
+            // iteration may be.
+            let before = libm::ceil(tokens / (stream.input * ranks.most)) - 1.0;
+            let part = before * ranks.most * stream.input / tokens;
+            let whole = before * turns.decode + own * part + before * ranks.any_s * beside;
+            let last = turns.decode + (own * (1.0 - part) + behind).max(ranks.prompt_s * others);
+            let read = stream.request() + whole + last;
             ttft.add(chance * point.weight, read + rest.quantile(point.wait).max(0.0));
         }
         if idle > SELDOM {
