@@ -33,6 +33,7 @@ fn inference(c: &mut Criterion) {
             });
         }
     }
+    ranks_that_meet(c, catalog);
     for model in ["deepseek-v3", "llama-3.1-405b"] {
         for shape in ["BM.GPU.H200.8", "Standard_ND128isr_NDR_GB200_v6"] {
             for mode in [Some("aggregated"), None] {
@@ -59,6 +60,32 @@ fn inference(c: &mut Criterion) {
         c.bench_function("serving point, pools apart with speculation", |b| {
             b.iter(|| serving_point(catalog, black_box(&request)));
         });
+    }
+}
+
+/// Attention ranks that meet in the experts under random arrivals: prompts shorter than an iteration may read, and longer.
+fn ranks_that_meet(c: &mut Criterion, catalog: &Catalog) {
+    let (Ok(preset), Ok(target)) =
+        (catalog.model("model", "deepseek-v3"), ServingTarget::of(catalog, None, Some("H200-SXM")))
+    else {
+        return;
+    };
+    let arch = &preset.architecture;
+    let Ok(model) = ServingModel::new(arch, &target.gpu, &target.topology, Precision::Fp8, None) else {
+        return;
+    };
+    let Ok(layout) = model.layout(ServingLayout { tp: 1, pp: 1, ep: 16, dp: 16, redundant_experts: 0 })
+    else {
+        return;
+    };
+    for (input_tokens, rate) in [(1000.0, 20.0), (12_000.0, 2.0)] {
+        let load = ServingLoad { input_tokens, output_tokens: 500.0, arrivals: Arrivals::Poisson(rate) };
+        c.bench_function(
+            &format!("serving point, deepseek-v3, 16 ranks at random, {input_tokens} tokens"),
+            |b| {
+                b.iter(|| model.point(black_box(&layout), black_box(&load)));
+            },
+        );
     }
 }
 

@@ -345,11 +345,13 @@ proptest! {
         let (a, b) = (point(&hits(less)).unwrap(), point(&hits(more)).unwrap());
         // Tiles make steps, and the batch is found to one part in a thousand.
         prop_assert!(b.prefill.total_seconds <= a.prefill.total_seconds * 1.01);
-        // Attention ranks that meet in the experts read long prompts in an order that the closed form does not follow near
-        // saturation: what it takes as sustainable there has dips (METHODS.md, Serving; the simulation has none).
+        // Of attention ranks that meet in the experts all wait for the fullest, which reads as many tokens as an iteration may as long
+        // as any has them. They attend to what is found too, by which the iteration is longer: so it is in the simulation
+        // (`tests/inference_ranks.rs`). No token takes longer than its mean context has grown.
         let meet = a.layout.dp > 1 && a.layout.ep > 1;
-        let dips = if meet { 0.85 } else { 0.99 };
-        prop_assert!(b.sustainable_request_rate >= a.sustainable_request_rate * dips, "{a:?} {b:?}");
+        let context = |hit: f64| 0.5 * (1.0 + hit);
+        let dips = if meet { context(less) / context(more) } else { 1.0 };
+        prop_assert!(b.sustainable_request_rate >= a.sustainable_request_rate * 0.99 * dips, "{a:?} {b:?}");
         if !a.saturated && a.requests_per_second < 0.9 * a.sustainable_request_rate {
             prop_assert!(b.ttft_seconds <= a.ttft_seconds * 1.05, "{} {}", a.ttft_seconds, b.ttft_seconds);
         }

@@ -75,6 +75,41 @@ fn the_closed_form_agrees_with_the_simulation() {
     }
 }
 
+/// Under endless demand as many requests are answered as the closed form takes as sustainable: prompts shorter and longer than an
+/// iteration may read, of few ranks and of many, with and without hits in a prefix cache. More hits mean less work but, as long as one
+/// rank reads as much as it may, no shorter iterations: tokens that are read attend to those that are found.
+#[test]
+fn endless_demand_gets_the_sustainable_rate() {
+    let mut errors = Vec::new();
+    for (dp, input, output) in
+        [(4, 2000.0, 300.0), (8, 12_000.0, 500.0), (16, 9000.0, 300.0), (32, 16_000.0, 100.0)]
+    {
+        for (spread, hits) in [(0.05_f64, 0.0), (0.922, 0.0), (0.922, 0.5)] {
+            let base = merged(
+                &replica(("deepseek-v3", if dp == 4 { "GB200" } else { "H200-SXM" }, 1, dp, "fp8")),
+                json!({"prefix_cache": {"hit_rate": hits}}),
+            );
+            let told = json!({
+                "input_tokens": input, "output_tokens": output, "input_spread": spread, "output_spread": spread
+            });
+            let at = |rate: f64| point(&merged(&merged(&base, told.clone()), json!({"request_rate": rate})));
+            let most = at(1e-6).sustainable_request_rate;
+            let in_flight = at(2.0 * most).decode_batch;
+            let of = |mean: f64| json!({"mean_tokens": mean, "family": "gamma", "coefficient_of_variation": spread.sqrt()});
+            let seen = simulated(&merged(
+                &base,
+                json!({
+                    "input": of(input), "output": of(output), "request_rate": 2.0 * most,
+                    "warmup_requests": (5.0 * in_flight) as u32, "requests": (2.5 * in_flight).max(2000.0) as u32
+                }),
+            ));
+            errors.push((most / seen.requests_per_second - 1.0, dp, input, spread, hits));
+        }
+    }
+    println!("{errors:.3?}");
+    assert!(errors.iter().all(|error| error.0.abs() < 0.1), "{errors:.3?}");
+}
+
 /// One rank's prompt holds up all: tokens come more slowly than from ranks that read at the same time, and no quicker at a higher
 /// rate.
 #[test]

@@ -1,5 +1,6 @@
 //! Serving: prefill and decode iterations, operating points, search.
 
+mod chunks;
 mod constants;
 mod cut;
 mod engine;

@@ -1,28 +1,28 @@
 //! Attention ranks that meet in every layer of experts, under random arrivals: one that reads a prompt holds up all.
 //!
-//! An iteration of N ranks takes its decode time D and what the longest reading of any rank adds. Prompts come to the group as
-//! a Poisson process of rate Λ. The longest of K lengths with mean S and squared coefficient of variation s is taken as
-//! `S(1 + √s(H_K − 1))`, exact for exponential lengths (Rényi, 1953), H the harmonic numbers; over a Poisson number of mean κ
-//! `E[H_K] = Ein(κ)`, the entire exponential integral. On top come prompts that fall on one rank together.
+//! An iteration of N ranks takes its decode time D and what the longest reading of any rank adds ([`super::chunks`]). Prompts come to the
+//! group as a Poisson process of rate Λ, whatever it does: in a long iteration come more of them.
 //!
 //! The next iteration depends on the length of this one only. It is taken as a chain of two states, an iteration that reads
-//! nothing and one of mean length L: with `p(C) = 1 − exp(−ΛC)` the share of iterations that read is `p(D)/(1 + p(D) − p(L))`.
+//! nothing and one of mean length L. Behind the first one reads with chance `p = 1 − exp(−ΛD)`; behind the second with
+//! `q = 1 − (1 − g)·exp(−ΛL₀)`, where in a share g of them a rank goes on with a prompt that is longer than an iteration may read, and the
+//! others last L₀. The share of iterations that read is `p/(1 + p − q)`, and as many prompts begin in them as come. Of prompts of many
+//! iterations and of many ranks the time without any is that of Erlang's system with as many servers as it needs, `exp(−Λ·E[S])`.
 
 use super::LatencyPercentiles;
+use super::chunks::Reading;
 use super::queue::{
     Answers, Cumulants, MOST_ELASTIC, MOST_USED, Mixture, POINTS, Queued, SELDOM, Shape, by_length,
     gamma_quantile, overflow, points,
 };
 use super::stream::{Pace, Stream};
 
-/// Euler's constant.
-const EULER: f64 = 0.577_215_664_901_532_9;
 /// Part of what prompts would fall together by chance that is left by a router which gives each to the rank with the fewest requests:
 /// answers that end together leave gaps for prompts that come together. Chosen on the cells of `tests/inference_ranks.rs`.
 const TOGETHER: f64 = 0.7;
-/// Prompts of a rank in an iteration beyond which none are told apart.
-const MOST_OF_ONE: u32 = 64;
-/// Rounds in which the chain settles.
+/// Prompts that begin on a rank in an iteration below which so many do.
+const LEAST: f64 = 1e-9;
+/// Rounds in which the chain settles, at most.
 const ROUNDS: usize = 16;
 
 /// Ranks that run their iterations together, and the prompts that they read.
@@ -30,13 +30,13 @@ const ROUNDS: usize = 16;
 pub(super) struct Ranks {
     /// How many.
     pub count: f64,
-    /// Seconds that an iteration is longer by where one rank reads the mean prompt.
+    /// Seconds that iterations are longer by where one rank reads a mean prompt's number of tokens.
     pub prompt_s: f64,
     /// Squared coefficient of variation of those seconds.
     pub scv: f64,
     /// The part of those seconds that every further prompt adds, whichever rank reads it: the experts' work on its tokens.
     pub any_s: f64,
-    /// Prompts of the mean length that a rank reads in an iteration at most; 1 of those that take several.
+    /// Prompts of the mean length that a rank reads in an iteration at most.
     pub most: f64,
 }
 
@@ -51,6 +51,8 @@ pub(super) struct Turns {
     /// Chance that an iteration reads, behind one that does not and behind one that does.
     fresh: f64,
     after: f64,
+    /// Behind one that read the end of a prompt.
+    behind: f64,
     /// Prompts that come in a second.
     rate: f64,
     decode: f64,
@@ -59,85 +61,68 @@ pub(super) struct Turns {
 impl Ranks {
     /// The iterations of a group to which `rate` prompts come per second, and which decodes for `decode` seconds in each.
     pub fn turns(&self, decode: f64, rate: f64) -> Turns {
-        let short = rate * decode;
-        let fresh = 1.0 - libm::exp(-short);
-        let lone = self.longest(short);
-        let (mut more, mut share, mut after) = (self.prompt_s, 0.0, 0.0);
+        let fresh = -libm::expm1(-rate * decode);
+        // Where so many prompts begin on a rank in an iteration: what comes over what is read, logarithm.
+        let at = |begin: f64| {
+            let reading = Reading::new(self.count, begin, self.most, (self.scv, TOGETHER));
+            let prompts = self.count * begin / reading.share;
+            let each = self.prompt_s - self.any_s;
+            let more = each * reading.fullest + self.any_s * prompts;
+            // None goes on behind an iteration that is shorter than others.
+            let ended = decode + each * reading.last + self.any_s * prompts * reading.last / reading.fullest;
+            let quiet = libm::exp(-rate * ended);
+            let after = 1.0 - (1.0 - reading.goes_on) * quiet;
+            let behind = 1.0 - (1.0 - reading.others) * quiet;
+            let share = (fresh / (1.0 + fresh - after)).clamp(1e-12, 1.0);
+            let mean = decode + share * more;
+            let variance = reading.variance * each * each
+                + self.any_s * self.any_s * (1.0 + self.scv) * (prompts - 1.0).max(0.0);
+            let turns = Turns { share, more, variance, fresh, after, behind, rate, decode };
+            (libm::log(rate * mean / (share * prompts)), turns)
+        };
+        let guess = rate * (decode + self.prompt_s * self.most.min(1.0)) / self.count;
+        let mut begin = guess.clamp(LEAST, 0.9 * self.most);
+        let (mut off, mut turns) = at(begin);
+        let mut before: Option<(f64, f64)> = None;
         for _ in 0..ROUNDS {
-            let long = rate * (decode + more);
-            after = 1.0 - libm::exp(-long);
-            share = (fresh / (1.0 + fresh - after)).clamp(1e-12, 1.0);
-            let next = ((1.0 - share) * lone + share * self.longest(long)) / share;
-            let settled = (next - more).abs() <= 1e-4 * (decode + more);
-            more = next;
-            if settled {
+            if off.abs() <= 3e-4 {
                 break;
             }
-        }
-        let variance = self.variance(rate * (decode + share * more) / share);
-        Turns { share, more, variance, fresh, after, rate, decode }
-    }
-
-    /// The iterations of a group to which `prompts` come per iteration on average.
-    pub fn turns_of(&self, decode: f64, prompts: f64) -> Turns {
-        // A longer iteration means a lower rate, and that a shorter one.
-        let mut seconds = decode + self.prompt_s * (1.0 - libm::exp(-prompts));
-        let mut out = self.turns(decode, prompts / seconds);
-        for _ in 0..ROUNDS {
-            let mean = out.mean();
-            if (mean - seconds).abs() <= 1e-3 * seconds {
+            let step = match before {
+                Some((x, f)) if (off - f) * (begin - x) < 0.0 => begin - off * (begin - x) / (off - f),
+                _ => begin * libm::exp(off),
+            };
+            let next = step.clamp((0.25 * begin).max(LEAST), (4.0 * begin).max(LEAST).min(self.most));
+            if (next - begin).abs() <= 1e-6 * begin {
                 break;
             }
-            seconds = libm::sqrt(seconds * mean);
-            out = self.turns(decode, prompts / seconds);
+            before = Some((begin, off));
+            begin = next;
+            (off, turns) = at(begin);
         }
-        out
-    }
-
-    /// Mean seconds of the longest reading of an iteration in which `prompts` come on average, 0 where none does: no more than an
-    /// iteration may read, no less than a rank's share.
-    fn longest(&self, prompts: f64) -> f64 {
-        let some = 1.0 - libm::exp(-prompts);
-        let spread = libm::sqrt(self.scv) * (harmonic(prompts) - some).max(0.0);
-        let longest = some + spread + TOGETHER * self.second(prompts) / (1.0 + self.scv);
-        let longest = longest.min(self.most * some).max(prompts / self.count);
-        (self.prompt_s - self.any_s) * longest + self.any_s * prompts
-    }
-
-    /// Prompts that the fullest rank reads beyond one, where a Poisson number of them comes and falls on the ranks by chance.
-    pub fn second(&self, prompts: f64) -> f64 {
-        let each = prompts / self.count;
-        let (mut term, mut sum) = (libm::exp(-each), 0.0);
-        let mut more = 1.0 - term;
-        for at in 1..MOST_OF_ONE {
-            term *= each / f64::from(at);
-            more -= term;
-            // The chance that any of the ranks has more: 1 − (1 − p)^N.
-            let any = 1.0 - libm::exp(-self.count * more * (1.0 + 0.5 * more));
-            sum += any;
-            if any < 1e-3 {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// Variance of the longest reading where `prompts` come on average: that of the largest of as many exponential lengths, and
-    /// of the number that the fullest rank has.
-    fn variance(&self, prompts: f64) -> f64 {
-        let many = 1.0 - 1.0 / prompts.max(1.0);
-        let largest = self.scv * (1.0 + (core::f64::consts::PI * core::f64::consts::PI / 6.0 - 1.0) * many);
-        let fullest = self.second(prompts).min(prompts / (self.count * self.count));
-        let longest_s = self.prompt_s - self.any_s;
-        longest_s * longest_s * (largest + fullest)
-            + self.any_s * self.any_s * (1.0 + self.scv) * (prompts - 1.0).max(0.0)
+        turns
     }
 }
 
 impl Turns {
+    /// Iterations of `decode` seconds in each of which prompts begin as answers end, whatever the one before was: `prompts` of them, so
+    /// that ranks read in this manner, for `more` seconds on top where they read.
+    pub fn of_endless(decode: f64, more: f64, prompts: f64, reading: &Reading) -> Self {
+        let each = more / reading.fullest;
+        let share = reading.share;
+        let variance = reading.variance * each * each;
+        let rate = prompts / (decode + share * more);
+        Self { share, more, variance, fresh: share, after: share, behind: share, rate, decode }
+    }
+
     /// Mean seconds of an iteration.
     pub fn mean(&self) -> f64 {
         self.decode + self.share * self.more
+    }
+
+    /// Prompts that come in a second.
+    pub fn rate(&self) -> f64 {
+        self.rate
     }
 
     /// Chance that a request comes in an iteration that reads.
@@ -175,13 +160,13 @@ impl Turns {
         // How much likelier an iteration reads behind one that does: what is left of it after each further one.
         let kept = (self.after - self.fresh).clamp(0.0, MOST_USED);
         let faded = libm::pow(kept, steps);
-        let own = (1.0 - self.share) * self.more * kept * (1.0 - faded) / ((1.0 - kept) * steps);
+        let own = (self.behind - self.share) * self.more * (1.0 - faded) / ((1.0 - kept) * steps);
         let mean = self.share * self.more;
         let each = self.share * (self.variance + self.more * self.more) - mean * mean;
         let together =
             (1.0 + kept) / (1.0 - kept) - 2.0 * kept * (1.0 - faded) / ((1.0 - kept) * (1.0 - kept) * steps);
-        let none = (1.0 - self.after) * libm::pow(1.0 - self.fresh, (steps - 1.0).max(0.0));
-        (none, mean + own, each * together.max(0.0) / steps)
+        let none = (1.0 - self.behind) * libm::pow(1.0 - self.fresh, (steps - 1.0).max(0.0));
+        (none, (mean + own).max(0.0), each * together.max(0.0) / steps)
     }
 }
 
@@ -213,11 +198,14 @@ pub(super) fn latencies(
     } else {
         stream.place(turns.rate / ranks.count, turns.mean())
     };
-    let full = turns.decode + ranks.most * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
+    // A prompt that is longer than an iteration may read holds its rank for several.
+    let places = ranks.most.max(1.0);
+    let iterations = 1.0 / ranks.most.min(1.0);
+    let full = iterations * turns.decode + places * (ranks.prompt_s + (ranks.count - 1.0) * ranks.any_s);
     let overflow = if saturated {
         Cumulants::of(0.0, 0.0, 0.0)
     } else {
-        overflow(turns.rate / ranks.count, ranks.most, full, ranks.scv)
+        overflow(turns.rate / ranks.count, places, full, ranks.scv)
     };
     let idle = libm::exp(-batch * ranks.count);
     let alone = if idle > SELDOM { stream.alone(stream.input) } else { 0.0 };
@@ -236,14 +224,20 @@ pub(super) fn latencies(
         let tokens = gamma_quantile(stream.input, (ranks.scv, deviation), point.length).max(1.0);
         let own = tokens * (first + second * tokens);
         for (chance, rest, beside, behind) in &states {
-            // The longest of the others' prompts stays below a length that none of a Poisson number exceeds.
-            let over = -libm::log(point.other) / beside;
+            // What others read stays below a length that none of a Poisson number exceeds, and below what an iteration may read.
+            let over = -libm::log(point.other) / (beside * iterations);
             let others = if over < 1.0 {
-                ranks.prompt_s * gamma_quantile(1.0, (ranks.scv, deviation), upper_quantile(over))
+                gamma_quantile(1.0, (ranks.scv, deviation), upper_quantile(over)).min(ranks.most)
             } else {
                 0.0
             };
-            let read = stream.request() + turns.decode + (own + behind).max(others);
+            // The last part of a prompt of several iterations is read beside others' as a whole prompt is, those before as long as an
+            // iteration may be.
+            let before = libm::ceil(tokens / (stream.input * ranks.most)) - 1.0;
+            let part = before * ranks.most * stream.input / tokens;
+            let whole = before * turns.decode + own * part + before * ranks.any_s * beside;
+            let last = turns.decode + (own * (1.0 - part) + behind).max(ranks.prompt_s * others);
+            let read = stream.request() + whole + last;
             ttft.add(chance * point.weight, read + rest.quantile(point.wait).max(0.0));
         }
         if idle > SELDOM {
@@ -279,51 +273,25 @@ fn upper_quantile(chance: f64) -> f64 {
     if chance < 0.5 { z } else { -z }
 }
 
-/// Expectation of the harmonic number of a Poisson number of this mean: the entire exponential integral, by its series up to 1,
-/// beyond by Abramowitz and Stegun 5.1.56.
-fn harmonic(mean: f64) -> f64 {
-    if mean <= 1.0 {
-        let (mut term, mut sum) = (-1.0, 0.0);
-        for k in 1..10 {
-            let k = f64::from(k);
-            term *= -mean / k;
-            sum += term / k;
-        }
-        return sum;
-    }
-    let x = mean;
-    let rest = libm::exp(-x) / x * (x * x + 2.334_733 * x + 0.250_621) / (x * x + 3.330_657 * x + 1.681_534);
-    EULER + libm::log(x) + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_of_many() {
-        // E[H_K] for K Poisson, by its sum.
-        for mean in [0.01, 0.3, 1.0, 1.7, 6.0, 30.0] {
-            let (mut chance, mut h, mut sum) = (libm::exp(-mean), 0.0, 0.0);
-            for k in 1..200 {
-                chance *= mean / f64::from(k);
-                h += 1.0 / f64::from(k);
-                sum += chance * h;
-            }
-            assert!((harmonic(mean) / sum - 1.0).abs() < 1e-3, "{mean}: {} {sum}", harmonic(mean));
-        }
-    }
-
-    #[test]
     fn seldom_prompts_lengthen_one_iteration_each() {
         let ranks = Ranks { count: 8.0, prompt_s: 0.5, scv: 0.5, any_s: 0.0, most: 20.0 };
-        let turns = ranks.turns_of(0.02, 1e-4);
+        let turns = ranks.turns(0.02, 0.005);
         assert!(
-            (turns.share / 1e-4 - 1.0).abs() < 0.01 && (turns.more / 0.5 - 1.0).abs() < 0.01,
+            (turns.share / 1e-4 - 1.0).abs() < 0.01 && (turns.more / 0.5 - 1.0).abs() < 0.02,
             "{turns:?}"
         );
         // Many prompts: every iteration reads, and each rank several of them.
-        let turns = ranks.turns_of(0.02, 80.0);
+        let turns = ranks.turns(0.02, 12.0);
         assert!(turns.share > 0.999 && turns.more > 5.0, "{turns:?}");
+        // Prompts of eight iterations, each rank by itself: ranks read as long as any of as many prompts as come is read (Erlang).
+        let ranks = Ranks { count: 64.0, prompt_s: 4.0, scv: 1.0, any_s: 0.0, most: 0.125 };
+        let turns = ranks.turns(0.001, 0.25);
+        let idle = (1.0 - turns.share) * turns.decode / turns.mean();
+        assert!((idle / libm::exp(-1.0) - 1.0).abs() < 0.1, "{idle} {turns:?}");
     }
 }

@@ -29,7 +29,6 @@ struct Replica<'m, 'a> {
     fits: bool,
     /// Requests per second at random times that it sustains, once it was asked for; whether a closer bound than decode's was.
     most: Option<f64>,
-    bounded: bool,
 }
 
 /// A replica at the highest rate within the targets.
@@ -65,7 +64,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let gpus = replica_gpus(layout)?;
                 let fits = model.fits(layout, &load);
                 let rented = rented.gpus(gpus);
-                all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None, bounded: false });
+                all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None });
             }
         }
         let considered = all.len() as u64;
@@ -140,8 +139,8 @@ impl<'m, 'a> Replicas<'m, 'a> {
     /// The replica of at most `most_gpus` that sustains the highest rate per GPU of those that have not had their turn, with that
     /// rate; none where none is left that could keep the targets at more than `known`.
     ///
-    /// Bounds stand in `turn`; a replica gets a closer one, then its price, when its bound is the highest that is left, and is
-    /// `ready` until no bound is higher than its rate.
+    /// Bounds stand in `turn`; a replica gets its price when its bound is the highest that is left, and is `ready` until no bound is
+    /// higher than its rate.
     fn next(
         &mut self,
         next: &mut usize,
@@ -158,7 +157,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let replica = self.all.get(at)?;
                 return Some((*replica, replica.most?));
             }
-            let (bound, at) = waiting?;
+            let (_, at) = waiting?;
             *next += 1;
             let load = self.load;
             let wins = |replica: &Replica<'_, '_>| {
@@ -166,17 +165,6 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 replica.gpus <= most_gpus && !too_slow(replica.model, &replica.layout, &load, least, slo)
             };
             if let Some(replica) = self.all.get_mut(at).filter(|replica| wins(replica)) {
-                if !std::mem::replace(&mut replica.bounded, true) {
-                    let closer = replica.model.sustainable_at_most(&replica.layout, &load.at_random(0.0));
-                    let closer = closer / replica.rented;
-                    if closer < bound {
-                        *next -= 1;
-                        self.turn.remove(*next);
-                        let place = self.turn.partition_point(|(other, _)| *other >= closer);
-                        self.turn.insert(place, (closer, at));
-                        continue;
-                    }
-                }
                 let most = replica.priced(&load.at_random(0.0));
                 let rate = most / replica.rented;
                 // The highest last; of like ones the first last.
@@ -506,9 +494,9 @@ mod tests {
         assert!(2 * passed > missed, "{passed} of {missed}");
     }
 
-    /// Bounds of what a replica sustains lie above it, the closer one not far.
+    /// What a replica decodes bounds what it sustains.
     #[test]
-    fn rates_lie_below_their_bounds() {
+    fn rates_lie_below_their_bound() {
         let catalog = Catalog::embedded().unwrap();
         for (name, gpu) in
             [("deepseek-v3", "H200-SXM"), ("qwen3-235b-a22b", "B200-SXM"), ("gpt-oss-120b", "H100-SXM")]
@@ -522,10 +510,9 @@ mod tests {
                     let arrivals = Arrivals::Poisson(0.0);
                     let load = ServingLoad { input_tokens: input, output_tokens: output, arrivals };
                     let most = model.sustainable_rate(&layout, &load);
-                    let (bound, decode) =
-                        (model.sustainable_at_most(&layout, &load), model.decode_rate(&layout, &load));
-                    let told = format!("{name} {:?} {load:?}: {most} {bound} {decode}", layout.layout);
-                    assert!(most <= bound && most <= decode * BOUND && bound < 4.0 * most, "{told}");
+                    let decode = model.decode_rate(&layout, &load);
+                    let told = format!("{name} {:?} {load:?}: {most} {decode}", layout.layout);
+                    assert!(most <= decode * BOUND, "{told}");
                 }
             }
         }

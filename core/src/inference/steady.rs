@@ -200,11 +200,6 @@ impl ServingModel<'_> {
         layout.cut.pp * layout.cut.dp * stream.sustainable()
     }
 
-    /// No less than [`Self::sustainable_rate`], and quicker to say; without end where nothing quicker is known.
-    pub(crate) fn sustainable_at_most(&self, layout: &LegalLayout, load: &ServingLoad) -> f64 {
-        layout.cut.pp * layout.cut.dp * Stream::new(self, &layout.cut, load).sustainable_at_most()
-    }
-
     /// Whether one replica's memory holds the weights and a request.
     pub(crate) fn fits(&self, layout: &LegalLayout, load: &ServingLoad) -> bool {
         Stream::new(self, &layout.cut, load).memory(0.0).fits

@@ -4,6 +4,7 @@
 //! sequences that end, and they ride along in chunks: a share f of the iterations is mixed,
 //! `TPOT = (1 − f)·t(decode) + f·t(decode + chunk)`.
 
+use super::chunks::Reading;
 use super::cut::Cut;
 use super::iteration::{ServingModel, Work};
 use super::ranks::{Ranks, Turns};
@@ -16,9 +17,6 @@ use crate::quantity::GIB;
 pub(super) const Z95: f64 = 1.644_853_626_951_472_2;
 /// ln 20: a value that an exponential distribution exceeds by this many means in 5 % of cases.
 pub(super) const LN20: f64 = 2.995_732_273_553_991;
-
-/// The iterations of ranks settle to a closer share than this.
-const SETTLED: f64 = 1.005;
 
 /// One of the like streams of a replica.
 pub(super) struct Stream<'a> {
@@ -258,7 +256,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Pace under random arrivals of `rate` per second.
-    fn pace_at(&self, batch: f64, rate: f64) -> Pace {
+    pub(super) fn pace_at(&self, batch: f64, rate: f64) -> Pace {
         if self.unread > 0.0 && self.meets() {
             return self.pace_of_ranks(batch, Some(rate), self.step(batch, f64::INFINITY));
         }
@@ -332,14 +330,16 @@ impl<'a> Stream<'a> {
     fn pace_of_ranks(&self, batch: f64, rate: Option<f64>, (parts, work): (IterationParts, Work)) -> Pace {
         let decode = parts.total_seconds;
         let count = self.cut.dp;
-        // Prompts of an iteration, on all ranks.
-        let prompts = count * batch / self.steps;
-        let (prompt_s, any_s) = self.prompt_seconds(batch, decode);
-        let most = (self.chunk(batch) / self.unread).max(1.0);
+        // Long prompts have more of the tokens.
+        let length = self.token_length();
+        let prompt_s = self.adds(batch, length, 1.0 / count, decode) * self.input / length;
+        let all_s = self.adds(batch, length, 1.0, decode) * self.input / length;
+        let any_s = (all_s - prompt_s).max(0.0) / (count - 1.0);
+        let most = self.chunk(batch) / self.unread;
         let ranks = Ranks { count, prompt_s, scv: self.spread.0, any_s, most };
         let turns = match rate {
             Some(rate) => ranks.turns(decode, rate * count),
-            None => ranks.turns_of(decode, prompts),
+            None => self.endless(batch, decode),
         };
         Pace {
             parts,
@@ -354,36 +354,22 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Seconds that a prompt adds to an iteration of ranks that meet, and the part of them that every further one adds.
-    fn prompt_seconds(&self, batch: f64, decode: f64) -> (f64, f64) {
+    /// Iterations of such ranks under endless demand, which decode for `decode` seconds: as many prompts begin as answers end, in each.
+    fn endless(&self, batch: f64, decode: f64) -> Turns {
         let count = self.cut.dp;
-        let one = self.adds(batch, self.input, 1.0 / count, decode);
-        let all = self.adds(batch, self.input, 1.0, decode);
-        (one, (all - one).max(0.0) / (count - 1.0))
-    }
-
-    /// No less than [`Self::sustainable`], and quicker to say, of attention ranks that meet: the longest reading of an iteration is
-    /// no shorter than a prompt where any comes, and than a rank's share of all. Without end where nothing quicker is known.
-    pub(super) fn sustainable_at_most(&self) -> f64 {
-        if !(self.random && self.meets() && self.unread > 0.0 && self.steps > 0.0) {
-            return f64::INFINITY;
-        }
-        let decode = self.step_seconds(self.most);
-        let (prompt_s, any_s) = self.prompt_seconds(self.most, decode);
-        if prompt_s < any_s {
-            return f64::INFINITY;
-        }
-        let prompts = self.cut.dp * self.most / self.steps;
-        let mean = |seconds: f64| {
-            let rate = prompts / seconds;
-            let fresh = 1.0 - libm::exp(-rate * decode);
-            // An iteration behind one that reads is longer by a prompt at least.
-            let share = fresh / (fresh + libm::exp(-rate * (decode + prompt_s)));
-            decode + (prompt_s - any_s) * share.max(prompts / self.cut.dp) + any_s * prompts
+        let most = self.chunk(batch) / self.unread;
+        let begin = (batch / self.steps).min(most);
+        let reading = Reading::new(count, begin, most, (self.spread.0, 1.0));
+        let work = Work {
+            sequences: self.seen(batch, f64::INFINITY),
+            keys: self.keys(),
+            prompt_tokens: (reading.fullest * self.unread).max(1.0),
+            prompt_length: self.token_length(),
+            busy: self.busy(batch),
+            reading: begin / (reading.share * reading.fullest),
         };
-        // A longer iteration has fewer prompts in a second: from below, every second round ends below.
-        let seconds = (0..4).fold(decode, |seconds, _| mean(seconds));
-        SETTLED * self.most / (self.steps * seconds)
+        let more = (self.model.iteration(self.cut, &work).total_seconds - decode).max(0.0);
+        Turns::of_endless(decode, more, count * begin, &reading)
     }
 
     /// Seconds that a prompt of `length` adds to iterations of `decode` seconds in which a share `reading` of the attention ranks
@@ -467,6 +453,10 @@ impl<'a> Stream<'a> {
     /// chunks where answers have one token.
     pub(super) fn sustainable(&self) -> f64 {
         if self.steps > 0.0 {
+            if self.unread > 0.0 && self.meets() && self.random {
+                let turns = self.endless(self.most, self.step_seconds(self.most));
+                return turns.rate() / self.cut.dp;
+            }
             return self.most / (self.steps * self.pace(self.most, f64::INFINITY).tpot);
         }
         let chunk = self.model.engine.chunk_tokens;
