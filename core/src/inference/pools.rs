@@ -16,7 +16,7 @@ use super::stream::LN20;
 use super::{
     LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingPointRequest, ServingTarget,
 };
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 
 /// Prompts read on GPUs of their own; `gpus` of the request counts both pools, its `layout` is one that decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -284,7 +284,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         if prefill >= gpus {
             return Err(Error::Conflict {
                 field: field.to_owned(),
-                message: format!("{prefill} of {gpus} GPUs read prompts: none are left to decode"),
+                message: format!("{prefill} of {} to read prompts leave none to decode", count(gpus, "GPU")),
             });
         }
         let reading = whole_replicas(field, prefill, &self.prefill_layout)?;
@@ -316,7 +316,8 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         Error::Conflict {
             field: "gpus".to_owned(),
             message: format!(
-                "{gpus} GPUs are not whole replicas of {p} that read prompts and of {d} that decode; try {}",
+                "{} cannot be divided into replicas of {p} that read prompts and of {d} that decode; try {}",
+                count(gpus, "GPU"),
                 p.saturating_add(gpus.saturating_sub(p).max(1).div_ceil(d).saturating_mul(d))
             ),
         }
