@@ -306,7 +306,7 @@ const Detail = ({ plan, option, among }: DetailProps) => {
         facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
       />
       <Paid name="serving" of={option} what={detail.costServing} atTerms={detail.termsServing} />
-      <Warnings of={[...option.warnings, ...point.warnings]} />
+      <Warnings of={[...option.warnings, ...point.warnings]} root="point" />
     </section>
   );
 };

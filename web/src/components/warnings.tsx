@@ -17,7 +17,13 @@ const place = (code: string): number => {
 /** More than so many of a kind fold. */
 const FEW = 3;
 
-export const Warnings = ({ of }: { of: readonly Warning[] }) => {
+interface WarningsProps {
+  of: readonly Warning[];
+  /** Of a question beside the scenario's: where the words of its fields lie. */
+  root?: string;
+}
+
+export const Warnings = ({ of, root }: WarningsProps) => {
   if (of.length === 0) return null;
   const codes = [...new Set(of.map((warning) => warning.code))].sort((a, b) => place(a) - place(b));
   const groups = codes.map((code) => [code, of.filter((warning) => warning.code === code)] as const);
@@ -30,12 +36,12 @@ export const Warnings = ({ of }: { of: readonly Warning[] }) => {
               <summary>
                 <strong>{titleOf(code)}</strong> <span class="count">{warnings.length}</span>
               </summary>
-              <Each of={warnings} />
+              <Each of={warnings} root={root} />
             </details>
           ) : (
             <>
               <strong>{titleOf(code)}</strong>
-              <Each of={warnings} />
+              <Each of={warnings} root={root} />
             </>
           )}
         </li>
@@ -44,13 +50,22 @@ export const Warnings = ({ of }: { of: readonly Warning[] }) => {
   );
 };
 
-const Each = ({ of }: { of: readonly Warning[] }) => (
+const Each = ({ of, root }: WarningsProps) => (
   <ul>
     {of.map((warning) => (
       <li key={`${warning.about} ${warning.message}`}>
-        {warning.about && `${strings.fields[warning.about]?.label ?? warning.about}: `}
+        {warning.about && `${labelOf(warning.about, root)}: `}
         {warning.message}
       </li>
     ))}
   </ul>
 );
+
+const ABOUT: Readonly<Record<string, string>> = strings.warnings.about;
+
+/** What a warning is about: a field by its label, a shape or a GPU by its name. */
+const labelOf = (about: string, root: string | undefined): string => {
+  const paths = root === undefined ? [about] : [`${root}.${about}`, about];
+  const labels = paths.map((path) => strings.fields[path]?.label ?? ABOUT[path]);
+  return labels.find((label) => label !== undefined) ?? about;
+};

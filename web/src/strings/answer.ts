@@ -294,7 +294,22 @@ export const answer = {
       global_batch_rounded: "The batch was rounded",
       partial_rack: "Racks in part",
       assumed_links: "Links that are assumed",
+      tensor_parallel_across_nodes: "Tensor parallel across nodes",
+      stored_precision: "Stored in another precision",
+      narrow_embedding: "An embedding narrower than the model",
+      unread_config_key: "Not read of the config",
       weak_source: "Weak sources",
+    },
+    /** What they are about that is no input. */
+    about: {
+      memory: "Memory",
+      model: "Model",
+      training: "Training",
+      serving: "Serving",
+      storage: "Storage",
+      "point.disaggregated.prefill_layout": "GPUs that read prompts",
+      "replay.disaggregated.prefill_layout": "GPUs that read prompts",
+      "replay.trace_csv": "Trace",
     },
   },
   sources: {
