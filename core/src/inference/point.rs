@@ -364,6 +364,9 @@ fn bound_by(
     if !state.memory.fits {
         return "memory: it does not fit".to_owned();
     }
+    if load.output_tokens <= 1.0 {
+        return format!("prefill: {}", prefill_bound(model, layout, load.input_tokens));
+    }
     if state.waiting || state.saturated || load.arrivals == Arrivals::Full {
         match state.limit {
             BatchLimit::KvCache => return "KV cache capacity".to_owned(),
