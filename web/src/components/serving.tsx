@@ -107,6 +107,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
               note: `${cut(point.layout)}; ${columns.concurrency}: ${show.digits(point.concurrency)}`,
             })),
           }))}
+          others={words.frontierOthers}
         />
       )}
       {current && <Detail plan={plan} option={current} among={options} />}

@@ -1,5 +1,6 @@
 // What the reader should know: warnings of one kind together, so that a long list stays readable.
 import type { Warning } from "../../pkg/rackrate";
+import { grouped } from "../format";
 import { strings } from "../strings";
 
 /** Kinds in the order that the words have, which is that of what they may change; unknown ones behind. */
@@ -55,7 +56,7 @@ const Each = ({ of, root }: WarningsProps) => (
     {of.map((warning) => (
       <li key={`${warning.about} ${warning.message}`}>
         {warning.about && `${labelOf(warning.about, root)}: `}
-        {warning.message}
+        {told(warning.message, root)}
       </li>
     ))}
   </ul>
@@ -63,9 +64,18 @@ const Each = ({ of, root }: WarningsProps) => (
 
 const ABOUT: Readonly<Record<string, string>> = strings.warnings.about;
 
-/** What a warning is about: a field by its label, a shape or a GPU by its name. */
-const labelOf = (about: string, root: string | undefined): string => {
-  const paths = root === undefined ? [about] : [`${root}.${about}`, about];
-  const labels = paths.map((path) => strings.fields[path]?.label ?? ABOUT[path]);
-  return labels.find((label) => label !== undefined) ?? about;
+/** What stands at a path: a field's label; none of what has no words, such as a shape's name. */
+const known = (path: string, root: string | undefined): string | undefined => {
+  const at = path.replaceAll(/\[\d+\]/g, "[]");
+  const labels = (root === undefined ? [at] : [`${root}.${at}`, at]).map(
+    (full) => strings.fields[full]?.label ?? ABOUT[full],
+  );
+  return labels.find((label) => label !== undefined);
 };
+
+/** What a warning is about: a field by its label, a shape or a GPU by its name. */
+const labelOf = (about: string, root: string | undefined): string => known(about, root) ?? about;
+
+/** Core's words, in which a field's path is its label. */
+const told = (message: string, root: string | undefined): string =>
+  grouped(message.replaceAll(/[a-z]+(?:[._][a-z]+)+/g, (path) => known(path, root) ?? path));
