@@ -119,7 +119,7 @@ describe("requests at a rate", () => {
     await expect
       .poll(() => warned.locator("li").allTextContents(), SOON)
       .toEqual([
-        expect.stringMatching(`^${label}: 200\\d{3} tokens: the model's own context ends at 131072$`),
+        expect.stringMatching(`^${label}: 200,\\d{3} tokens: the model's own context ends at 131,072$`),
       ]);
   });
 
