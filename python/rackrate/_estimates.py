@@ -258,9 +258,7 @@ def of_pools(pools: ServingPools | None) -> list[Section]:
     if pools is None:
         return []
     ratio = pools.balanced_prefill_gpus_per_decode_gpu
-    balance = (
-        "" if ratio is None else f"; {amount(ratio)} GPUs for prompts to each of these would keep both as busy"
-    )
+    balance = "" if ratio is None else f"; {amount(ratio)} GPUs for prompts to each of these would keep both as busy"
     lines = (
         (
             f"prompts: {counted(pools.prefill_gpus, 'GPU')} in {replicas_words(pools.prefill_replicas)} "
