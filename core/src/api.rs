@@ -6,7 +6,7 @@
 use crate::catalog::{Catalog, Laid, Overlay};
 use crate::error::Error;
 use crate::inference::{ServingPoint, ServingSearch, SimulationReport};
-use crate::input::{Value, read};
+use crate::input::{Value, answered, read};
 use crate::network::CollectiveAnswer;
 use crate::plan::{Plan, Scenario};
 use crate::sweep::{Sweep, SweepArrays};
@@ -18,7 +18,7 @@ use crate::validate::{ValidationKind, ValidationReport};
 /// # Errors
 /// As [`crate::plan::plan`].
 pub fn plan(scenario: &Value) -> Result<Plan, Error> {
-    crate::plan::plan(Catalog::embedded()?, &asked(scenario)?)
+    answer(scenario, crate::plan::plan)
 }
 
 /// Time, memory and traffic of one explicit training layout: a [`crate::training::TrainingStepRequest`].
@@ -26,7 +26,7 @@ pub fn plan(scenario: &Value) -> Result<Plan, Error> {
 /// # Errors
 /// As [`crate::training::training_step`].
 pub fn training_step(request: &Value) -> Result<TrainingStep, Error> {
-    crate::training::training_step(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::training::training_step)
 }
 
 /// The best training layouts: a [`crate::training::LayoutSearchRequest`].
@@ -34,7 +34,7 @@ pub fn training_step(request: &Value) -> Result<TrainingStep, Error> {
 /// # Errors
 /// As [`crate::training::search_layouts`].
 pub fn search_layouts(request: &Value) -> Result<LayoutSearch, Error> {
-    crate::training::search_layouts(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::training::search_layouts)
 }
 
 /// Latency, throughput and memory of one explicit operating point: a [`crate::inference::ServingPointRequest`].
@@ -42,7 +42,7 @@ pub fn search_layouts(request: &Value) -> Result<LayoutSearch, Error> {
 /// # Errors
 /// As [`crate::inference::serving_point`].
 pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
-    crate::inference::serving_point(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::inference::serving_point)
 }
 
 /// The best way to serve, and the frontier: a [`crate::inference::ServingSearchRequest`].
@@ -50,7 +50,7 @@ pub fn serving_point(request: &Value) -> Result<ServingPoint, Error> {
 /// # Errors
 /// As [`crate::inference::search_serving`].
 pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
-    crate::inference::search_serving(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::inference::search_serving)
 }
 
 /// Latencies and queues of requests, simulated: a [`crate::inference::SimulationRequest`].
@@ -58,7 +58,7 @@ pub fn search_serving(request: &Value) -> Result<ServingSearch, Error> {
 /// # Errors
 /// As [`crate::inference::simulate`].
 pub fn simulate(request: &Value) -> Result<SimulationReport, Error> {
-    crate::inference::simulate(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::inference::simulate)
 }
 
 /// Time and bandwidth of one collective: a [`crate::network::CollectiveRequest`].
@@ -66,7 +66,7 @@ pub fn simulate(request: &Value) -> Result<SimulationReport, Error> {
 /// # Errors
 /// As [`crate::network::collective`].
 pub fn collective(request: &Value) -> Result<CollectiveAnswer, Error> {
-    crate::network::collective(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::network::collective)
 }
 
 /// Everything known, with sources; under an [`Overlay`] its rows in place of ours.
@@ -121,7 +121,7 @@ pub fn scenario(name: &str) -> Result<Scenario, Error> {
 /// # Errors
 /// As [`crate::sweep::sweep_arrays`].
 pub fn sweep(request: &Value) -> Result<Sweep, Error> {
-    crate::sweep::sweep(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::sweep::sweep)
 }
 
 /// The same as arrays, for faces that have them.
@@ -129,12 +129,17 @@ pub fn sweep(request: &Value) -> Result<Sweep, Error> {
 /// # Errors
 /// As [`crate::sweep::sweep_arrays`].
 pub fn sweep_arrays(request: &Value) -> Result<SweepArrays, Error> {
-    crate::sweep::sweep_arrays(Catalog::embedded()?, &asked(request)?)
+    answer(request, crate::sweep::sweep_arrays)
 }
 
-/// The typed request; an error about all of it is an error of the field `request`.
-fn asked<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    read(value).map_err(|error| if error.field().is_empty() { error.within("request") } else { error })
+/// What `call` answers with the embedded catalogue; an error about all of the request is an error of the field `request`.
+fn answer<T: serde::de::DeserializeOwned, A>(
+    request: &Value,
+    call: fn(&Catalog, &T) -> Result<A, Error>,
+) -> Result<A, Error> {
+    let catalog = Catalog::embedded()?;
+    answered(request, |request| call(catalog, request))
+        .map_err(|error| if error.field().is_empty() { error.within("request") } else { error })
 }
 
 /// The overlay of a call that has no request to hold it.

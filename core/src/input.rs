@@ -5,6 +5,7 @@
 //! `null` is a field left out. Where a number is expected, text such as `"15.6T"`, `"405b"` or `"8k"` is read too (decimal multiples).
 
 mod hints;
+mod limit;
 mod tree;
 
 use std::fmt;
@@ -12,6 +13,8 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 use crate::error::{Error, nearest};
+
+pub use limit::answered;
 
 /// An untyped request, as a face received it.
 #[derive(Debug, Clone, PartialEq)]

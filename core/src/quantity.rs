@@ -15,6 +15,14 @@ pub const DAY: f64 = 86_400.0;
 /// Seconds in an hour.
 pub const HOUR: f64 = 3_600.0;
 
+/// So many of something, as a person writes it: `1 GPU`, `8 GPUs`. The number is told as it is shown: `0.97` in no decimals is
+/// `1 day`.
+pub(crate) fn count(number: impl std::fmt::Display, of: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {of}{plural}")
+}
+
 /// Where the true value probably lies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -47,5 +55,19 @@ impl Warning {
     /// A warning about something.
     pub fn new(code: &str, about: &str, message: String) -> Self {
         Self { code: code.to_owned(), about: about.to_owned(), message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn one_is_told_as_one() {
+        assert_eq!(count(1, "GPU"), "1 GPU");
+        assert_eq!(count(0, "GPU"), "0 GPUs");
+        assert_eq!(count(8, "kv head"), "8 kv heads");
+        assert_eq!(count(format_args!("{:.0}", 0.97), "day"), "1 day");
+        assert_eq!(count(1.5, "day"), "1.5 days");
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Overlay};
 use crate::error::{Error, check_range};
-use crate::input::{Value, read};
+use crate::input::{Value, answered};
 
 /// Most cells of one grid; larger questions are asked in blocks.
 pub const MOST_CELLS: usize = 1_000_000;
@@ -217,12 +217,14 @@ type Cell = Result<Result<Vec<Option<f64>>, Error>, Error>;
 fn ask(catalog: &Catalog, call: SweepCall, asked: &Value, outputs: &[String]) -> Cell {
     Ok(match call {
         SweepCall::TrainingStep => {
-            number::all(&crate::training::training_step(catalog, &read(asked)?)?, outputs)
+            number::all(&answered(asked, |r| crate::training::training_step(catalog, r))?, outputs)
         }
         SweepCall::ServingPoint => {
-            number::all(&crate::inference::serving_point(catalog, &read(asked)?)?, outputs)
+            number::all(&answered(asked, |r| crate::inference::serving_point(catalog, r))?, outputs)
         }
-        SweepCall::Collective => number::all(&crate::network::collective(catalog, &read(asked)?)?, outputs),
+        SweepCall::Collective => {
+            number::all(&answered(asked, |r| crate::network::collective(catalog, r))?, outputs)
+        }
     })
 }
 

@@ -246,8 +246,41 @@ fn the_balanced_split_is_the_best() {
     let pools = found.pools.unwrap();
     // Whole replicas come as near to the balance of any ratio as one of eight can.
     let ratio = f64::from(pools.prefill_gpus) / f64::from(pools.decode_gpus);
-    assert!((ratio - pools.balanced_prefill_gpus_per_decode_gpu).abs() < 1.0, "{ratio} {pools:?}");
+    assert!((ratio - pools.balanced_prefill_gpus_per_decode_gpu.unwrap()).abs() < 1.0, "{ratio} {pools:?}");
     assert_eq!(pools.prefill_gpus + pools.decode_gpus, 64);
+}
+
+/// They end with their prompts: nothing is sent, and the GPUs that decode are idle.
+#[test]
+fn answers_of_one_token_are_those_of_the_pool_that_reads() {
+    for load in [json!({"request_rate": 2.0}), json!({"concurrency": 40.0}), json!({"load": "offline"})] {
+        let asked = with(&json!({"gpus": 32, "request_rate": null, "output_tokens": 1.0}), load);
+        let split = json!({"prefill_layout": {"tp": 8}, "prefill_gpus": 16});
+        let apart = point(&with(&asked, json!({"disaggregated": split}))).unwrap();
+        let alone =
+            point(&with(&asked, json!({"disaggregated": null, "layout": {"tp": 8}, "gpus": 16}))).unwrap();
+        let told = |p: &ServingPoint| {
+            (
+                p.ttft_seconds,
+                p.ttft_p95_seconds,
+                p.requests_per_second,
+                p.concurrency,
+                p.sustainable_request_rate,
+            )
+        };
+        assert_eq!(told(&apart), told(&alone), "{asked}");
+        assert!(apart.bound_by.starts_with("prefill"), "{}", apart.bound_by);
+        assert!(alone.bound_by.starts_with("prefill"), "{}", alone.bound_by);
+        let pools = apart.pools.as_ref().unwrap();
+        assert_eq!(
+            (pools.decode_utilisation, pools.transfer_bytes, pools.transfer_exposed_seconds),
+            (0.0, 0.0, 0.0)
+        );
+        assert_eq!(pools.balanced_prefill_gpus_per_decode_gpu, None);
+        // Every figure is a number: none became null on its way.
+        let read: ServingPoint = serde_json::from_str(&serde_json::to_string(&apart).unwrap()).unwrap();
+        assert_eq!(read, apart);
+    }
 }
 
 #[test]

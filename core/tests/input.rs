@@ -1,12 +1,12 @@
 //! What a person reads who writes a request otherwise than it is: the field, what was given, the form to write.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
-use rackrate::Error;
 use rackrate::catalog::Catalog;
 use rackrate::inference::{EngineClass, ServingPointRequest, serving_point};
 use rackrate::input::{Value, read};
 use rackrate::plan::{FleetPolicy, Scenario};
 use rackrate::training::TrainingStepRequest;
+use rackrate::{Error, api};
 use serde_json::{Value as Json, json};
 
 fn merged(mut base: Json, changes: Json) -> Value {
@@ -88,7 +88,7 @@ fn limits_of_the_machine_are_not_told_as_those_of_the_question() {
     for (given, said) in [
         (json!(-1), "gpus: -1 is negative"),
         (json!(0), "gpus: 0 is outside 1 to 10000000"),
-        (json!(1e10), "gpus: 10000000000 is too large; at most 4294967295"),
+        (json!(1e8), "gpus: 100000000 is outside 1 to 10000000"),
     ] {
         assert_eq!(point(json!({"gpus": given})).unwrap_err().to_string(), said);
     }
@@ -101,6 +101,85 @@ fn limits_of_the_machine_are_not_told_as_those_of_the_question() {
         (experts.to_string().as_str(), experts.hint().as_deref()),
         ("layout.ep: 0 is too small; at least 1", Some("1"))
     );
+}
+
+/// A number that its type cannot hold is refused as one that it can hold and the field cannot take.
+#[test]
+fn a_number_too_large_to_be_read_is_told_the_limit_of_its_field() {
+    type Call = fn(&Value) -> Option<Error>;
+    let point = json!({
+        "model": "deepseek-v3", "gpu": "H200-SXM", "gpus": 16, "layout": {"tp": 1, "dp": 16, "ep": 16},
+        "input_tokens": 1000, "output_tokens": 500, "concurrency": 16,
+    });
+    let run = json!({
+        "model": "deepseek-v3", "gpu": "H200-SXM", "gpus": 16, "layout": {"tp": 1, "dp": 16, "ep": 16},
+        "input": {"mean_tokens": 1000}, "output": {"mean_tokens": 500}, "concurrency": 16, "requests": 100,
+    });
+    let search = json!({
+        "model": "llama-3.1-8b", "shape": "Standard_ND96isr_H100_v5", "gpus": 8, "sequence_length": 4096, "global_batch": 8,
+    });
+    let scenario = json!({
+        "training": {
+            "model": "llama-3.1-8b", "tokens": 1e12, "sequence_length": 8192, "global_batch": 512, "deadline_days": 30,
+        },
+        "serving": {
+            "model": "llama-3.1-8b", "input_tokens": 1000, "output_tokens": 300,
+            "slo": {"ttft_p95_seconds": 1, "tpot_p95_seconds": 0.05}, "traffic": {"requests_per_second": 10},
+            "fleet": {},
+        },
+    });
+    let collective =
+        json!({"op": "all_reduce", "bytes": 1e9, "shape": "Standard_ND96isr_H100_v5", "nodes": 2});
+    let calls: [(&Json, Call, &[&str]); 5] = [
+        (
+            &point,
+            |v| api::serving_point(v).err(),
+            &["gpus", "layout.tp", "layout.pp", "layout.dp", "layout.redundant_experts"],
+        ),
+        (
+            &run,
+            |v| api::simulate(v).err(),
+            &["gpus", "layout.dp", "concurrency", "requests", "warmup_requests"],
+        ),
+        (&search, |v| api::search_layouts(v).err(), &["gpus", "sequence_length", "global_batch", "best"]),
+        (
+            &scenario,
+            |v| api::plan(v).err(),
+            &[
+                "training.gpus",
+                "training.sequence_length",
+                "training.global_batch",
+                "serving.max_replica_gpus",
+                "serving.fleet.spare_replicas",
+                "serving.fleet.regions",
+            ],
+        ),
+        (&collective, |v| api::collective(v).err(), &["nodes", "gpus_per_node"]),
+    ];
+    for (base, call, fields) in calls {
+        for field in fields {
+            let with = |number: f64| {
+                let mut request = base.clone();
+                let (parents, last) =
+                    field.rsplit_once('.').map_or(("", *field), |(parents, last)| (parents, last));
+                let mut place = &mut request;
+                for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
+                    place = &mut place[parent];
+                }
+                place[last] = json!(number);
+                call(&serde_json::from_value(request).unwrap()).unwrap().to_string()
+            };
+            let (readable, larger) = (with(f64::from(u32::MAX)), with(1e10));
+            assert!(readable.starts_with(&format!("{field}: 4294967295 is ")), "{readable}");
+            assert_eq!(larger, readable.replace("4294967295", "10000000000"));
+        }
+    }
+    // Where something else is wrong first, the type's own limit stands.
+    let mut unknown = point.clone();
+    unknown["gpus"] = json!(1e10);
+    unknown["model"] = json!("no-such-model");
+    let error = api::serving_point(&serde_json::from_value(unknown).unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "gpus: 10000000000 is too large; at most 4294967295");
 }
 
 /// Whatever has a default takes it for `null` as if it were left out; what has none is missing.

@@ -257,6 +257,8 @@ def of_pools(pools: ServingPools | None) -> list[Section]:
     """Say how pools for prompts and answers share the work; nothing where one replica does both."""
     if pools is None:
         return []
+    ratio = pools.balanced_prefill_gpus_per_decode_gpu
+    balance = "" if ratio is None else f"; {amount(ratio)} GPUs for prompts to each of these would keep both as busy"
     lines = (
         (
             f"prompts: {counted(pools.prefill_gpus, 'GPU')} in {replicas_words(pools.prefill_replicas)} "
@@ -264,9 +266,7 @@ def of_pools(pools: ServingPools | None) -> list[Section]:
         ),
         (
             f"answers: {counted(pools.decode_gpus, 'GPU')} in {replicas_words(pools.decode_replicas)}, "
-            f"{percent(pools.decode_utilisation)} % of their rate; "
-            f"{amount(pools.balanced_prefill_gpus_per_decode_gpu)} GPUs for prompts to each of these would "
-            "keep both as busy"
+            f"{percent(pools.decode_utilisation)} % of their rate{balance}"
         ),
         (
             f"KV cache sent: {amount(pools.transfer_bytes / 1e9)} GB a request in "

@@ -3379,7 +3379,7 @@ class ServingPools(Answer):
         decode_utilisation: Request rate over what the decode pool sustains.
         transfer_utilisation: Request rate over what the links between the pools sustain.
         balanced_prefill_gpus_per_decode_gpu: GPUs that read prompts for each that decodes at which
-            both pools sustain the same rate.
+            both pools sustain the same rate. None where answers have one token: nothing is decoded then.
         prefill_seconds: Mean seconds from a request's coming to the end of its prefill.
         transfer_bytes: Bytes of KV cache sent for a request, to all GPUs that decode it.
         transfer_seconds: Seconds that sending them takes, waiting included.
@@ -3395,7 +3395,7 @@ class ServingPools(Answer):
     prefill_utilisation: float
     decode_utilisation: float
     transfer_utilisation: float
-    balanced_prefill_gpus_per_decode_gpu: float
+    balanced_prefill_gpus_per_decode_gpu: float | None
     prefill_seconds: float
     transfer_bytes: float
     transfer_seconds: float

@@ -107,6 +107,22 @@ describe("requests at a rate", () => {
     expect(told?.ttft.p95_seconds).toBeCloseTo(option?.point.percentiles?.ttft.p95_seconds ?? 0, 5);
   });
 
+  test("longer than the model's context are told so by the field's own label", async () => {
+    const page = await opened();
+    await panel(page).locator("summary", { hasText: words.lengths }).click();
+    await field(page, "input.mean_tokens").fill("200000");
+    await field(page, "requests").fill("100");
+    const warned = panel(page).locator(".warned > li", {
+      hasText: strings.warnings.codes.past_model_context,
+    });
+    const label = strings.fields["replay.input.mean_tokens"]?.label;
+    await expect
+      .poll(() => warned.locator("li").allTextContents(), SOON)
+      .toEqual([
+        expect.stringMatching(`^${label}: 200,\\d{3} tokens: the model's own context ends at 131,072$`),
+      ]);
+  });
+
   test("follow rate, lengths, cache and seed, and the link holds them", async () => {
     const page = await opened();
     await replays(page, asked());

@@ -43,3 +43,9 @@ describe("numbers as people read them", () => {
     expect(given).toBe(wanted);
   });
 });
+
+test.each([
+  ["16800000 tokens are taken as 2048 sequences", "16,800,000 tokens are taken as 2048 sequences"],
+  ["19835 and 70848 GPU-hours (arXiv 2407.21783)", "19,835 and 70,848 GPU-hours (arXiv 2407.21783)"],
+  ["200000.5 of 12345, 2026-11-23, ND96isr12345", "200000.5 of 12,345, 2026-11-23, ND96isr12345"],
+])("%s is told as %s", (words, told) => expect(show.grouped(words)).toBe(told));

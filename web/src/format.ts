@@ -32,6 +32,9 @@ const counting =
 export const gpus = counting(strings.counts.gpus);
 /** `1 replica`, `12 replicas` */
 export const replicas = counting(strings.counts.replicas);
+/** Core's words with long numbers as people read them: `16800000 tokens` as `16,800,000 tokens`; names that hold digits stay. */
+export const grouped = (words: string): string =>
+  words.replaceAll(/(?<![\w.,/:@-])\d{5,}(?![\w./-]*[\w/])/g, (digits) => count(Number(digits)));
 /** Three digits that count: `0.0421`, `42.1`, `4,210`. */
 export const digits = shown((n) =>
   Math.abs(n) >= 1000

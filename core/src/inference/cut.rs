@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::model::{Architecture, MixtureOfExperts, Precision};
 use crate::network::{Group, Topology};
+use crate::quantity::count;
 
 use super::ServingLayout;
 
@@ -60,7 +61,7 @@ impl Cut {
             return Err(Error::Indivisible {
                 field: "layout.tp".to_owned(),
                 given: u64::from(tp),
-                of: format!("{} kv heads", arch.kv_heads),
+                of: count(arch.kv_heads, "kv head"),
                 allowed: divisors(arch.kv_heads),
             });
         }
@@ -70,7 +71,8 @@ impl Cut {
                 return Err(Error::Conflict {
                     field: "layout.redundant_experts".to_owned(),
                     message: format!(
-                        "{copies} experts held twice, but {} has no experts; leave it out",
+                        "{} held twice, but {} has no experts; leave it out",
+                        count(copies, "expert"),
                         arch.name
                     ),
                 });
@@ -91,7 +93,8 @@ impl Cut {
                     return Err(Error::Conflict {
                         field: "layout.ep".to_owned(),
                         message: format!(
-                            "{ep} expert parallel ranks do not divide the {stage} GPUs of a stage (tp × dp)"
+                            "a stage of {} (tp × dp) does not divide over {ep} expert parallel ranks",
+                            count(stage, "GPU")
                         ),
                     });
                 }
@@ -299,7 +302,8 @@ fn experts_divide(ep: u32, experts: u32, copies: u32) -> Result<(), Error> {
         return Err(Error::Conflict {
             field: field.to_owned(),
             message: format!(
-                "{copies} experts held twice, but one expert rank holds all: give layout.ep, or leave it out"
+                "{} held twice, but one expert rank holds all: give layout.ep, or leave it out",
+                count(copies, "expert")
             ),
         });
     }

@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Gpu};
 use crate::error::{Error, check_range};
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
-use crate::quantity::{Interval, Warning};
+use crate::quantity::{Interval, Warning, count};
 
 use super::pools;
 use super::prefix::{Prefix, PrefixCache};
@@ -121,7 +121,8 @@ pub(super) fn whole_replicas(field: &str, gpus: u32, layout: &LegalLayout) -> Re
     Err(Error::Conflict {
         field: field.to_owned(),
         message: format!(
-            "{gpus} GPUs are not whole replicas of {size} (tp × pp × dp); try {}",
+            "{} cannot be divided into replicas of {size} (tp × pp × dp); try {}",
+            count(gpus, "GPU"),
             gpus.max(1).div_ceil(size).saturating_mul(size)
         ),
     })
@@ -291,8 +292,8 @@ pub(super) fn answer(
             "requests_wait",
             "concurrency",
             format!(
-                "{:.0} requests in flight, but {}: the others wait before their first token",
-                state.concurrency * copies,
+                "{} in flight, but {}: the others wait before their first token",
+                count(format_args!("{:.0}", state.concurrency * copies), "request"),
                 match state.limit {
                     BatchLimit::KvCache => format!("the KV cache holds {:.0}", state.decode_batch * copies),
                     BatchLimit::Sequences =>
@@ -362,6 +363,9 @@ fn bound_by(
 ) -> String {
     if !state.memory.fits {
         return "memory: it does not fit".to_owned();
+    }
+    if load.output_tokens <= 1.0 {
+        return format!("prefill: {}", prefill_bound(model, layout, load.input_tokens));
     }
     if state.waiting || state.saturated || load.arrivals == Arrivals::Full {
         match state.limit {

@@ -16,7 +16,7 @@ use super::stream::LN20;
 use super::{
     LegalLayout, ServingLayout, ServingMemory, ServingModel, ServingPoint, ServingPointRequest, ServingTarget,
 };
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 
 /// Prompts read on GPUs of their own; `gpus` of the request counts both pools, its `layout` is one that decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -69,8 +69,9 @@ pub struct ServingPools {
     pub decode_utilisation: f64,
     /// Request rate over what the links between the pools sustain.
     pub transfer_utilisation: f64,
-    /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.
-    pub balanced_prefill_gpus_per_decode_gpu: f64,
+    /// GPUs that read prompts for each that decodes at which both pools sustain the same rate. None where answers have one
+    /// token: nothing is decoded then.
+    pub balanced_prefill_gpus_per_decode_gpu: Option<f64>,
     /// Mean seconds from a request's coming to the end of its prefill.
     pub prefill_seconds: f64,
     /// Bytes of KV cache sent for a request, to all GPUs that decode it.
@@ -284,7 +285,7 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         if prefill >= gpus {
             return Err(Error::Conflict {
                 field: field.to_owned(),
-                message: format!("{prefill} of {gpus} GPUs read prompts: none are left to decode"),
+                message: format!("{prefill} of {} to read prompts leave none to decode", count(gpus, "GPU")),
             });
         }
         let reading = whole_replicas(field, prefill, &self.prefill_layout)?;
@@ -316,7 +317,8 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         Error::Conflict {
             field: "gpus".to_owned(),
             message: format!(
-                "{gpus} GPUs are not whole replicas of {p} that read prompts and of {d} that decode; try {}",
+                "{} cannot be divided into replicas of {p} that read prompts and of {d} that decode; try {}",
+                count(gpus, "GPU"),
                 p.saturating_add(gpus.saturating_sub(p).max(1).div_ceil(d).saturating_mul(d))
             ),
         }
@@ -341,9 +343,17 @@ impl<'m, 'a> PoolPair<'m, 'a> {
 
     /// Highest request rate of so many replicas of both pools and the links between them, requests per second.
     pub fn most_rate(&self, prefill: u32, decode: u32, arrivals: Arrivals) -> f64 {
+        let read = f64::from(prefill) * self.prefill_rate(arrivals);
+        if !self.decodes() {
+            return read;
+        }
         let links = self.transfer(prefill, decode, 0.0).map_or(0.0, |transfer| transfer.most_rate);
-        let (prefill, decode) = (f64::from(prefill), f64::from(decode));
-        (prefill * self.prefill_rate(arrivals)).min(decode * self.decode_rate(arrivals)).min(links)
+        read.min(f64::from(decode) * self.decode_rate(arrivals)).min(links)
+    }
+
+    /// Whether anything is sent and decoded: an answer of one token ends with its prompt.
+    fn decodes(&self) -> bool {
+        self.output > 1.0
     }
 
     /// The way of a prompt of `tokens` from one pool to the other; none where no link joins them.
@@ -391,11 +401,37 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     /// Steady state of `prefill` and `decode` replicas; of pools that no link joins, one that never gets a token.
     pub fn state(&self, prefill: u32, decode: u32, arrivals: Arrivals) -> PoolsState {
         let most_rate = self.most_rate(prefill, decode, arrivals);
+        if !self.decodes() {
+            return self.reading(prefill, arrivals, most_rate);
+        }
         let counts = (prefill, decode);
         match arrivals {
             Arrivals::Poisson(rate) => self.open(counts, rate.min(most_rate), most_rate, rate >= most_rate),
             Arrivals::Full => self.open(counts, most_rate, most_rate, false),
             Arrivals::Closed(total) => self.closed(counts, total, most_rate),
+        }
+    }
+
+    /// Answers of one token: the pool that decodes is idle.
+    fn reading(&self, replicas: u32, arrivals: Arrivals, most_rate: f64) -> PoolsState {
+        let copies = f64::from(replicas);
+        let each = match arrivals {
+            Arrivals::Poisson(rate) => Arrivals::Poisson(rate / copies),
+            Arrivals::Closed(total) => Arrivals::Closed(total / copies),
+            Arrivals::Full => Arrivals::Full,
+        };
+        let read = self.reads(each);
+        PoolsState {
+            rate: copies * read.requests_per_second,
+            most_rate,
+            ttft: read.ttft_seconds,
+            ttft_p95: read.ttft_p95_seconds,
+            concurrency: copies * read.concurrency,
+            saturated: read.saturated,
+            waiting: read.waiting,
+            prefill: read,
+            decode: self.decode,
+            transfer: Transfer { bytes: 0.0, seconds: 0.0, exposed: 0.0, most_rate: f64::INFINITY },
         }
     }
 
@@ -466,11 +502,12 @@ impl<'m, 'a> PoolPair<'m, 'a> {
     }
 
     fn prefill_at(&self, replicas: u32, rate: f64) -> SteadyState {
-        let load = ServingLoad {
-            input_tokens: self.input,
-            output_tokens: 1.0,
-            arrivals: Arrivals::Poisson(rate / f64::from(replicas)),
-        };
+        self.reads(Arrivals::Poisson(rate / f64::from(replicas)))
+    }
+
+    /// One replica that reads prompts.
+    fn reads(&self, arrivals: Arrivals) -> SteadyState {
+        let load = ServingLoad { input_tokens: self.input, output_tokens: 1.0, arrivals };
         self.prefill_model.point(&self.prefill_layout, &load)
     }
 
@@ -528,7 +565,11 @@ impl<'m, 'a> PoolPair<'m, 'a> {
             decode_gpus: point.gpus,
             decode_replicas: decode,
             prefill_utilisation: state.rate / (reading * self.prefill_rate(load.arrivals)),
-            decode_utilisation: state.rate / (decoding * self.decode_rate(load.arrivals)),
+            decode_utilisation: if self.decodes() {
+                state.rate / (decoding * self.decode_rate(load.arrivals))
+            } else {
+                0.0
+            },
             transfer_utilisation: state.rate / state.transfer.most_rate,
             balanced_prefill_gpus_per_decode_gpu: self.balance(load.arrivals),
             prefill_seconds: state.prefill.ttft_seconds,
@@ -576,11 +617,13 @@ impl<'m, 'a> PoolPair<'m, 'a> {
         self.prefill_layout.layout
     }
 
-    /// GPUs that read prompts for each that decodes at which both pools sustain the same rate.
-    pub fn balance(&self, arrivals: Arrivals) -> f64 {
+    /// GPUs that read prompts for each that decodes at which both pools sustain the same rate; none where nothing is decoded.
+    pub fn balance(&self, arrivals: Arrivals) -> Option<f64> {
         let per_gpu = |rate: f64, gpus: u32| rate / f64::from(gpus);
-        per_gpu(self.decode_rate(arrivals), self.decode_gpus)
-            / per_gpu(self.prefill_rate(arrivals), self.prefill_gpus)
+        self.decodes().then(|| {
+            per_gpu(self.decode_rate(arrivals), self.decode_gpus)
+                / per_gpu(self.prefill_rate(arrivals), self.prefill_gpus)
+        })
     }
 }
 

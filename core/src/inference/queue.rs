@@ -19,10 +19,14 @@
 //! (PNAS 17:12, 1931). Percentiles are read from a mixture over lengths and waits. All of it is compared with the simulation
 //! ([`super::simulate()`]) in `tests/inference_simulate.rs`.
 
+mod reading;
+
 use std::sync::OnceLock;
 
-use super::stream::{Pace, Stream, Z95};
+use super::stream::{Pace, Stream};
 use super::{LatencyPercentiles, Percentiles, ranks};
+
+pub(super) use reading::first_tokens;
 
 /// Share of the time beyond which a queue is taken as this busy: formulas of the steady state end at 1.
 pub(super) const MOST_USED: f64 = 0.98;
@@ -153,45 +157,6 @@ pub(super) fn latencies(
         batch: decode.batch,
     }
 }
-
-/// Times to first token of a stream that only reads prompts, first come, first served, `rate` of them a second: what the mean
-/// prompt takes `alone`, what a longer one takes more, and the wait of an M/G/1 queue, whose moments follow from those of the
-/// service (Takács' recursion). `packed` gives the seconds that a prompt takes of a busy stream, by its length.
-pub(super) fn first_tokens(
-    stream: &Stream<'_>,
-    (rate, most_rate): (f64, f64),
-    alone: f64,
-    packed: impl Fn(f64) -> f64,
-) -> Percentiles {
-    let (length, scv) = (stream.input, stream.spread.0);
-    let each = packed(length);
-    let (first, second) = by_length((length, scv), each, &packed);
-    let [_, s1, s2, s3, s4] = moments_of_squares(first, second, length, scv);
-    let used = (rate / most_rate).min(MOST_USED);
-    // Of arrivals: so that the queue is as full as the rate that it sustains says.
-    let arrivals = used / s1;
-    let open = arrivals / (1.0 - used);
-    let w1 = open * s2 / 2.0;
-    let w2 = open * (s2 * w1 + s3 / 3.0);
-    let w3 = open * (1.5 * s2 * w2 + s3 * w1 + s4 / 4.0);
-    let own = Cumulants::of(s1, s2, s3);
-    let mut whole = own.plus(&Cumulants::of(w1, w2, w3));
-    whole.mean += alone - each;
-    let shape = Shape::of(&whole);
-    // No prompt is read in less than what is fixed.
-    let at = |z: f64| shape.quantile(z).max(alone - each);
-    Percentiles {
-        mean_seconds: whole.mean,
-        p50_seconds: at(0.0),
-        p90_seconds: at(Z90),
-        p95_seconds: at(Z95),
-        p99_seconds: at(Z99),
-    }
-}
-
-/// Quantiles of the standard normal distribution at 90 and 99 %.
-const Z90: f64 = 1.281_551_565_544_600_4;
-const Z99: f64 = 2.326_347_874_040_840_8;
 
 /// The decode batch with its fluctuations.
 struct Decode {
@@ -410,13 +375,20 @@ impl Prompts {
             + (4.0 * s1 * s3 + 3.0 * s2 * s2) * c1
             + s4)
             / (1.0 - s1 * s1 * s1 * s1);
-        let wait = Cumulants::of(
-            c1 * (0.5 + s1),
-            c2 * (1.0 / 3.0 + s1 + s1 * s1) + s2 * c1,
-            c3 * (0.25 + s1 + 1.5 * s1 * s1 + s1 * s1 * s1) + c2 * s2 * (1.5 + 3.0 * s1) + s3 * c1,
-        );
+        let [w1, w2, w3] = to_the_next([c1, c2, c3], [s1, s2, s3]);
+        let wait = Cumulants::of(w1, w2, w3);
         Met { wait, beside: Cumulants::of(c1 * s1, c2 * s1 * s1 + s2 * c1, 0.0) }
     }
+}
+
+/// Moments of the time from a request's arrival in an iteration, of which these are `E[C^(k+1)]/E[C]`, to the next one and over
+/// the other prompts that this one reads, of whose seconds a second these moments come.
+fn to_the_next([c1, c2, c3]: [f64; 3], [s1, s2, s3]: [f64; 3]) -> [f64; 3] {
+    [
+        c1 * (0.5 + s1),
+        c2 * (1.0 / 3.0 + s1 + s1 * s1) + s2 * c1,
+        c3 * (0.25 + s1 + 1.5 * s1 * s1 + s1 * s1 * s1) + c2 * s2 * (1.5 + 3.0 * s1) + s3 * c1,
+    ]
 }
 
 /// The wait for later iterations, where the prompts that have come do not fit into one: that of a queue with as many

@@ -27,7 +27,7 @@ struct Replica<'m, 'a> {
     /// GPUs that are paid for.
     rented: f64,
     fits: bool,
-    /// Requests per second at random times that it sustains, once it was asked for; whether a closer bound than decode's was.
+    /// Requests per second at random times that it sustains, once it was asked for.
     most: Option<f64>,
 }
 

@@ -526,7 +526,7 @@ impl<'a> Stream<'a> {
                 } else {
                     let seconds =
                         |length: f64| self.reading(chunk, length) * unread * (length / self.input) / chunk;
-                    let ttft = queue::first_tokens(self, (each, most), alone, seconds);
+                    let ttft = queue::first_tokens(self, (each, most), (alone, chunk / unread), seconds);
                     percentiles = Some(LatencyPercentiles {
                         ttft,
                         tpot: Percentiles::of_one(tpot),

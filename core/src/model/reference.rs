@@ -90,7 +90,7 @@ impl Catalog {
         let ModelRef::Name(name) = model else { return None };
         let most = f64::from(self.model("model", name).ok()?.max_positions?);
         (tokens > most).then(|| {
-            let text = format!("{tokens} tokens: the model's own context ends at {most}");
+            let text = format!("{tokens:.0} tokens: the model's own context ends at {most}");
             Warning::new("past_model_context", field, text)
         })
     }

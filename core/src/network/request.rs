@@ -9,7 +9,7 @@ use super::{
 };
 use crate::catalog::{Catalog, Overlay, Target};
 use crate::error::{Error, check_range};
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 
 /// One collective on whole nodes, or on the same number of GPUs of each node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ pub fn collective(catalog: &Catalog, request: &CollectiveRequest) -> Result<Coll
     let group = Group { ranks, stride: 1 };
     let refused = || Error::Conflict {
         field: "nodes".to_owned(),
-        message: format!("no time over {} nodes: {no_fabric}", request.nodes),
+        message: format!("no time over {}: {no_fabric}", count(request.nodes, "node")),
     };
     let whose = Whose::of(request)?;
     let time = whose.time(request.op, bytes, group, &topology).ok_or_else(refused)?;

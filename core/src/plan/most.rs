@@ -3,6 +3,7 @@
 use super::run::{Failure, Run, Whole, words};
 use crate::cost::Rate;
 use crate::order::sort_by;
+use crate::quantity::count;
 use crate::training::{GoodputLosses, Job, Searcher, TrainingStep, Wanted, step};
 
 /// What a run may take.
@@ -50,7 +51,7 @@ impl<'a> Whole<'a> {
         let goodput = self.goodput(gpus).map_err(|stuck| Failure::Shape(words(gpus, stuck)))?;
         match self.longest(&step, goodput, &allowed)? {
             Some(run) => Ok(run),
-            None => Err(Failure::Shape(format!("{} on {gpus} GPUs", allowed.too_little()))),
+            None => Err(Failure::Shape(format!("{} on {}", allowed.too_little(), count(gpus, "GPU")))),
         }
     }
 
@@ -181,7 +182,7 @@ impl Allowed {
     fn too_little(&self) -> String {
         let what = [
             self.purse.as_ref().map(|purse| format!("a budget of {} USD", purse.usd)),
-            self.days.map(|days| format!("{days} days")),
+            self.days.map(|days| count(days, "day")),
         ];
         let what: Vec<String> = what.into_iter().flatten().collect();
         format!("{}: not enough for one step", what.join(" and "))

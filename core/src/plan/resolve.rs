@@ -5,7 +5,7 @@ use super::scenario::{FleetPolicy, Purchase, Scenario, ServiceTraffic, ServingJo
 use crate::catalog::{Catalog, Day, Provider, Shape};
 use crate::error::{Error, check_range};
 use crate::inference::hourly_ratios;
-use crate::quantity::DAY;
+use crate::quantity::{DAY, count};
 use crate::training::MOST_GPUS;
 
 /// Refuses a scenario that no plan can be made for.
@@ -74,8 +74,9 @@ fn check_training(catalog: &Catalog, job: &TrainingJob) -> Result<(), Error> {
             return Err(Error::Conflict {
                 field: "layout.global_batch".to_owned(),
                 message: format!(
-                    "{} given, but the job's global batch is {batch} sequences",
-                    layout.global_batch
+                    "{} given, but the job's global batch is {}",
+                    layout.global_batch,
+                    count(batch, "sequence")
                 ),
             });
         }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::Architecture;
 use crate::network::Topology;
 use crate::order::sort_by;
-use crate::quantity::{DAY, Warning};
+use crate::quantity::{DAY, Warning, count};
 use crate::training::{
     CheckpointLink, GoodputLosses, InterruptionRate, Job, MOST_GPUS, Searcher, Stuck, TrainingStep,
     WallClock, Wanted, step,
@@ -158,8 +158,11 @@ impl<'a> Whole<'a> {
             (None, Some(nearest)) => {
                 let memory = step(work, &nearest, gpus)?.memory;
                 Err(Failure::Shape(format!(
-                    "does not fit on {gpus} GPUs: the leanest of {} layouts needs {:.0} of {:.0} GiB",
-                    found.considered, memory.total_gib, memory.available_gib
+                    "does not fit on {}: the leanest of {} needs {:.0} of {:.0} GiB",
+                    count(gpus, "GPU"),
+                    count(found.considered, "layout"),
+                    memory.total_gib,
+                    memory.available_gib
                 )))
             }
             (None, None) => Err(Failure::Shape(self.no_layout(gpus))),
@@ -177,7 +180,11 @@ impl<'a> Whole<'a> {
                 )
             });
         }
-        format!("no layout divides {gpus} GPUs and a global batch of {} sequences", self.batch)
+        format!(
+            "no layout divides {} and a global batch of {}",
+            count(gpus, "GPU"),
+            count(self.batch, "sequence")
+        )
     }
 
     /// Tokens of a step.
@@ -319,9 +326,11 @@ impl<'a> Whole<'a> {
         }
         Ok(match fastest {
             Some(run) => format!(
-                "misses the deadline of {deadline} days: the fastest of the clusters looked at has {} GPUs and takes {:.0} \
-                 days, failures included",
-                run.step.gpus, run.clock.days
+                "misses the deadline of {}: the fastest of the clusters looked at has {} and takes {}, failures \
+                 included",
+                count(deadline, "day"),
+                count(run.step.gpus, "GPU"),
+                count(format_args!("{:.0}", run.clock.days), "day")
             ),
             None => reason.unwrap_or_else(|| self.no_layout(counts.last().copied().unwrap_or(1))),
         })
@@ -346,5 +355,5 @@ impl<'a> Whole<'a> {
 
 /// Why so many GPUs make no headway.
 pub fn words(gpus: u32, stuck: Stuck) -> String {
-    format!("on {gpus} GPUs: {stuck}")
+    format!("on {}: {stuck}", count(gpus, "GPU"))
 }

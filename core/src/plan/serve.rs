@@ -15,7 +15,7 @@ use crate::inference::{
 };
 use crate::network::Topology;
 use crate::order::sort_by;
-use crate::quantity::{HOUR, Warning};
+use crate::quantity::{HOUR, Warning, count};
 use crate::training::MOST_GPUS;
 
 /// What is asked of every shape.
@@ -257,8 +257,8 @@ impl Whole<'_> {
         if let (Purchase::CheapestSplit, Some(split)) = (job.fleet.purchase, sized.hours.cheapest()) {
             if split.on_demand_nodes > 0 {
                 let text = format!(
-                    "{} nodes are rented and given back as traffic moves: no provider promises that so many are free",
-                    split.on_demand_nodes
+                    "{} rented and given back as traffic moves: no provider promises that so many are free",
+                    count(split.on_demand_nodes, "node")
                 );
                 warnings.push(Warning::new("on_demand_capacity", name, text));
                 warnings.extend(split.on_demand_term.interruptible().then(|| interruptible(name)));

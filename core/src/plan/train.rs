@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::cost::{Pricing, term_warnings, terms};
 use crate::error::Error;
 use crate::order::sort_by;
-use crate::quantity::{Interval, Warning};
+use crate::quantity::{Interval, Warning, count};
 use crate::training::{combined, model_flop_per_token};
 
 /// Ways to train, most tokens first, then cheapest first.
@@ -194,8 +194,8 @@ impl Whole<'_> {
             Err(stuck) => {
                 let text = format!(
                     "at {gpu_hours:.0} GPU-hours between failures, which one published system in ten falls short of, \
-                     {} GPUs would make no headway ({stuck}): the interval of days leaves that out",
-                    run.step.gpus
+                     {} would make no headway ({stuck}): the interval of days leaves that out",
+                    count(run.step.gpus, "GPU")
                 );
                 warnings.push(Warning::new("failures_may_stop_the_run", shape, text));
                 *clock

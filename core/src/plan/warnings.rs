@@ -4,7 +4,7 @@ use super::report::{Plan, ServingPlan, TrainingPlan};
 use super::scenario::Scenario;
 use crate::catalog::Catalog;
 use crate::cost::StorageChoice;
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 
 /// Largest training run with a published step time in the validation data: Llama 3 on 16,384 H100 (arXiv 2407.21783).
 const LARGEST_MEASURED_RUN: u32 = 16_384;
@@ -51,7 +51,10 @@ pub fn about(
             warnings.push(Warning::new(
                 "global_batch_rounded",
                 "training.global_batch_tokens",
-                format!("{asked} tokens are taken as {} sequences, {taken} tokens", plan.global_batch),
+                format!(
+                    "{asked} tokens are taken as {}, {taken} tokens",
+                    count(plan.global_batch, "sequence")
+                ),
             ));
         }
     }

@@ -4,6 +4,7 @@ use super::job::Job;
 use super::layout::{Layout, PipelineSchedule, Recompute};
 use super::recompute::RecomputeParts;
 use crate::error::Error;
+use crate::quantity::count;
 
 /// Largest job that is priced.
 pub const MOST_GPUS: u32 = 1_048_576;
@@ -72,9 +73,9 @@ pub fn data_parallel<E: Objection>(job: &Job, layout: &Layout, gpus: u32) -> Res
         return Err(E::because(|| Error::Conflict {
             field: "layout.dp".to_owned(),
             message: format!(
-                "{given} given, but {gpus} GPUs leave {dp} data parallel ranks beside tp × pp × cp = {cut}; leave dp \
-                 out or give {} GPUs",
-                cut * u64::from(given)
+                "{given} given, but it is {dp}, {} over tp × pp × cp = {cut}; leave dp out or give {}",
+                count(gpus, "GPU"),
+                count(cut * u64::from(given), "GPU")
             ),
         }));
     }
@@ -184,7 +185,8 @@ fn check_recompute<E: Objection>(job: &Job, layout: &Layout) -> Result<(), E> {
             return Err(E::because(|| Error::Conflict {
                 field: field.to_owned(),
                 message: format!(
-                    "{layers} given, but a pipeline rank has {stage} layers at most; give 1 to {stage}"
+                    "{layers} given, but a pipeline rank has {} at most; give 1 to {stage}",
+                    count(stage, "layer")
                 ),
             }));
         }

@@ -15,7 +15,7 @@ use super::step::{Busy, Cut, Estimate, Layers, estimate};
 use crate::catalog::{Catalog, Target};
 use crate::error::Error;
 use crate::network::CollectiveOp;
-use crate::quantity::{Interval, Warning};
+use crate::quantity::{Interval, Warning, count};
 
 /// Time, memory and traffic of one optimiser step in one explicit layout.
 ///
@@ -97,9 +97,12 @@ pub fn search_layouts(catalog: &Catalog, request: &LayoutSearchRequest) -> Resul
         return Err(Error::Conflict {
             field: "gpus".to_owned(),
             message: format!(
-                "no layout of {gpus} GPUs is legal: data parallel ranks share {batch} sequences, pipeline stages {} layers, \
-                 tensor ranks {} heads; try whole nodes with fewer odd factors, or a batch of more sequences",
-                job.architecture.layers, job.architecture.heads
+                "no layout of {} is legal: data parallel ranks share {}, pipeline stages {}, tensor ranks {}; try whole \
+                 nodes with fewer odd factors, or a batch of more sequences",
+                count(gpus, "GPU"),
+                count(batch, "sequence"),
+                count(job.architecture.layers, "layer"),
+                count(job.architecture.heads, "head")
             ),
         });
     }

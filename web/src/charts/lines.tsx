@@ -35,12 +35,24 @@ interface LinesProps {
   mark?: { label: string; dot: Dot };
   /** Whether all lines are alike and explained once below; else the current one stands out from the others. */
   legend?: boolean;
+  /** What the others are, by their tone. */
+  others?: Readonly<Record<string, string>>;
 }
 
 const ROOM: Room = { height: 280, left: 52, top: 30, foot: 40 };
 const floor = ROOM.height - ROOM.foot;
 
-export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark, legend }: LinesProps) => {
+export const Lines = ({
+  name,
+  title,
+  x: across,
+  y: up,
+  lines,
+  logarithmic,
+  mark,
+  legend,
+  others,
+}: LinesProps) => {
   const [ref, width] = useWidth();
   const active = useSignal<{ line: Line; dot: Dot } | undefined>(undefined);
   const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
@@ -141,13 +153,26 @@ export const Lines = ({ name, title, x: across, y: up, lines, logarithmic, mark,
           />
         )}
       </div>
-      {(mark || legend) && (
+      {(mark || legend || others) && (
         <ul class="legend">
           {legend &&
             lines.map((one) => (
               <li key={one.key}>
                 <Swatch as="line" tone={`line ${one.tone} current`} />
                 {one.label}
+              </li>
+            ))}
+          {others && focus && (
+            <li>
+              <Swatch as="line" tone={`line ${focus.tone} current`} />
+              {focus.label}
+            </li>
+          )}
+          {others &&
+            [...new Set(lines.filter((one) => one !== focus).map((one) => one.tone))].map((tone) => (
+              <li key={tone}>
+                <Swatch as="line" tone={`line ${tone}`} />
+                {others[tone]}
               </li>
             ))}
           {mark && (

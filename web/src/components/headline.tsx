@@ -167,7 +167,7 @@ const Basis = ({ train, serve }: { train: TrainingOption | undefined; serve: Ser
   <details class="basis">
     <summary>{words.basis}</summary>
     <ul>
-      {train && <li>{train.days_interval.basis}</li>}
+      {train && <li>{show.grouped(train.days_interval.basis)}</li>}
       {serve && (
         <li>
           {fill(words.tpotInterval, {
@@ -175,7 +175,7 @@ const Basis = ({ train, serve }: { train: TrainingOption | undefined; serve: Ser
             range: show.range(serve.point.tpot_interval.low, serve.point.tpot_interval.high, show.seconds),
           })}
           {": "}
-          {serve.point.tpot_interval.basis}
+          {show.grouped(serve.point.tpot_interval.basis)}
         </li>
       )}
     </ul>

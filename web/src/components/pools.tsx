@@ -46,10 +46,7 @@ export const Pools = ({ of, layout }: { of: ServingPools; layout: ServingLayout 
             cut: cut(layout),
           }),
         ],
-        [
-          words.balanced,
-          fill(words.balancedAt, { ratio: show.digits(of.balanced_prefill_gpus_per_decode_gpu) }),
-        ],
+        ...balance(of.balanced_prefill_gpus_per_decode_gpu),
       ]}
     />
     <Facts
@@ -68,3 +65,7 @@ export const Pools = ({ of, layout }: { of: ServingPools; layout: ServingLayout 
     />
   </div>
 );
+
+/** None where nothing is decoded. */
+const balance = (ratio: number | null): [string, string][] =>
+  ratio === null ? [] : [[words.balanced, fill(words.balancedAt, { ratio: show.digits(ratio) })]];

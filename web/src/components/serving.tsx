@@ -107,6 +107,7 @@ export const Serving = ({ plan, serving }: { plan: Plan; serving: ServingPlan })
               note: `${cut(point.layout)}; ${columns.concurrency}: ${show.digits(point.concurrency)}`,
             })),
           }))}
+          others={words.frontierOthers}
         />
       )}
       {current && <Detail plan={plan} option={current} among={options} />}
@@ -306,7 +307,7 @@ const Detail = ({ plan, option, among }: DetailProps) => {
         facts={[[detail.exposed, show.percent(option.interconnect.exposed_share)]]}
       />
       <Paid name="serving" of={option} what={detail.costServing} atTerms={detail.termsServing} />
-      <Warnings of={[...option.warnings, ...point.warnings]} />
+      <Warnings of={[...option.warnings, ...point.warnings]} root="point" />
     </section>
   );
 };

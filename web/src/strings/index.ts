@@ -148,7 +148,7 @@ export const strings = {
     price: "Price",
     objectStorage: "Standard object storage",
     bothModes: "Whichever costs less",
-    likeMatmul: "As the matrix products, 8 bits at least",
+    likeMatmul: "As computed, 8 bits at least",
   },
   rates: {
     title: "Your own rates",

@@ -9,7 +9,7 @@ use super::report::{
 };
 use super::run::{Come, Outcome, Plan};
 use crate::inference::{Engine, Percentiles};
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 
 /// Steps of a distribution.
 const STEPS: u32 = 100;
@@ -59,9 +59,10 @@ impl Frame<'_> {
                 "saturated",
                 "request_rate",
                 format!(
-                    "{:.0} requests came while {:.0} were answered: the queue grows, and latencies with the number of \
-                     requests simulated",
-                    sums.arrivals, sums.requests
+                    "{} came while {:.0} were answered: the queue grows, and latencies with the number of requests \
+                     simulated",
+                    count(format_args!("{:.0}", sums.arrivals), "request"),
+                    sums.requests
                 ),
             ));
         }

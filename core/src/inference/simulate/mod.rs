@@ -37,7 +37,7 @@ use super::point::{ServingTarget, Tactics, whole_replicas};
 use super::steady::{Arrivals, ServingLoad};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
-use crate::quantity::Warning;
+use crate::quantity::{Warning, count};
 use acceptance::Acceptance;
 use answer::Frame;
 use lengths::Sampler;
@@ -109,7 +109,8 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     let outcome = plan.run().ok_or_else(|| Error::Conflict {
         field: "requests".to_owned(),
         message: format!(
-            "{measured} requests of these lengths take more than {MOST_EVENTS} events; ask for fewer"
+            "to simulate {} of these lengths takes more than {MOST_EVENTS} events; ask for fewer",
+            count(measured, "request")
         ),
     })?;
     let mut warnings = target.warnings.clone();

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::error::{Error, check_range};
 use crate::input::{Value, read};
 use crate::model::{Architecture, SlidingWindow, SmallParameter};
+use crate::quantity::count;
 
 /// The object that describes a language model.
 pub(super) struct Config<'a> {
@@ -254,7 +255,7 @@ impl<'a> Config<'a> {
         if kinds.len() != layers as usize {
             return Err(Error::Conflict {
                 field: "layer_types".to_owned(),
-                message: format!("lists {} layers, num_hidden_layers says {layers}", kinds.len()),
+                message: format!("lists {}, num_hidden_layers says {layers}", count(kinds.len(), "layer")),
             });
         }
         Ok(kinds.iter().filter(|kind| *kind == "full_attention").fold(0, |n, _| n + 1))

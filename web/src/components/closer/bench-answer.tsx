@@ -115,7 +115,7 @@ export const BenchAnswer = ({ point, beside }: { point: ServingPoint; beside: Se
       <summary>{strings.operations.title}</summary>
       <OperationsOf point={point} name="bench" />
     </details>
-    <Warnings of={point.warnings} />
+    <Warnings of={point.warnings} root="point" />
   </>
 );
 

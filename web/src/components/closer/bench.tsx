@@ -10,13 +10,13 @@ import { fill, strings } from "../../strings";
 import { BenchAnswer } from "./bench-answer";
 import { BenchFields } from "./bench-fields";
 import { refused, refusedWith, useBenchForm } from "./bench-form";
+import { Takes } from "./takes";
 
 const words = strings.bench;
 
 export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) => {
   const form = useBenchForm(plan, option);
   const answer = useSignal<ServingPoint | undefined>(undefined);
-  const said = useSignal<string>(strings.actions.python);
   const current = useSignal(form);
   current.value = form;
   useSignalEffect(() => {
@@ -36,17 +36,6 @@ export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) =
     };
   });
   const wrong = refusedWith.value;
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(python("serving_point", form.request() as unknown as Data));
-      said.value = strings.actions.copied;
-    } catch {
-      said.value = strings.actions.notCopied;
-    }
-    setTimeout(() => {
-      said.value = strings.actions.python;
-    }, 2500);
-  };
   return (
     <FormContext.Provider value={form}>
       <p class="help">{fill(words.help, { shape: option.shape })}</p>
@@ -57,16 +46,11 @@ export const Bench = ({ plan, option }: { plan: Plan; option: ServingOption }) =
         <div class={wrong ? "bench-answer stale" : "bench-answer"} aria-live="polite">
           {wrong && faultyField(form) === undefined && <p class="wrong">{wrong.message}</p>}
           {answer.value && <BenchAnswer point={answer.value} beside={option.point} />}
-          <div class="takes">
-            {form.changed() && (
-              <button type="button" class="link" onClick={form.reset}>
-                {words.reset}
-              </button>
-            )}
-            <button type="button" class="link" onClick={copy}>
-              {said.value}
-            </button>
-          </div>
+          <Takes
+            form={form}
+            reset={words.reset}
+            python={() => python("serving_point", form.request() as unknown as Data)}
+          />
         </div>
       </div>
     </FormContext.Provider>

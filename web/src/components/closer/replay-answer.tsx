@@ -92,7 +92,7 @@ export const ReplayAnswer = ({ report, slo }: AnswerProps) => {
         />
       </div>
       <p class="help">{words.noWait}</p>
-      <Warnings of={report.warnings} />
+      <Warnings of={report.warnings} root="replay" />
     </>
   );
 };

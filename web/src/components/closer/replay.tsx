@@ -14,13 +14,14 @@ import { python } from "../../export";
 import { FormContext, faultyField } from "../../form";
 import { replayed } from "../../replayer";
 import { point } from "../../state";
-import { fill, strings } from "../../strings";
+import { fill } from "../../strings";
 import { replay as words } from "../../strings/replay";
 import { pointOf } from "../asked";
 import { useAsked } from "../asking";
 import { ReplayAnswer } from "./replay-answer";
 import { lay, layFile, ReplayFields } from "./replay-fields";
 import { refused, refusedWith, source, trace, useReplayForm } from "./replay-form";
+import { Takes } from "./takes";
 
 /** A pause in typing long enough to ask. */
 const PAUSE = 120;
@@ -58,7 +59,6 @@ const Asked = ({ plan, option, spreads }: ReplayProps & { spreads: LatencyPercen
   const form = useReplayForm(plan, option, spreads, answer);
   const running = useSignal(false);
   const hovered = useSignal(false);
-  const said = useSignal<string>(strings.actions.python);
   const current = useSignal(form);
   current.value = form;
   useSignalEffect(() => {
@@ -87,18 +87,10 @@ const Asked = ({ plan, option, spreads }: ReplayProps & { spreads: LatencyPercen
     };
   });
   const wrong = refusedWith.value;
-  const copy = async () => {
+  const asPython = () => {
     const { trace_csv, ...request } = form.request() ?? ({} as SimulationRequest);
     const asked = trace_csv == null ? request : { ...request, trace: trace.value?.name };
-    try {
-      await navigator.clipboard.writeText(python("simulate", asked as unknown as Data));
-      said.value = strings.actions.copied;
-    } catch {
-      said.value = strings.actions.notCopied;
-    }
-    setTimeout(() => {
-      said.value = strings.actions.python;
-    }, 2500);
+    return python("simulate", asked as unknown as Data);
   };
   return (
     <FormContext.Provider value={form}>
@@ -136,16 +128,7 @@ const Asked = ({ plan, option, spreads }: ReplayProps & { spreads: LatencyPercen
             <p class="running">{form.request() === undefined ? words.noTrace : words.running}</p>
           )}
           {answer.value && <ReplayAnswer report={answer.value} slo={plan.scenario.serving?.slo} />}
-          <div class="takes">
-            {form.changed() && (
-              <button type="button" class="link" onClick={form.reset}>
-                {words.reset}
-              </button>
-            )}
-            <button type="button" class="link" onClick={copy}>
-              {said.value}
-            </button>
-          </div>
+          <Takes form={form} reset={words.reset} python={asPython} />
         </div>
       </div>
     </FormContext.Provider>
