@@ -140,7 +140,8 @@ fn one_request_alone_takes_its_prefill_and_its_steps() {
         "input_tokens": 2000.0, "output_tokens": 50.0
     }));
     // The host's work on a request comes before its prompt.
-    let alone = EngineConstants::shipped().request_s + point.prefill.total_seconds;
+    let engine = EngineConstants::shipped();
+    let alone = engine.request_s + 2000.0 * engine.request_token_s + point.prefill.total_seconds;
     assert!((lone.ttft.mean_seconds / alone - 1.0).abs() < 1e-9);
     assert!((lone.tpot.unwrap().mean_seconds / point.tpot_seconds - 1.0).abs() < 0.01);
     let first = run(

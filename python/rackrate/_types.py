@@ -1682,7 +1682,7 @@ class FleetPolicy(Answer):
             interruptible_peak=given["interruptible_peak"],
         )
 
-Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "int8", "int4"]
+Precision: TypeAlias = Literal["bf16", "fp16", "fp8", "fp8_blockwise", "mxfp8", "nvfp4", "mxfp4", "int8", "int4"]
 """Number format of the matrix products."""
 
 

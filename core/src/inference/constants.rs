@@ -83,8 +83,13 @@ pub struct EngineMemory {
 }
 
 impl EngineMemory {
-    pub(super) const ABSENT: Self =
-        Self { share: f64::NAN, of_free: f64::NAN, workspace_gib: f64::NAN, token_mib: f64::NAN, logit_bytes: f64::NAN };
+    pub(super) const ABSENT: Self = Self {
+        share: f64::NAN,
+        of_free: f64::NAN,
+        workspace_gib: f64::NAN,
+        token_mib: f64::NAN,
+        logit_bytes: f64::NAN,
+    };
 
     /// The figure `name` of a table, to change it.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut f64> {

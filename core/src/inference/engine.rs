@@ -121,7 +121,7 @@ impl Engine {
     pub fn describe(engine: Option<Self>) -> String {
         match engine {
             Some(Self { family, year }) => format!("{} of {year}", family.name()),
-            None => format!("a current engine of no class ({NEWEST})"),
+            None => format!("none named: what current engines ({NEWEST}) have in common"),
         }
     }
 }

@@ -26,7 +26,11 @@ impl ServingModel<'_> {
     /// Seconds that unpacking weights in the vector units adds to products of `flop` operations; 0 where the GPU computes in the weights'
     /// format.
     fn unpack_seconds(&self, flop: f64, precision: Precision) -> f64 {
-        if self.device.stores_only(precision) { self.engine.unpack * flop / self.vector_flop_per_s } else { 0.0 }
+        if self.device.stores_only(precision) {
+            self.engine.unpack * flop / self.vector_flop_per_s
+        } else {
+            0.0
+        }
     }
 
     /// Seconds of a matrix product m × n × k, told as one of each of `layers`.

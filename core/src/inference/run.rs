@@ -84,8 +84,10 @@ impl ServingModel<'_> {
         let first = self.mean_tpot(run, 0.5 * fill, beside.iteration, decode);
         let share = most / each;
         let tpot = share * first + (1.0 - share) * pace.tpot;
-        let ttft =
-            self.engine.request_seconds(run.input_tokens) + share * 0.5 * fill + (1.0 - share) * (fill + 0.5 * steady) + read.seconds;
+        let ttft = self.engine.request_seconds(run.input_tokens)
+            + share * 0.5 * fill
+            + (1.0 - share) * (fill + 0.5 * steady)
+            + read.seconds;
         RunState {
             seconds,
             requests_per_second: each * streams / seconds,

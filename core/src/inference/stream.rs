@@ -489,7 +489,8 @@ impl<'a> Stream<'a> {
     /// Seconds to the first token of a prompt with nothing else to do; every attention rank reads one.
     pub(super) fn first_alone(&self) -> f64 {
         let (unread, chunk) = (self.unread.max(1.0), self.model.engine.chunk_tokens);
-        self.model.engine.request_seconds(self.input) + (unread / chunk).max(1.0) * self.reading(unread.min(chunk), self.input)
+        self.model.engine.request_seconds(self.input)
+            + (unread / chunk).max(1.0) * self.reading(unread.min(chunk), self.input)
     }
 
     /// Answers of one token: nothing decodes.

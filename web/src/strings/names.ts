@@ -66,6 +66,7 @@ export const names = {
     fp8_blockwise: "FP8, blocks of 128",
     mxfp8: "MXFP8",
     nvfp4: "NVFP4",
+    mxfp4: "MXFP4",
     int8: "INT8 weights",
     int4: "INT4 weights",
   } satisfies Record<Precision, string>,

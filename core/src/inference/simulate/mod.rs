@@ -103,7 +103,11 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
         warmup,
         measured,
         // Those that only decode were taken in by the GPUs that read them.
-        request_s: if request.phase == SimulationPhase::Decode { 0.0 } else { model.engine.request_seconds(mean.0) },
+        request_s: if request.phase == SimulationPhase::Decode {
+            0.0
+        } else {
+            model.engine.request_seconds(mean.0)
+        },
         acceptance: request.speculation.as_ref().map(Acceptance::of),
     };
     let outcome = plan.run().ok_or_else(|| Error::Conflict {
