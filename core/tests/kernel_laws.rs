@@ -9,7 +9,8 @@ use rackrate::catalog::Gpu;
 use rackrate::kernel::{AttentionShape, Device, ExpertShape, Family, KernelConstants};
 use rackrate::model::Precision;
 
-const PRECISIONS: [Precision; 6] = [
+const PRECISIONS: [Precision; 7] = [
+    Precision::Mxfp4,
     Precision::Bf16,
     Precision::Fp8,
     Precision::Fp8Blockwise,

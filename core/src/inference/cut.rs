@@ -277,14 +277,15 @@ impl Formats {
             experts: precision,
             kv_bytes: match kv_precision {
                 Some(p) => p.weight_bytes(),
-                None => activation_bytes(precision),
+                None => usual_kv_bytes(precision),
             },
         }
     }
 }
 
-/// Bytes of an activation that enters a product of this precision: weight-only formats keep 16 bits.
-fn activation_bytes(precision: Precision) -> f64 {
+/// Bytes of an element of the KV cache where no format is given: that of the products, 8 bits at least; checkpoints of which only
+/// weights are in fewer bits, gpt-oss' MXFP4 among them, keep 16.
+fn usual_kv_bytes(precision: Precision) -> f64 {
     match precision {
         Precision::Bf16 | Precision::Fp16 | Precision::Mxfp4 | Precision::Int8 | Precision::Int4 => 2.0,
         _ => 1.0,

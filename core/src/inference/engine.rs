@@ -156,7 +156,11 @@ pub struct EngineFactors {
     pub small_max_sequences: f64,
     /// Tokens of an iteration at most on such a GPU.
     pub small_chunk_tokens: f64,
-    /// Tokens of an iteration at most on a GPU of 160 GiB and more.
+    /// The same on a GPU of less than 35 GiB.
+    pub tiny_chunk_tokens: f64,
+    /// The same on one of less than 60 GiB.
+    pub medium_chunk_tokens: f64,
+    /// The same on one of 160 GiB and more.
     pub large_chunk_tokens: f64,
     /// How it sizes its KV cache.
     pub memory: EngineMemory,
@@ -192,6 +196,8 @@ impl Engines {
             max_sequences: f64::NAN,
             small_max_sequences: f64::NAN,
             small_chunk_tokens: f64::NAN,
+            tiny_chunk_tokens: f64::NAN,
+            medium_chunk_tokens: f64::NAN,
             large_chunk_tokens: f64::NAN,
             memory: EngineMemory::ABSENT,
         };
@@ -224,6 +230,8 @@ impl Engines {
             "max_sequences" => &mut f.max_sequences,
             "small_max_sequences" => &mut f.small_max_sequences,
             "small_chunk_tokens" => &mut f.small_chunk_tokens,
+            "tiny_chunk_tokens" => &mut f.tiny_chunk_tokens,
+            "medium_chunk_tokens" => &mut f.medium_chunk_tokens,
             "large_chunk_tokens" => &mut f.large_chunk_tokens,
             _ => return f.memory.get_mut(factor),
         })
@@ -254,12 +262,12 @@ impl Engines {
             request_token_s: c.request_token_s * f.request * age,
             prompts_first: f.prompts_first,
             max_sequences: if small { f.small_max_sequences } else { f.max_sequences },
-            chunk_tokens: if small {
-                f.small_chunk_tokens
-            } else if gpu.memory_gib >= LARGE_GIB {
-                f.large_chunk_tokens
-            } else {
-                c.chunk_tokens
+            chunk_tokens: match gpu.memory_gib {
+                gib if gib < TINY_GIB => f.tiny_chunk_tokens,
+                gib if gib < MEDIUM_GIB => f.medium_chunk_tokens,
+                _ if small => f.small_chunk_tokens,
+                gib if gib >= LARGE_GIB => f.large_chunk_tokens,
+                _ => c.chunk_tokens,
             },
             memory: f.memory,
             ..c
@@ -271,5 +279,8 @@ impl Engines {
 /// `EngineArgs.get_batch_defaults`).
 const SMALL_GIB: f64 = 70.0;
 
-/// Memory from which SGLang takes a GPU as large, GiB: the B200 and MI300X of its `ServerArgs._handle_gpu_memory_settings`.
+/// Memory between which SGLang's `ServerArgs._handle_gpu_memory_settings` tells GPUs apart, GiB: the A10 and less, the L40S and the A100 of
+/// 40 GB, the H100 and H200, the B200 and MI300X.
+const TINY_GIB: f64 = 35.0;
+const MEDIUM_GIB: f64 = 60.0;
 const LARGE_GIB: f64 = 160.0;

@@ -1,6 +1,6 @@
 //! Bytes that a served model takes on one GPU.
 
-use crate::catalog::Gpu;
+use crate::catalog::{Gpu, GpuArchitecture};
 use crate::model::Precision;
 
 use super::ServingModel;
@@ -14,18 +14,19 @@ pub(crate) struct Padding {
 }
 
 impl Padding {
-    /// As the kernels of `precision` on this GPU lay experts out. MXFP4 by vLLM's `mxfp4.py`: FlashInfer's on Blackwell, Triton's on
-    /// Hopper, Marlin's elsewhere. gpt-oss-120b, 2,880 by 2,880, takes 64.4 and 66.0 GiB by the logs of Triton's and Marlin's on one H100
-    /// (vLLM issues 33155 and 23278), not 61.
+    /// As the kernels of `precision` on this GPU lay experts out. MXFP4 by vLLM's `mxfp4.py`, taken for all engines: FlashInfer's on
+    /// Blackwell, Triton's on Hopper, AMD's own, Marlin's elsewhere. gpt-oss-120b, 2,880 by 2,880, takes 64.4 and 66.0 GiB by the
+    /// logs of Triton's and Marlin's on one H100 (vLLM issues 33155 and 23278), not 61.
     pub fn of(precision: Precision, gpu: &Gpu) -> Self {
         if precision != Precision::Mxfp4 {
             return Self { hidden: 1.0, width: 1.0 };
         }
-        let hidden = if gpu.vendor.eq_ignore_ascii_case("Intel") { 128.0 } else { 256.0 };
-        let width = match (gpu.fp4_tflops, gpu.fp8_tflops) {
-            (Some(_), _) => 256.0,
-            (None, Some(_)) => 64.0,
-            (None, None) => 128.0,
+        use GpuArchitecture as A;
+        let (hidden, width) = match gpu.architecture {
+            A::Blackwell | A::BlackwellUltra | A::Cdna3 | A::Cdna4 => (256.0, 256.0),
+            A::Hopper => (256.0, 64.0),
+            A::Xe2 => (128.0, 128.0),
+            _ => (256.0, 128.0),
         };
         Self { hidden, width }
     }

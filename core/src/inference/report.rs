@@ -93,7 +93,8 @@ pub struct ServingPointRequest {
     /// Number format of weights and matrix products.
     #[serde(default)]
     pub precision: Precision,
-    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
+    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given, and 16 bits where weights are
+    /// `mxfp4`, `int8` or `int4`.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
     /// Prompt tokens found in the cache; none if not given.
@@ -323,7 +324,8 @@ pub struct ServingSearchRequest {
     /// given. Fewer bits change what a model answers: the search cannot tell.
     #[serde(default)]
     pub precision: Option<Precision>,
-    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
+    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given, and 16 bits where weights are
+    /// `mxfp4`, `int8` or `int4`.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
     /// Prompt tokens found in the cache; none if not given.

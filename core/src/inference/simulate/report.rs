@@ -113,7 +113,8 @@ pub struct SimulationRequest {
     /// Number format of weights and matrix products.
     #[serde(default)]
     pub precision: Precision,
-    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given.
+    /// Number format of the KV cache; that of the matrix products, but not below 8 bits, if not given, and 16 bits where weights are
+    /// `mxfp4`, `int8` or `int4`.
     #[serde(default)]
     pub kv_precision: Option<Precision>,
     /// Prompt tokens found in the KV cache: of every prompt the same share, in whole tokens. They are not read again, but lie
