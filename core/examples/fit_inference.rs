@@ -8,8 +8,8 @@
 //! each quantity. The objective is the weighted mean of |ln(predicted / measured)| over time per output token, throughput
 //! and, by half, the time to first token outside bursts, each held to at most ln 2 so that a row that means something else
 //! does not steer, plus a prior that holds the classes' factors at 1; it is lowered one constant at a time in shrinking
-//! steps, from several starts. Each group is then predicted by constants fitted without it (from the fit of all as the start); both errors are
-//! printed side by side. With a folder, the constants and the residuals (10th and 90th percentile of measured / predicted
+//! steps, from several starts. Each group is then predicted by constants fitted without it (from the fit of all as the
+//! start); both errors are printed side by side. With a folder, the constants and the residuals (10th and 90th percentile of measured / predicted
 //! time per output token, all groups but the one predicted) are written there; with `--constants` after it the constants
 //! only, and no group is left out. `--each` prints every prediction, `--show`
 //! the errors of the shipped constants.

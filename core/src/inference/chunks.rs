@@ -11,6 +11,8 @@
 
 use std::sync::OnceLock;
 
+use super::queue::{exceeded, gamma_quantile};
+
 /// Points of a distribution.
 const POINTS: usize = 16;
 
@@ -53,11 +55,6 @@ fn power(base: f64, count: f64) -> f64 {
     out
 }
 
-/// Chance that a normal quantile is exceeded.
-fn exceeded(z: f64) -> f64 {
-    0.5 * libm::erfc(z * core::f64::consts::FRAC_1_SQRT_2)
-}
-
 impl Reading {
     /// Of `count` ranks on each of which `begin` prompts begin in an iteration that reads no more than `most` of the mean length, their
     /// lengths of squared coefficient of variation `scv`. Of what would fall on one rank together by chance, a share `together` does.
@@ -81,8 +78,7 @@ impl Reading {
             if z >= at_most {
                 break;
             }
-            let cube = (1.0 - spread / 9.0 + z * root / 3.0).max(0.0);
-            *point = (mean * cube * cube * cube, chance);
+            *point = (gamma_quantile(mean, (spread, root), z), chance);
             filled += 1;
         }
         let points = points.get(..=filled).unwrap_or_default();

@@ -79,12 +79,17 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// √3 − 1, as far from any ratio of small numbers.
 const ROOT_THREE: f64 = 0.732_050_807_568_877_2;
 
+/// Chance that a quantile of the standard normal distribution is exceeded.
+pub(super) fn exceeded(z: f64) -> f64 {
+    0.5 * libm::erfc(z / core::f64::consts::SQRT_2)
+}
+
 /// Quantile of the standard normal distribution, by halving.
 fn normal_quantile(share: f64) -> f64 {
     let (mut low, mut high) = (-40.0, 40.0);
     for _ in 0..64 {
         let middle = 0.5 * (low + high);
-        if 0.5 * libm::erfc(-middle / core::f64::consts::SQRT_2) < share {
+        if exceeded(-middle) < share {
             low = middle;
         } else {
             high = middle;
