@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::engine::Engines;
+use super::graphs::GraphSizes;
 use crate::quantity::{GIB, MIB};
 
 /// The shipped table: name, value, unit, source.
@@ -58,6 +59,8 @@ pub struct EngineConstants {
     pub prompts_first: f64,
     /// 1: iterations that only decode run as captured graphs; 0: the host starts their kernels too.
     pub decode_graphs: f64,
+    /// Batches whose decode iterations are captured as graphs: others are padded to the next.
+    pub graph_sizes: GraphSizes,
     /// 1: partial sums travel while the product before them still runs (TensorRT-LLM `gemm_allreduce_plugin`; SGLang's single batch
     /// overlap of the experts' product down and the combine), so that of the shorter of both the share `exchange_overlap` hides
     /// behind the longer; 0: they follow the product.
@@ -143,6 +146,7 @@ impl EngineConstants {
         unpack: f64::NAN,
         prompts_first: 0.0,
         decode_graphs: 1.0,
+        graph_sizes: GraphSizes::EVERY,
         fused_sums: 0.0,
         exchange_overlap: f64::NAN,
     };

@@ -247,11 +247,22 @@ impl<'a> ServingModel<'a> {
         spent
     }
 
+    /// Whether an iteration runs as a captured graph: those that only decode, where the engine captures them.
+    fn runs_as_graph(&self, work: &Work) -> bool {
+        work.prompt_tokens <= 0.0 && self.engine.decode_graphs > 0.0
+    }
+
+    /// Sequences whose tokens an iteration's products compute: in a captured graph those that it is padded to as well.
+    fn sequences_computed(&self, work: &Work) -> f64 {
+        if self.runs_as_graph(work) { self.engine.graph_sizes.padded(work.sequences) } else { work.sequences }
+    }
+
     fn iteration_told(&self, cut: &Cut, work: &Work, to: &mut impl Listener) -> IterationParts {
         let s = &self.sizes;
-        let rows = work.sequences * self.tokens_per_sequence() + work.prompt_tokens;
+        let decoded = self.sequences_computed(work) * self.tokens_per_sequence();
+        let rows = decoded + work.prompt_tokens;
         let mut parts = IterationParts::default();
-        let (linear, attention) = self.attention_layer(cut, work, rows, to);
+        let (linear, attention) = self.attention_layer(cut, work, (decoded, rows), to);
         parts.matmul_seconds += s.layers * linear;
         parts.attention_seconds += attention;
 
@@ -281,7 +292,7 @@ impl<'a> ServingModel<'a> {
         if let Some(moe) = s.moe
             && s.moe_layers > 0.0
         {
-            let (matmul, exchange, sums) = self.expert_layer(cut, &moe, work, rows, all_reduce, to);
+            let (matmul, exchange, sums) = self.expert_layer(cut, &moe, work, (decoded, rows), all_reduce, to);
             parts.matmul_seconds += s.moe_layers * matmul;
             parts.all_to_all_seconds += s.moe_layers * exchange;
             parts.all_reduce_seconds += s.moe_layers * sums;
@@ -289,7 +300,7 @@ impl<'a> ServingModel<'a> {
 
         // One logit row for each new token of a sequence and each prompt that ends here.
         let ended = work.prompt_tokens / self.prefix.unread(work.prompt_length).max(1.0);
-        let sampled = work.sequences * self.tokens_per_sequence() + ended;
+        let sampled = decoded + ended;
         let head = (sampled.max(1.0), s.vocab / cut.tp, s.hidden);
         parts.matmul_seconds += self.product("output projection", 1.0, head, Precision::Bf16, to);
         let moved = rows * self.moved_bytes(cut) + sampled * s.vocab / cut.tp * 4.0 * 3.0;
@@ -320,7 +331,7 @@ impl<'a> ServingModel<'a> {
         }
         parts.engine_seconds =
             self.engine.iteration_s + self.engine.sequence_s * (work.sequences + ended) * cut.pp;
-        if work.prompt_tokens > 0.0 || self.engine.decode_graphs < 1.0 {
+        if !self.runs_as_graph(work) {
             // No captured graph: the host starts every kernel, and the GPU waits for it where kernels are short.
             let gpu = parts.matmul_seconds
                 + parts.attention_seconds

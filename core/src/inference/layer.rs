@@ -67,12 +67,12 @@ impl ServingModel<'_> {
         1.0 - self.engine.fixed_share
     }
 
-    /// Projections of one layer, attention of all layers.
+    /// Projections of one layer, attention of all layers, for token rows of decode and of all.
     pub(super) fn attention_layer(
         &self,
         cut: &Cut,
         work: &Work,
-        rows: f64,
+        (decoded, rows): (f64, f64),
         to: &mut impl Listener,
     ) -> (f64, f64) {
         let s = &self.sizes;
@@ -94,9 +94,8 @@ impl ServingModel<'_> {
                     down + out + one("query up projection", cut.heads * (mla.nope + mla.rope), q_from);
                 if work.sequences > 0.0 {
                     // Decode: the key and value projections are absorbed into queries and outputs, head by head.
-                    let rows = work.sequences * self.tokens_per_sequence();
                     let mut absorbed = |name, n: f64, k: f64| {
-                        self.products(name, s.layers, (cut.heads, rows, n, k), Precision::Bf16, to)
+                        self.products(name, s.layers, (cut.heads, decoded, n, k), Precision::Bf16, to)
                     };
                     linear += absorbed("absorbed key projection", mla.kv_lora, mla.nope)
                         + absorbed("absorbed value projection", mla.v, mla.kv_lora);
@@ -210,20 +209,19 @@ impl ServingModel<'_> {
 
     /// Products, exchange and sums of one layer of experts.
     ///
-    /// Only the experts that a token touches are read ([`Moe::touched`]).
+    /// Only the experts that a token touches are read ([`Moe::touched`]). Token rows are those of decode, and all.
     pub(super) fn expert_layer(
         &self,
         cut: &Cut,
         moe: &Moe,
         work: &Work,
-        rows: f64,
+        (decoded, rows): (f64, f64),
         all_reduce: f64,
         to: &mut impl Listener,
     ) -> (f64, f64, f64) {
         let s = &self.sizes;
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
-        let decoded = work.sequences * self.tokens_per_sequence();
         let tokens = (cut.dp * (decoded * work.busy + work.prompt_tokens * work.reading)).max(rows);
         let touched = moe.touched(cut, tokens).max(moe.top_k / cut.ep);
         let experts = ExpertShape {
@@ -236,7 +234,7 @@ impl ServingModel<'_> {
         let fixed = self.device.constants().moe_fixed_us * 1e-6 + 2.0 * self.device.gemm_fixed_seconds();
         let layers = s.moe_layers;
         let router = self.product("router", layers, (rows, moe.experts, s.hidden), Precision::Bf16, to);
-        let products = if matches!(p, Precision::Nvfp4 | Precision::Mxfp4) && !self.device.stores_only(p) {
+        let products = if p == Precision::Nvfp4 && !self.device.stores_only(p) {
             let whole = self.device.moe_ffn(&experts, p);
             (self.engine.expert_fp4_time * whole).max(self.least_expert_seconds(&experts)).min(whole)
         } else {
@@ -322,14 +320,15 @@ impl ServingModel<'_> {
         bytes
     }
 
-    /// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on: 4-bit experts read 4-bit
-    /// tokens, formats that only store weights 16-bit ones.
+    /// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on.
     fn token_bytes(&self, precision: Precision) -> f64 {
         match precision {
-            Precision::Bf16 | Precision::Fp16 => 2.0,
-            _ if self.device.stores_only(precision) => 2.0,
-            Precision::Nvfp4 | Precision::Mxfp4 => precision.weight_bytes(),
-            _ => 1.0,
+            Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 | Precision::Mxfp4
+                if !self.device.stores_only(precision) =>
+            {
+                1.0
+            }
+            _ => self.device.activation_bytes(precision),
         }
     }
 }

@@ -4,11 +4,15 @@ use super::{Cost, MatrixConstants};
 
 /// Tile shapes that libraries choose among (rows, columns): from those that keep every multiprocessor busy in a small
 /// product to those that reuse operands most. The same on all generations: CUTLASS, cuBLASLt and hipBLASLt differ in
-/// many more, which the fitted share absorbs.
-const TILES: [(f64, f64); 4] = [(64.0, 64.0), (128.0, 64.0), (128.0, 128.0), (256.0, 128.0)];
+/// many more, which the fitted share absorbs. The first is that of few rows, a token or two of each expert: 16 are the
+/// rows of one matrix instruction, and the least block of vLLM's fused experts and of Marlin's kernels.
+const TILES: [(f64, f64); 5] = [(16.0, 128.0), (64.0, 64.0), (128.0, 64.0), (128.0, 128.0), (256.0, 128.0)];
 
-/// Which of three numbers of rows of tiles, and of two numbers of columns, each of [`TILES`] has.
-const TILE_COUNTS: [(usize, usize); 4] = [(0, 0), (1, 0), (1, 1), (2, 1)];
+/// Which of four numbers of rows of tiles, and of two numbers of columns, each of [`TILES`] has.
+const TILE_COUNTS: [(usize, usize); 5] = [(0, 1), (1, 0), (2, 0), (2, 1), (3, 1)];
+
+/// Rows up to which the tile of few rows is one of the choices: above, the next has no more of them empty.
+const FEW_ROWS: f64 = 48.0;
 
 /// Depth of K below which a split does not pay.
 const LEAST_DEPTH: f64 = 512.0;
@@ -23,7 +27,7 @@ pub(super) struct MatrixUnit {
     prologue: f64,
     /// Seconds of one multiprocessor for one step of K in each tile: the smaller the tile, the less its operands are
     /// reused and the more a multiply-add costs.
-    seconds_per_depth: [f64; 4],
+    seconds_per_depth: [f64; 5],
     fixed_seconds: f64,
     pub(super) quantise_fixed_seconds: f64,
     pub(super) quantise_passes: f64,
@@ -89,11 +93,12 @@ impl MatrixUnit {
     /// several: neither needs a division.
     #[inline]
     fn compute(&self, groups: f64, m: f64, n: f64, k: f64) -> f64 {
-        let rows = [ceil(m / 64.0), ceil(m / 128.0), ceil(m / 256.0)];
+        let rows = [ceil(m / 16.0), ceil(m / 64.0), ceil(m / 128.0), ceil(m / 256.0)];
+        let first = usize::from(m > FEW_ROWS);
         let columns = [ceil(n / 64.0), ceil(n / 128.0)];
         let least = k.min(LEAST_DEPTH);
         let mut compute = f64::INFINITY;
-        for ((row, column), &seconds_per_depth) in TILE_COUNTS.into_iter().zip(&self.seconds_per_depth) {
+        for ((row, column), &seconds_per_depth) in TILE_COUNTS.into_iter().zip(&self.seconds_per_depth).skip(first) {
             let tiles = groups * rows[row] * columns[column];
             let (waves, depth) = if tiles > self.sm_count {
                 (ceil(tiles / self.sm_count), k)
@@ -172,6 +177,9 @@ mod tests {
             for (groups, m) in [(1.0, m), (groups, m), (0.37 * groups, m), (1.0, 1e-3 * m)] {
                 let mut least = f64::INFINITY;
                 for (&(rows, columns), each) in TILES.iter().zip(unit.seconds_per_depth) {
+                    if rows < 64.0 && m > 48.0 {
+                        continue;
+                    }
                     let tiles = groups * (m / rows).ceil() * (n / columns).ceil();
                     let waves = (tiles / sm_count).ceil();
                     let splits = if waves > 1.0 { 1.0 } else { (sm_count / tiles).floor().min(4.0) };

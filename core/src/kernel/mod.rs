@@ -126,7 +126,8 @@ impl Device {
             Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8,
             Precision::Nvfp4 => self.peak.fp4,
             Precision::Mxfp4 if self.stores_only(precision) => self.peak.half,
-            Precision::Mxfp4 => self.peak.fp4,
+            // Units for 4-bit numbers take them with 8-bit activations at the rate of those.
+            Precision::Mxfp4 => self.peak.fp8,
         };
         if peak > 0.0 {
             Ok(peak)
@@ -147,6 +148,16 @@ impl Device {
             Precision::Nvfp4 | Precision::Mxfp4 => self.peak.fp4 <= 0.0,
             Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8 <= 0.0,
             Precision::Bf16 | Precision::Fp16 => false,
+        }
+    }
+
+    /// Bytes of a value that a product of this precision reads beside the weights, its scales included: 16 bits where weights are
+    /// unpacked, 8 beside MXFP4 (TensorRT-LLM's and FlashInfer's `mxfp4_mxfp8` kernels), else as many as the weights'.
+    pub fn activation_bytes(&self, precision: Precision) -> f64 {
+        match precision {
+            _ if self.stores_only(precision) => 2.0,
+            Precision::Mxfp4 => Precision::Mxfp8.weight_bytes(),
+            _ => precision.weight_bytes(),
         }
     }
 
@@ -188,8 +199,7 @@ impl Device {
     #[inline]
     fn gemm_bytes(&self, groups: f64, m: f64, n: f64, k: f64, precision: Precision) -> f64 {
         let weight_bytes = precision.weight_bytes();
-        // Weights that are unpacked meet 16-bit activations; other formats hold both sides alike.
-        let row_bytes = if self.stores_only(precision) { 2.0 } else { weight_bytes };
+        let row_bytes = self.activation_bytes(precision);
         groups * (m * k * row_bytes + k * n * weight_bytes + 2.0 * m * n)
     }
 
@@ -201,8 +211,12 @@ impl Device {
             Precision::Bf16 | Precision::Fp16 => 0.0,
             _ if self.stores_only(precision) => 0.0,
             _ => {
-                let bytes = rows * width * (2.0 + precision.weight_bytes());
-                let unit = self.unit(precision);
+                let bytes = rows * width * (2.0 + self.activation_bytes(precision));
+                // Scales of blocks need no largest value of the whole tensor first.
+                let unit = match precision {
+                    Precision::Mxfp4 => &self.fp8_blockwise,
+                    _ => self.unit(precision),
+                };
                 unit.quantise_fixed_seconds
                     + unit.quantise_passes * bytes / (self.constants.memory_share * self.memory_bytes_per_s)
             }
@@ -231,10 +245,10 @@ impl Device {
     fn unit(&self, precision: Precision) -> &MatrixUnit {
         match precision {
             Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => &self.half,
-            Precision::Fp8 | Precision::Mxfp8 => &self.fp8,
-            Precision::Fp8Blockwise => &self.fp8_blockwise,
             Precision::Mxfp4 if self.stores_only(precision) => &self.half,
-            Precision::Nvfp4 | Precision::Mxfp4 => &self.fp4,
+            Precision::Fp8 | Precision::Mxfp8 | Precision::Mxfp4 => &self.fp8,
+            Precision::Fp8Blockwise => &self.fp8_blockwise,
+            Precision::Nvfp4 => &self.fp4,
         }
     }
 }

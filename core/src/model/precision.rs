@@ -21,8 +21,8 @@ pub enum Precision {
     Mxfp8,
     /// 4-bit float, scales per 16 values in hardware.
     Nvfp4,
-    /// 4-bit float weights, scales per 32 values (OCP MX; gpt-oss' experts): 4-bit products where the GPU has units for
-    /// them, 16-bit ones else.
+    /// 4-bit float weights, scales per 32 values (OCP MX; gpt-oss' experts): products with 8-bit activations where the GPU's units
+    /// take both, 16-bit ones else.
     Mxfp4,
     /// 8-bit integer weights, 16-bit products.
     Int8,

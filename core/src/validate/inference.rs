@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Engine, EngineClass, EngineConstants, Engines, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
+    Engine, EngineClass, EngineConstants, Engines, GraphSizes, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
@@ -16,7 +16,7 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
 /// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
 /// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
-/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `fused_sums` (1:
+/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `graph_sizes` (batches captured as graphs, in rising order, apart by blanks: others are padded to the next), `fused_sums` (1:
 /// all-reduce and the product before it are one kernel), `in_process` (1: the load generator hands token ids to the engine in its own
 /// process, so that no request passes a server and a tokeniser); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
@@ -191,6 +191,7 @@ struct Limits {
     poll_iterations: Option<f64>,
     gather_iterations: Option<f64>,
     decode_graphs: Option<f64>,
+    graph_sizes: Option<GraphSizes>,
     fused_sums: Option<f64>,
     /// 1: tokens go into the engine and come out of it in one process.
     in_process: bool,
@@ -204,6 +205,7 @@ impl Limits {
             poll_iterations: self.poll_iterations.unwrap_or(engine.poll_iterations),
             gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
             decode_graphs: self.decode_graphs.unwrap_or(engine.decode_graphs),
+            graph_sizes: self.graph_sizes.unwrap_or(engine.graph_sizes),
             fused_sums: self.fused_sums.unwrap_or(engine.fused_sums),
             request_s: if self.in_process { 0.0 } else { engine.request_s },
             request_token_s: if self.in_process { 0.0 } else { engine.request_token_s },
@@ -280,6 +282,7 @@ impl Row {
                 poll_iterations: line.number("poll_iterations", 1.0, 1e6)?,
                 gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
                 decode_graphs: line.number("decode_graphs", 0.0, 1.0)?,
+                graph_sizes: graph_sizes(line)?,
                 fused_sums: line.number("fused_sums", 0.0, 1.0)?,
                 in_process: line.text("in_process") == Some("1"),
             },
@@ -432,6 +435,20 @@ impl Row {
         }
         let redundant_experts = self.redundant_experts;
         Ok((ServingLayout { tp, pp, ep: ep.unwrap_or(1), dp, redundant_experts }, gpus / size))
+    }
+}
+
+/// The batches under `graph_sizes`; none where the cell is empty.
+fn graph_sizes(line: &Line<'_>) -> Result<Option<GraphSizes>, Error> {
+    let Some(cell) = line.text("graph_sizes") else { return Ok(None) };
+    let sizes: Result<Vec<f64>, _> = cell.split_whitespace().map(str::parse).collect();
+    match sizes.ok().and_then(|sizes| GraphSizes::of(&sizes)) {
+        Some(sizes) => Ok(Some(sizes)),
+        None => Err(Error::WrongType {
+            field: line.path("graph_sizes"),
+            given: format!("\"{cell}\""),
+            expected: "at most 16 batch sizes that rise from 1 on, apart by blanks".to_owned(),
+        }),
     }
 }
 

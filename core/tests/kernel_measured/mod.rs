@@ -79,6 +79,7 @@ impl Row {
             "fp8" => Precision::Fp8,
             "fp8_blockwise" => Precision::Fp8Blockwise,
             "nvfp4" => Precision::Nvfp4,
+            "mxfp4" => Precision::Mxfp4,
             "int8" => Precision::Int8,
             "int4" => Precision::Int4,
             other => panic!("precision {other}"),
