@@ -26,12 +26,13 @@ use rackrate::validate::inference::{COLUMNS, Prepared, Quantity, Row};
 use rackrate::validate::{Table, equal_weights, weighted_quantile};
 
 /// Constants that are fitted: where the search starts, and the range they may take.
-const FITTED: [(&str, f64, f64, f64); 32] = [
+const FITTED: [(&str, f64, f64, f64); 33] = [
     ("iteration_s", 5e-4, 2e-4, 1e-2),
     ("fixed_share", 0.9, 0.0, 1.5),
     ("sequence_s", 4e-6, 1e-7, 1e-4),
     ("answer_reserve", 0.9, 0.5, 1.0),
     ("rank_alignment", 0.8, 0.0, 1.0),
+    ("expert_scv", 0.5, 0.01, 3.0),
     ("expert_fp4_time", 0.8, 0.6, 1.0),
     ("request_s", 3e-2, 1e-3, 1e-1),
     ("request_token_s", 3e-6, 1e-8, 5e-5),

@@ -39,6 +39,8 @@ pub struct EngineConstants {
     pub output_scv: f64,
     /// How far the scheduler makes attention data parallel ranks read prompts at the same time: 1 always, 0 by chance.
     pub rank_alignment: f64,
+    /// Squared coefficient of variation of how often the experts of a layer are sought.
+    pub expert_scv: f64,
     /// Time of the 4-bit expert products in today's engines over that in the kernel tables (an engine of mid 2025); never
     /// less than reading the weights or than the arithmetic takes.
     pub expert_fp4_time: f64,
@@ -138,6 +140,7 @@ impl EngineConstants {
         input_scv: f64::NAN,
         output_scv: f64::NAN,
         rank_alignment: f64::NAN,
+        expert_scv: f64::NAN,
         expert_fp4_time: f64::NAN,
         request_s: f64::NAN,
         request_token_s: f64::NAN,
@@ -171,6 +174,7 @@ impl EngineConstants {
             "input_scv" => &mut self.input_scv,
             "output_scv" => &mut self.output_scv,
             "rank_alignment" => &mut self.rank_alignment,
+            "expert_scv" => &mut self.expert_scv,
             "expert_fp4_time" => &mut self.expert_fp4_time,
             "request_s" => &mut self.request_s,
             "request_token_s" => &mut self.request_token_s,

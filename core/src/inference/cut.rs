@@ -203,9 +203,14 @@ impl Moe {
     }
 
     /// Of those, the ones that at least one of `tokens` visits: with uniform routing all but a share `(1 − k/E)^tokens`, and
-    /// of the copies, each of which gets every other token of its expert, all but `(1 − k/2E)^tokens`.
-    pub fn touched(&self, cut: &Cut, tokens: f64) -> f64 {
-        let visited = |ln_unvisited: f64| 1.0 - libm::exp(tokens * ln_unvisited);
+    /// of the copies, each of which gets every other token of its expert, all but `(1 − k/2E)^tokens`. Where experts are
+    /// sought unevenly, gamma distributed with a squared coefficient of variation of `scv`, fewer: all but a share
+    /// `(1 − scv·tokens·ln(1 − k/E))^(−1/scv)` (the negative binomial's chance of none).
+    pub fn touched(&self, cut: &Cut, tokens: f64, scv: f64) -> f64 {
+        let visited = |ln_unvisited: f64| {
+            let even = -tokens * ln_unvisited;
+            1.0 - libm::exp(if scv > 0.0 { -libm::log1p(scv * even) / scv } else { -even })
+        };
         let single = (self.experts - cut.redundant) * visited(self.ln_unvisited);
         let copies =
             if cut.redundant > 0.0 { 2.0 * cut.redundant * visited(self.ln_copy_unvisited) } else { 0.0 };
