@@ -6,7 +6,7 @@
 //!
 //! Fitted are the constants whose source says so, on the rows of grades A and B. Every group of rows counts alike in
 //! each quantity. The objective is the weighted mean of |ln(predicted / measured)| over time per output token, throughput
-//! and, by half, the time to first token outside bursts, each held to at most ln 2 so that a row that means something else
+//! and the time to first token outside bursts (by a quarter where more than 8 requests are in flight), each held to at most ln 2 so that a row that means something else
 //! does not steer, plus a prior that holds the classes' factors at 1; it is lowered one constant at a time in shrinking
 //! steps, from several starts. Each group is then predicted by constants fitted without it (from the fit of all as the
 //! start); both errors are printed side by side. With a folder, the constants and the residuals (10th and 90th percentile of measured / predicted
@@ -161,7 +161,7 @@ fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
                     quantity,
                     value,
                     weight: 0.0,
-                    fit: if doubtful { 0.0 } else { share_in_fit(quantity, &load) },
+                    fit: if doubtful { 0.0 } else { share_in_fit(quantity, &load, row.concurrency()) },
                 })
             })
             .collect();
@@ -181,14 +181,18 @@ fn samples(text: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
     Ok(out)
 }
 
-/// First tokens of bursts are queueing, which throughput tells already.
-fn share_in_fit(quantity: Quantity, load: &str) -> f64 {
+/// First tokens of bursts are queueing, which throughput tells already, and the more so the more requests are in flight.
+fn share_in_fit(quantity: Quantity, load: &str, in_flight: Option<f64>) -> f64 {
     match (quantity, load) {
         (Quantity::Ttft, "burst_all_at_once") => 0.0,
-        (Quantity::Ttft, _) => 0.5,
+        (Quantity::Ttft, _) if in_flight.is_some_and(|requests| requests <= FEW) => 1.0,
+        (Quantity::Ttft, _) => 0.25,
         _ => 1.0,
     }
 }
+
+/// Requests in flight up to which first tokens tell of service.
+const FEW: f64 = 8.0;
 
 fn residuals<'a>(samples: &[&'a Sample], engine: &Engines) -> Vec<Residual<'a>> {
     let mut out = Vec::new();
@@ -311,7 +315,7 @@ fn report(title: &str, residuals: &[Residual<'_>]) {
         }
         if r.sample.row.doubt.is_empty()
             && r.quantity == Quantity::Ttft
-            && r.sample.row.concurrency().is_some_and(|c| c <= 8.0)
+            && r.sample.row.concurrency().is_some_and(|c| c <= FEW)
         {
             kinds.push("at most 8 in flight".to_owned());
         }

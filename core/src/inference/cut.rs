@@ -17,6 +17,8 @@ pub(crate) struct Cut {
     pub ep: f64,
     /// Experts held twice.
     pub redundant: f64,
+    /// Standard deviations by which the largest of as many normal loads as there are expert ranks exceeds their mean.
+    pub busiest: f64,
     /// GPUs that one expert is cut over.
     pub expert_tp: f64,
     /// Query heads of a GPU.
@@ -108,6 +110,7 @@ impl Cut {
             dp: f64::from(dp),
             ep: f64::from(ep),
             redundant: f64::from(copies),
+            busiest: largest_of(f64::from(ep)),
             expert_tp: f64::from(stage / ep),
             heads: f64::from(arch.heads) / tp_f,
             kv_heads,
@@ -125,6 +128,7 @@ impl Cut {
             pp: 1.0,
             ep: if experts { self.ep } else { 1.0 },
             redundant: if experts { self.redundant } else { 0.0 },
+            busiest: if experts { self.busiest } else { 0.0 },
             expert_tp: if experts { self.expert_tp } else { self.tp * self.dp },
             heads: sizes.heads / self.tp,
             kv_heads: if sizes.mla.is_some() { 1.0 } else { (sizes.kv_heads / self.tp).max(1.0) },
@@ -216,6 +220,27 @@ impl Moe {
             if cut.redundant > 0.0 { 2.0 * cut.redundant * visited(self.ln_copy_unvisited) } else { 0.0 };
         (single + copies) / cut.ep
     }
+
+    /// Token-expert pairs of the busiest rank over their mean, where experts are sought with a squared coefficient of variation
+    /// of `scv`: a rank's load is the mean of its experts'. Copies are those of the experts sought most and even it out
+    /// (DeepSeek-V3, arXiv 2412.19437, section 3.4.1).
+    pub fn unevenness(&self, cut: &Cut, scv: f64) -> f64 {
+        if cut.redundant > 0.0 {
+            return 1.0;
+        }
+        (1.0 + cut.busiest * libm::sqrt(scv * cut.ep / self.experts)).min(cut.ep)
+    }
+}
+
+/// Mean of the largest of `n` standard normal values: the quantile at (n − 3/8)/(n + 1/4) (Blom, "Statistical estimates and
+/// transformed beta-variables", 1958), which is nearly 4.91·(p^0.14 − (1 − p)^0.14) (Joiner and Rosenblatt, JASA 66:394, 1971);
+/// 0 for one.
+fn largest_of(n: f64) -> f64 {
+    if n <= 1.0 {
+        return 0.0;
+    }
+    let share = (n - 0.375) / (n + 0.25);
+    4.91 * (libm::pow(share, 0.14) - libm::pow(1.0 - share, 0.14))
 }
 
 impl Sizes {

@@ -224,9 +224,11 @@ impl ServingModel<'_> {
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (decoded * work.busy + work.prompt_tokens * work.reading)).max(rows);
         let touched = moe.touched(cut, tokens, self.engine.expert_scv).max(moe.top_k / cut.ep);
+        // All wait for the rank whose experts are sought most.
+        let uneven = moe.unevenness(cut, self.engine.expert_scv);
         let experts = ExpertShape {
             tokens,
-            rows: tokens * moe.top_k / cut.ep,
+            rows: uneven * tokens * moe.top_k / cut.ep,
             active_experts: touched,
             hidden: s.hidden,
             intermediate: moe.ffn / cut.expert_tp,
@@ -270,7 +272,7 @@ impl ServingModel<'_> {
         let kernel = if work.prompt_tokens > 0.0 { ExpertKernel::Normal } else { ExpertKernel::LowLatency };
         let mut exchange = |name, bytes_per_value: f64, beside: f64| {
             let exchange = ExpertExchange {
-                tokens: rows / cut.tp,
+                tokens: uneven * rows / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
                 experts_per_token: moe.top_k as u32,
                 max_domains: moe.model.most_domains(domains_of(cut.ep_group, &self.topology)),

@@ -16,7 +16,8 @@ use super::{Line, Table, ValidationReport, ValidationRow};
 /// `decode_only`. Lengths are `isl` and `osl`, layouts `tp`, `pp`, `ep`, `attn_dp`, `redundant_experts`, `replicas`. Of
 /// `out_tok_s`, `total_tok_s`, `tpot_mean_ms` and `ttft_mean_ms` those that are there are compared. What a run sets itself:
 /// `chunk_tokens`, `max_sequences`, `poll_iterations`, `gather_iterations`, `host_weights` (1: what of the weights does not
-/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `graph_sizes` (batches captured as graphs, in rising order, apart by blanks: others are padded to the next), `fused_sums` (1:
+/// fit comes from the host in time), `dense_prec` (format of the products beside the experts), `decode_graphs` (0: the host starts the kernels of decode iterations too), `graph_sizes` (batches captured as graphs, in rising order, apart by blanks: others are padded to the next), `expert_scv` (squared coefficient of variation of how often the
+/// experts are sought; 0 where a run simulates even routing), `fused_sums` (1:
 /// all-reduce and the product before it are one kernel), `in_process` (1: the load generator hands token ids to the engine in its own
 /// process, so that no request passes a server and a tokeniser); spreads of its lengths: `isl_scv`, `osl_scv`.
 pub const COLUMNS: [&str; 8] = ["id", "model", "gpu", "n_gpus", "w_prec", "isl", "osl", "load"];
@@ -192,6 +193,7 @@ struct Limits {
     gather_iterations: Option<f64>,
     decode_graphs: Option<f64>,
     graph_sizes: Option<GraphSizes>,
+    expert_scv: Option<f64>,
     fused_sums: Option<f64>,
     /// 1: tokens go into the engine and come out of it in one process.
     in_process: bool,
@@ -206,6 +208,7 @@ impl Limits {
             gather_iterations: self.gather_iterations.unwrap_or(engine.gather_iterations),
             decode_graphs: self.decode_graphs.unwrap_or(engine.decode_graphs),
             graph_sizes: self.graph_sizes.unwrap_or(engine.graph_sizes),
+            expert_scv: self.expert_scv.unwrap_or(engine.expert_scv),
             fused_sums: self.fused_sums.unwrap_or(engine.fused_sums),
             request_s: if self.in_process { 0.0 } else { engine.request_s },
             request_token_s: if self.in_process { 0.0 } else { engine.request_token_s },
@@ -283,6 +286,7 @@ impl Row {
                 gather_iterations: line.number("gather_iterations", 0.0, 1e6)?,
                 decode_graphs: line.number("decode_graphs", 0.0, 1.0)?,
                 graph_sizes: graph_sizes(line)?,
+                expert_scv: line.number("expert_scv", 0.0, 100.0)?,
                 fused_sums: line.number("fused_sums", 0.0, 1.0)?,
                 in_process: line.text("in_process") == Some("1"),
             },
