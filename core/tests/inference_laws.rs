@@ -155,3 +155,35 @@ proptest! {
         }
     }
 }
+
+/// One published row, told with and without what its own configuration captured.
+fn row_of_a_run(graph_sizes: &str) -> Result<f64, rackrate::Error> {
+    let csv = format!(
+        "id,model,gpu,n_gpus,engine,w_prec,tp,isl,osl,load,n_requests,out_tok_s,graph_sizes\n\
+         run,Llama-3.3-70B,B200 SXM 180GB,1,TensorRT-LLM,nvfp4,1,1000,1000,offline_max,3000,7000,{graph_sizes}\n"
+    );
+    let catalog = Catalog::embedded()?;
+    let report =
+        rackrate::validate::validate(catalog, rackrate::validate::ValidationKind::Inference, &csv, None)?;
+    Ok(report.rows.first().and_then(|row| row.predicted).unwrap_or(f64::NAN))
+}
+
+#[test]
+fn batches_padded_to_captured_sizes_are_no_quicker() {
+    let every = row_of_a_run("").unwrap();
+    let fine = row_of_a_run("1 64 128 192 256 320 384 448 512 576 640").unwrap();
+    let coarse = row_of_a_run("1 2 4 8192").unwrap();
+    assert!(fine <= every && fine > 0.9 * every, "{fine} {every}");
+    assert!(coarse < 0.8 * fine, "{coarse} {fine}");
+    // Beyond the largest nothing is padded.
+    assert_eq!(row_of_a_run("1 2 4").unwrap(), every);
+}
+
+#[test]
+fn sizes_that_do_not_rise_are_told() {
+    for bad in ["4 2", "0 1", "1 two", "1 1"] {
+        let error = row_of_a_run(bad).unwrap_err();
+        assert_eq!(error.field(), "csv.line[1].graph_sizes", "{bad}");
+        assert!(error.to_string().contains("rise"), "{error}");
+    }
+}

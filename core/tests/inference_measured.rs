@@ -168,12 +168,14 @@ fn oci_mi355x_on_llama_2_70b() {
 }
 
 /// DeepSeek's production decode (open-infra index, day 6): 14.8k tokens/s a node of eight H800 at a cache of 4,989 tokens and
-/// 20 to 22 tokens/s a user. Their 144 ranks hold redundant experts; 128 ranks hold each once.
+/// 20 to 22 tokens/s a user. Each of their 144 ranks holds two experts (the index, figure of the decode phase): 256 and 32 of
+/// them a second time.
 #[test]
 fn deepseek_production_decode_on_h800() {
-    let sequences = 128.0 * 1850.0 / 21.0;
+    let sequences = 144.0 * 1850.0 / 21.0;
     let p = point(serde_json::json!({
-        "model": "deepseek-v3", "gpu": "H800-SXM", "gpus": 128, "layout": {"dp": 128, "ep": 128},
+        "model": "deepseek-v3", "gpu": "H800-SXM", "gpus": 144,
+        "layout": {"dp": 144, "ep": 144, "redundant_experts": 32},
         "precision": "fp8_blockwise", "kv_precision": "bf16", "input_tokens": 4989.0, "output_tokens": 1.0,
         "load": "decode_only", "concurrency": sequences
     }));

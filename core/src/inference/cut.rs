@@ -382,3 +382,48 @@ fn divides(field: &str, ranks: u32, size: u32, what: &str) -> Result<(), Error> 
 fn divisors(of: u32) -> Vec<u64> {
     (1..=of.min(1024)).filter(|d| of.is_multiple_of(*d)).map(u64::from).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn deepseek(ep: u32, copies: u32) -> (Moe, Cut) {
+        let arch = &Catalog::embedded().unwrap().model("model", "deepseek-v3").unwrap().architecture;
+        let layout = ServingLayout { tp: 1, pp: 1, ep, dp: ep, redundant_experts: copies };
+        (Sizes::new(arch).moe.unwrap(), Cut::new(arch, &layout).unwrap())
+    }
+
+    #[test]
+    fn the_busiest_of_many_ranks_has_more_to_do_and_none_where_experts_are_alike_or_held_twice() {
+        let uneven = |ep, copies, scv| {
+            let (moe, cut) = deepseek(ep, copies);
+            moe.unevenness(&cut, scv)
+        };
+        assert_eq!(uneven(1, 0, 1.0), 1.0);
+        assert_eq!(uneven(32, 0, 0.0), 1.0);
+        assert_eq!(uneven(32, 32, 1.0), 1.0);
+        let rising: Vec<f64> = [2, 4, 8, 32, 64].map(|ep| uneven(ep, 0, 1.0)).to_vec();
+        assert!(rising.windows(2).all(|pair| pair[0] < pair[1]), "{rising:?}");
+    }
+
+    /// The mean of the largest of n normal values, from tables (Harter, Biometrika 48:151, 1961).
+    #[test]
+    fn the_largest_of_some_is_that_of_tables() {
+        for (n, largest) in [(2.0, 0.5642), (4.0, 1.0294), (8.0, 1.4236), (16.0, 1.7660), (64.0, 2.3437)] {
+            assert!((largest_of(n) / largest - 1.0).abs() < 0.05, "{n}: {}", largest_of(n));
+        }
+    }
+
+    #[test]
+    fn experts_sought_unevenly_are_touched_later() {
+        let (moe, cut) = deepseek(1, 0);
+        for tokens in [1.0, 8.0, 64.0, 512.0] {
+            let shares = [0.0, 1e-6, 0.5, 1.0, 2.0].map(|scv| moe.touched(&cut, tokens, scv) / moe.experts);
+            assert!((shares[0] - shares[1]).abs() < 1e-4, "{shares:?}");
+            assert!(shares.windows(2).all(|pair| pair[1] <= pair[0]), "{shares:?}");
+            let even = 1.0 - (1.0 - moe.top_k / moe.experts).powf(tokens);
+            assert!((shares[0] - even).abs() < 1e-12);
+        }
+    }
+}

@@ -292,7 +292,8 @@ impl<'a> ServingModel<'a> {
         if let Some(moe) = s.moe
             && s.moe_layers > 0.0
         {
-            let (matmul, exchange, sums) = self.expert_layer(cut, &moe, work, (decoded, rows), all_reduce, to);
+            let (matmul, exchange, sums) =
+                self.expert_layer(cut, &moe, work, (decoded, rows), all_reduce, to);
             parts.matmul_seconds += s.moe_layers * matmul;
             parts.all_to_all_seconds += s.moe_layers * exchange;
             parts.all_reduce_seconds += s.moe_layers * sums;

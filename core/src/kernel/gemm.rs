@@ -98,7 +98,9 @@ impl MatrixUnit {
         let columns = [ceil(n / 64.0), ceil(n / 128.0)];
         let least = k.min(LEAST_DEPTH);
         let mut compute = f64::INFINITY;
-        for ((row, column), &seconds_per_depth) in TILE_COUNTS.into_iter().zip(&self.seconds_per_depth).skip(first) {
+        for ((row, column), &seconds_per_depth) in
+            TILE_COUNTS.into_iter().zip(&self.seconds_per_depth).skip(first)
+        {
             let tiles = groups * rows[row] * columns[column];
             let (waves, depth) = if tiles > self.sm_count {
                 (ceil(tiles / self.sm_count), k)

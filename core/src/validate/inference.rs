@@ -3,7 +3,8 @@
 use crate::catalog::{Catalog, Gpu};
 use crate::error::Error;
 use crate::inference::{
-    Engine, EngineClass, EngineConstants, Engines, GraphSizes, ReplicaLoad, ServingLayout, ServingModel, ServingTarget,
+    Engine, EngineClass, EngineConstants, Engines, GraphSizes, ReplicaLoad, ServingLayout, ServingModel,
+    ServingTarget,
 };
 use crate::model::{Architecture, Precision};
 use crate::network::Topology;
