@@ -8,7 +8,7 @@
 //! each quantity. The objective is the weighted mean of |ln(predicted / measured)| over time per output token, throughput
 //! and the time to first token outside bursts (by a quarter where more than 8 requests are in flight), each held to at most ln 2 so that a row that means something else
 //! does not steer, plus a prior that holds the classes' factors at 1; it is lowered one constant at a time in shrinking
-//! steps, from several starts. Each group is then predicted by constants fitted without it (from the fit of all as the
+//! steps, from several starts and then from near the lowest place found. Each group is then predicted by constants fitted without it (from the fit of all as the
 //! start); both errors are printed side by side. With a folder, the constants and the residuals (10th and 90th percentile of measured / predicted
 //! time per output token, all groups but the one predicted) are written there; with `--constants` after it the constants
 //! only, and no group is left out. `--each` prints every prediction, `--show`
@@ -65,6 +65,9 @@ const FITTED: [(&str, f64, f64, f64); 33] = [
 /// Searches from places apart, of which the lowest counts: the cost has several valleys of nearly the same depth.
 const STARTS: u32 = 4;
 
+/// Further searches, each from near the lowest place found so far.
+const HOPS: u32 = 8;
+
 /// How hard the common prior holds a class's factors at 1: this times ln² of each is added to the objective.
 const PRIOR: f64 = 0.01;
 
@@ -116,10 +119,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{} rows are fitted", samples.len());
     println!("as shipped: {:.4}", cost(shipped, &all));
-    let engine = (0..STARTS)
+    let mut engine = (0..STARTS)
         .map(|at| fit(start(shipped, at), &all))
         .min_by(|a, b| cost(a, &all).total_cmp(&cost(b, &all)))
         .ok_or("no start")?;
+    for at in 1..=HOPS {
+        let near = fit(moved(&engine, at, 1.2, |engine, name, _| value(engine, name)), &all);
+        if cost(&near, &all) < cost(&engine, &all) {
+            engine = near;
+        }
+    }
     println!("fitted: {:.4}", cost(&engine, &all));
     for (name, _, _, _) in FITTED {
         println!("{name} = {:.4e}", value(&engine, name));
@@ -233,18 +242,21 @@ fn value(engine: &Engines, name: &str) -> f64 {
     engine.clone().get_mut(name).map_or(f64::NAN, |x| *x)
 }
 
-/// Where the search starts for the `at`th time: first estimates, then these up to half as large again or as small, spread evenly
-/// (multiples of the golden ratio).
+/// Where the search starts for the `at`th time: first estimates, then these up to half as large again or as small.
 fn start(shipped: &Engines, at: u32) -> Engines {
-    let mut engine = shipped.clone();
+    moved(shipped, at, if at == 0 { 1.0 } else { 1.5 }, |_, _, first| first)
+}
+
+/// The constants `of` an engine, each up to `most` times as large or as small, spread evenly (multiples of the golden ratio).
+fn moved(engine: &Engines, at: u32, most: f64, of: impl Fn(&Engines, &str, f64) -> f64) -> Engines {
+    let mut out = engine.clone();
     for (place, (name, first, min, max)) in (0_u32..).zip(FITTED) {
         let even = (f64::from(at * (2 * place + 1)) * 0.618_033_988_749_895).fract();
-        let factor = if at == 0 { 1.0 } else { 1.5_f64.powf(2.0 * even - 1.0) };
-        if let Some(slot) = engine.get_mut(name) {
-            *slot = (first * factor).clamp(min, max);
+        if let Some(slot) = out.get_mut(name) {
+            *slot = (of(engine, name, first) * most.powf(2.0 * even - 1.0)).clamp(min, max);
         }
     }
-    engine
+    out
 }
 
 /// The constants to which a search from `engine` leads.

@@ -254,9 +254,12 @@ fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32
             // Attention ranks of a dense model would be replicas of their own.
             for dp in powers(if arch.moe.is_some() { most / (tp * pp) } else { 1 }) {
                 let stage = tp * dp;
-                for ep in if arch.moe.is_some() && stage > 1 { vec![1, stage] } else { vec![1] } {
+                // Expert ranks as they are, and with one copy each of the experts sought most.
+                let spread = arch.moe.is_some() && stage > 1;
+                let experts = [(1, 0), (stage, 0), (stage, stage)];
+                for (ep, redundant_experts) in experts.into_iter().take(if spread { 3 } else { 1 }) {
                     // Layouts that do not divide the model are no candidates.
-                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts: 0 }) {
+                    if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts }) {
                         out.push(legal);
                     }
                 }
