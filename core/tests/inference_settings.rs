@@ -258,6 +258,32 @@ fn settings_that_no_engine_takes_are_refused() {
     point(with("tensorrt_llm", json!({"chunk_tokens": 512, "max_sequences": 600}))).unwrap();
 }
 
+/// The engines' own names of what is set lead to ours.
+#[test]
+fn flags_of_the_engines_are_recognised() {
+    for (flag, meant) in [
+        ("max_num_batched_tokens", "chunk_tokens"),
+        ("max_num_tokens", "chunk_tokens"),
+        ("--chunked-prefill-size", "chunk_tokens"),
+        ("--max-num-seqs", "max_sequences"),
+        ("max_batch_size", "max_sequences"),
+        ("max-running-requests", "max_sequences"),
+        ("gpu_memory_utilization", "memory_share"),
+        ("free_gpu_memory_fraction", "memory_share"),
+        ("--mem-fraction-static", "memory_share"),
+    ] {
+        let error = point(with("vllm", json!({flag: 1}))).unwrap_err();
+        assert_eq!((error.code(), error.hint().as_deref()), ("unknown_field", Some(meant)), "{error}");
+        assert_eq!(error.field(), format!("engine.{flag}"));
+    }
+    // A flag that turns graphs off is not taken for the field that turns them on.
+    for flag in ["enforce_eager", "disable_cuda_graph"] {
+        let error = point(with("vllm", json!({flag: true}))).unwrap_err();
+        assert_ne!(error.hint().as_deref(), Some("decode_graphs"), "{error}");
+        assert!(error.to_string().contains("decode_graphs"), "{error}");
+    }
+}
+
 /// SGLang takes the share at its word, and runs out of memory where it leaves too little.
 #[test]
 fn sglang_is_warned_of_too_little_memory_beside_the_cache() {
