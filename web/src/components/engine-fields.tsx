@@ -1,12 +1,13 @@
 // Engine, KV cache and drafted tokens of a service, or of a point that is tried.
 import { useForm, wholeOr } from "../form";
 import { strings } from "../strings";
-import { ChoiceField, Group, NumberField, TextField } from "./field";
+import { ChoiceField, Group, NumberField, TextField, YesNoField } from "./field";
 import { models } from "./known";
 
 const { choice, parts } = strings;
 
 const CACHE = ["hit_rate", "shared_tokens"];
+const SETTINGS = ["chunk_tokens", "max_sequences", "memory_share", "decode_graphs"];
 const DRAFT = ["draft_tokens", "acceptance", "draft"];
 
 /** `root` begins their paths. */
@@ -27,7 +28,12 @@ export const EngineFields = ({ root }: { root: "point" | "replay" | "serving" })
           also={(family) => (family === null ? [[engine, null]] : [])}
           wide
         />
-        {form.get(engine) !== null && <NumberField path={`${engine}.year`} wide />}
+        {form.get(engine) !== null && (
+          <>
+            <NumberField path={`${engine}.year`} wide />
+            <Settings engine={engine} />
+          </>
+        )}
         <ChoiceField path={at("kv_precision")} options={strings.precisions} open={choice.likeMatmul} wide />
         <NumberField path={at("prefix_cache.hit_rate")} scale="percent" also={cache("hit_rate")} />
         <NumberField path={at("prefix_cache.shared_tokens")} also={cache("shared_tokens")} />
@@ -36,5 +42,25 @@ export const EngineFields = ({ root }: { root: "point" | "replay" | "serving" })
         <TextField path={path("draft")} also={draft("draft")} known={[strings.bench.mtp, ...models()]} wide />
       </div>
     </Group>
+  );
+};
+
+/** What the engine's command line sets in place of its defaults: few need it, so it is opened by those who do. */
+const Settings = ({ engine }: { engine: string }) => {
+  const family = useForm().get(`${engine}.family`);
+  const flags: Readonly<Record<string, string>> = strings.engineFlags;
+  const path = (name: string) => `${engine}.${name}`;
+  return (
+    <div class="field wide">
+      <Group title={parts.settings} paths={SETTINGS.map(path)}>
+        <div class="fields">
+          <NumberField path={path("chunk_tokens")} open={choice.enginesOwn} />
+          <NumberField path={path("max_sequences")} open={choice.enginesOwn} />
+          <NumberField path={path("memory_share")} open={choice.enginesOwn} />
+          <YesNoField path={path("decode_graphs")} open={choice.enginesOwn} />
+        </div>
+        <p class="help">{typeof family === "string" && flags[family]}</p>
+      </Group>
+    </div>
   );
 };

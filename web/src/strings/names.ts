@@ -46,6 +46,9 @@ import type {
   TransferPath,
 } from "../../pkg/rackrate";
 
+const VLLM_FLAGS =
+  "As --max-num-batched-tokens, --max-num-seqs, --gpu-memory-utilization and --enforce-eager say, on each attention rank.";
+
 export const names = {
   clouds: { azure: "Azure", oci: "OCI" } satisfies Record<Provider, string>,
   noCloud: "No cloud",
@@ -241,6 +244,15 @@ export const names = {
     vllm: "vLLM",
     sglang: "SGLang",
     rocm_vllm: "vLLM on AMD",
+  } satisfies Record<EngineClass, string>,
+  /** What its own flags are called. */
+  engineFlags: {
+    tensorrt_llm:
+      "As max_num_tokens, max_batch_size, free_gpu_memory_fraction and cuda_graph_config say, on each attention rank.",
+    vllm: VLLM_FLAGS,
+    sglang:
+      "As --chunked-prefill-size and --max-running-requests say, both divided by the attention data parallel ranks, --mem-fraction-static and --disable-cuda-graph.",
+    rocm_vllm: VLLM_FLAGS,
   } satisfies Record<EngineClass, string>,
   servingModes: {
     aggregated: "Prompts on the same GPUs",
