@@ -1,4 +1,5 @@
 // Engine, KV cache and drafted tokens of a service, or of a point that is tried.
+import { Fragment } from "preact";
 import { useForm, wholeOr } from "../form";
 import { strings } from "../strings";
 import { ChoiceField, Group, NumberField, TextField, YesNoField } from "./field";
@@ -48,7 +49,8 @@ export const EngineFields = ({ root }: { root: "point" | "replay" | "serving" })
 /** What the engine's command line sets in place of its defaults: few need it, so it is opened by those who do. */
 const Settings = ({ engine }: { engine: string }) => {
   const family = useForm().get(`${engine}.family`);
-  const flags: Readonly<Record<string, string>> = strings.engineFlags;
+  const known: Readonly<Record<string, { flags: readonly string[]; count: string }>> = strings.engineFlags;
+  const its = typeof family === "string" ? known[family] : undefined;
   const path = (name: string) => `${engine}.${name}`;
   return (
     <div class="field wide">
@@ -59,7 +61,18 @@ const Settings = ({ engine }: { engine: string }) => {
           <NumberField path={path("memory_share")} open={choice.enginesOwn} />
           <YesNoField path={path("decode_graphs")} open={choice.enginesOwn} />
         </div>
-        <p class="help">{typeof family === "string" && flags[family]}</p>
+        {its && (
+          <p class="help">
+            {choice.asFlags}{" "}
+            {its.flags.map((flag, i) => (
+              <Fragment key={flag}>
+                {i > 0 && ", "}
+                <span class="flag">{flag}</span>
+              </Fragment>
+            ))}
+            . {its.count}
+          </p>
+        )}
       </Group>
     </div>
   );

@@ -46,8 +46,13 @@ import type {
   TransferPath,
 } from "../../pkg/rackrate";
 
-const VLLM_FLAGS =
-  "As --max-num-batched-tokens, --max-num-seqs, --gpu-memory-utilization and --enforce-eager say, on each attention rank.";
+const VLLM_FLAGS = [
+  "--max-num-batched-tokens",
+  "--max-num-seqs",
+  "--gpu-memory-utilization",
+  "--enforce-eager",
+] as const;
+const RANK = "Tokens and sequences of one attention data parallel rank";
 
 export const names = {
   clouds: { azure: "Azure", oci: "OCI" } satisfies Record<Provider, string>,
@@ -245,15 +250,24 @@ export const names = {
     sglang: "SGLang",
     rocm_vllm: "vLLM on AMD",
   } satisfies Record<EngineClass, string>,
-  /** What its own flags are called. */
+  /** Its own flags for what is set of it, and how they count. */
   engineFlags: {
-    tensorrt_llm:
-      "As max_num_tokens, max_batch_size, free_gpu_memory_fraction and cuda_graph_config say, on each attention rank.",
-    vllm: VLLM_FLAGS,
-    sglang:
-      "As --chunked-prefill-size and --max-running-requests say, both divided by the attention data parallel ranks, --mem-fraction-static and --disable-cuda-graph.",
-    rocm_vllm: VLLM_FLAGS,
-  } satisfies Record<EngineClass, string>,
+    tensorrt_llm: {
+      flags: ["max_num_tokens", "max_batch_size", "free_gpu_memory_fraction", "cuda_graph_config"],
+      count: `${RANK}.`,
+    },
+    vllm: { flags: VLLM_FLAGS, count: `${RANK}.` },
+    sglang: {
+      flags: [
+        "--chunked-prefill-size",
+        "--max-running-requests",
+        "--mem-fraction-static",
+        "--disable-cuda-graph",
+      ],
+      count: `${RANK}; its flags count over these ranks.`,
+    },
+    rocm_vllm: { flags: VLLM_FLAGS, count: `${RANK}.` },
+  } satisfies Record<EngineClass, { flags: readonly string[]; count: string }>,
   servingModes: {
     aggregated: "Prompts on the same GPUs",
     disaggregated: "Prompts on GPUs of their own",
