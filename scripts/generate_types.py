@@ -123,7 +123,14 @@ def wrapped(text: str, indent: str, first: str = "", last: str = "") -> str:
         plain = " ".join(paragraph.split())
         opening = indent + first if number == 0 else indent
         lines.append(
-            textwrap.fill(plain, WIDTH, initial_indent=opening, subsequent_indent=indent, break_long_words=False)
+            textwrap.fill(
+                plain,
+                WIDTH,
+                initial_indent=opening,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         )
     return "\n\n".join(lines) + last
 

@@ -144,6 +144,17 @@ fn owned(names: &'static [&'static str]) -> Vec<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
 }
 
+/// The refusal of a field that an object of the type `name` does not have.
+fn unknown_field(name: &str, given: &str, known: &'static [&'static str]) -> Fault {
+    let meant = hints::of_unknown(name, given).map(str::to_owned);
+    Error::UnknownField {
+        field: given.to_owned(),
+        nearest: meant.or_else(|| nearest(given, known.iter().copied())),
+        allowed: owned(known),
+    }
+    .into()
+}
+
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Error::Malformed { field: String::new(), message: message.to_string() }.into()
@@ -174,12 +185,7 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(given: &str, known: &'static [&'static str]) -> Self {
-        Error::UnknownField {
-            field: given.to_owned(),
-            nearest: nearest(given, known.iter().copied()),
-            allowed: owned(known),
-        }
-        .into()
+        unknown_field("", given, known)
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -272,7 +278,7 @@ impl<'a> Given<'a> {
         };
         for (at, (key, _)) in given.iter().enumerate() {
             if !fields.contains(&key.as_str()) {
-                return Err(de::Error::unknown_field(key, fields));
+                return Err(unknown_field(name, key, fields));
             }
             if given[..at].iter().any(|(earlier, _)| earlier == key) {
                 return Err(de::Error::custom(format_args!("duplicate field `{key}`")));

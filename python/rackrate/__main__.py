@@ -23,14 +23,38 @@ EXAMPLES = r"""examples:
   python -m rackrate plan my-scenario.json --json > plan.json
   python -m rackrate search-layouts --set model=llama-3.1-70b --set gpu=H100-SXM --set gpus=256 \
       --set global_batch=1024 --set sequence_length=8192
-  python -m rackrate simulate question.json --trace requests.csv
-  python -m rackrate validate training measured.csv --by gpu
+  python -m rackrate simulate my-service.json --trace my-requests.csv
+  python -m rackrate validate training my-measurements.csv --by gpu
   python -m rackrate catalog shapes
-  python -m rackrate catalog prices --csv > mine.csv
-  python -m rackrate plan serve-70b --overlay prices=mine.csv
-  python -m rackrate prices refresh --output overlay.json
+  python -m rackrate catalog prices --csv > my-prices.csv
+  python -m rackrate plan serve-70b --overlay prices=my-prices.csv
+  python -m rackrate prices refresh --output todays-prices.json
+
+files of your own in these examples:
+  my-scenario.json     what to train and to serve: the fields that `plan --help` lists, as JSON, such as
+                       {"serving": {"model": "llama-3.3-70b", ...}}; "scenario" in what `plan serve-70b --json` prints
+                       is a whole one
+  my-service.json      fields that `simulate --help` lists, as JSON: {"model": "llama-3.1-8b", "gpus": 1, ...};
+                       every estimate takes such a file in place of --set, or beside it
+  my-requests.csv      requests as your service logged them: columns arrival_seconds, input_tokens, output_tokens
+  my-measurements.csv  what you measured, a row each: the columns that `validate --help` lists
+  my-prices.csv        the catalogue's table as the command before writes it, with your own rows
 
 exit status: 0 answered, 1 the input was refused, 2 wrong usage, 130 interrupted; of `prices refresh` also 3 (see there)
+"""
+
+MEASUREMENTS = """what is predicted for each row of your CSV file stands beside what you measured,
+with the errors over all rows
+
+columns that a table needs (empty cells where a row does not say; an error names a column that is missing):
+  training:    id, model, task, seq_len, gpu, gpus, precision, tp, pp, micro_batch, global_batch, step_time_s
+  inference:   id, model, gpu, n_gpus, w_prec, isl, osl, load; and what was measured: out_tok_s, total_tok_s,
+               tpot_mean_ms or ttft_mean_ms
+  collectives: id, nodes, gpus_per_node, collective, message_bytes; where it ran: shape, or gpu and nic; and what was
+               measured: time_us, algbw_GBps or busbw_GBps
+
+examples:
+  python -m rackrate validate training my-measurements.csv --by gpu
 """
 
 PLAN_EXAMPLES = r"""
@@ -185,7 +209,7 @@ def parser() -> argparse.ArgumentParser:
         )
         estimate.set_defaults(estimate=name)
         estimate.add_argument(
-            "request", nargs="*", metavar="FILE", help="JSON files of the request's fields, one laid over the other"
+            "request", nargs="*", metavar="FILE", help="JSON files of the fields listed below, one laid over the other"
         )
         estimate.add_argument(
             "--set",
@@ -195,11 +219,13 @@ def parser() -> argparse.ArgumentParser:
             help="give a field, such as gpus=64 or layout.tp=8 (VALUE is JSON, or text); may be repeated",
         )
         if name == "simulate":
-            estimate.add_argument("--trace", metavar="FILE", help="CSV file of a trace's requests")
+            columns = "arrival_seconds (or none), input_tokens, output_tokens"
+            estimate.add_argument("--trace", metavar="FILE", help=f"CSV file of logged requests: columns {columns}")
     command("scenarios", run_scenarios, "list the built-in scenarios")
     validate = command("validate", run_validate, "put predictions beside a table of measurements", overlay=True)
     validate.add_argument("kind", choices=KINDS, help="what the table is about")
-    validate.add_argument("file", help="a CSV file with a header line")
+    validate.epilog = MEASUREMENTS
+    validate.add_argument("file", help="your CSV file of measurements, with a header line")
     validate.add_argument("--by", metavar="COLUMN", help="also give the errors of each value of this column")
     catalog = command("catalog", run_catalog, "list what is known, with sources", overlay=True, csv=True)
     catalog.add_argument("table", choices=TABLES, help="which table")

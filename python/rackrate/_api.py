@@ -250,7 +250,10 @@ def serving_point(
         input_spread: Squared coefficient of variation of the prompts' lengths: 0 for equal lengths. With random
             arrivals it or `output_spread` asks for the distribution of the latencies (`percentiles`).
         output_spread: The same of the answers' lengths.
-        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
+        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given. What its
+            command line sets in place of its defaults: ``dict(family="vllm", chunk_tokens=, max_sequences=,
+            memory_share=, decode_graphs=)``, for vLLM ``--max-num-batched-tokens``, ``--max-num-seqs``,
+            ``--gpu-memory-utilization`` and, if false, ``--enforce-eager``; `Engine` names the others' flags.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
@@ -342,7 +345,7 @@ def simulate(
         warmup_requests: Requests before those.
         seed: Seed of the random numbers: the same gives the same answer everywhere.
         list_requests: Whether the answer lists every measured request.
-        engine: The serving engine: ``dict(family=, year=)``.
+        engine: The serving engine and its settings, as `serving_point` takes it.
         precision: Number format of weights and matrix products.
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache: ``dict(hit_rate=, shared_tokens=)``.
@@ -420,7 +423,7 @@ def search_serving(
         kv_precision: Number format of the KV cache.
         prefix_cache: Prompt tokens found in the cache, as `serving_point` takes it.
         speculation: Speculative decoding, as `serving_point` takes it.
-        engine: The serving engine: ``dict(family="vllm", year=2025)``; a common one of 2026 if not given.
+        engine: The serving engine and its settings, as `serving_point` takes it; a common one of 2026 if not given.
         input_spread: Squared coefficient of variation of the prompts' lengths: with it or `output_spread` the targets
             are kept by the distribution of the latencies.
         output_spread: The same of the answers' lengths.

@@ -231,6 +231,10 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
     "Engine": (
         Field('family', 'tensorrt_llm, vllm, sglang or rocm_vllm', None, 'Its class.'),
         Field('year', 'whole number', '2026', 'Year of the release, 2023 to 2026; older ones are slower.'),
+        Field('chunk_tokens', 'whole number', 'null', "Tokens of an iteration at most, so that longer prompts are cut into chunks of as many: vLLM `--max-num-batched-tokens`, TensorRT-LLM `max_num_tokens`, SGLang `--chunked-prefill-size`. Of one attention data parallel rank: of SGLang's flag, which counts over those ranks, give the quotient. The engine's default on the GPU if not given."),
+        Field('max_sequences', 'whole number', 'null', "Sequences in flight at most: vLLM `--max-num-seqs`, TensorRT-LLM `max_batch_size`, SGLang `--max-running-requests`. Of one attention data parallel rank, as `chunk_tokens`. The engine's default on the GPU if not given."),
+        Field('memory_share', 'number', 'null', "Share of the memory, 0.01 to 1, as the engine means it: vLLM `--gpu-memory-utilization`, of all memory, for all that it takes; TensorRT-LLM `free_gpu_memory_fraction`, of what weights and workspace leave, for the KV cache; SGLang `--mem-fraction-static`, of all memory, for weights and KV cache. The engine's default if not given."),
+        Field('decode_graphs', 'true or false', 'null', 'Whether iterations that only decode run as captured graphs, in which the host need not start every kernel. False is vLLM `--enforce-eager`, SGLang `--disable-cuda-graph`, TensorRT-LLM with `cuda_graph_config` null; true if not given.'),
     ),
     "PrefixCache": (
         Field('hit_rate', 'number', None, "Share of a prompt's tokens that are found, 0 to 1; at least one token of a prompt is read. DeepSeek's service found 56.3 % (its inference overview of 2025-03-01)."),

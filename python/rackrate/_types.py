@@ -126,8 +126,8 @@ class StateSpace(Answer):
 
     Attributes:
         layers: Layers that are state-space layers.
-        attention_layers: Layers that are attention; what remains of the model's layers is feed-
-            forward.
+        attention_layers: Layers that are attention; what remains of the model's layers is
+            feed-forward.
         heads: Heads.
         head_dim: Width of a head.
         state: Numbers that a head remembers for each number of its width.
@@ -1583,21 +1583,45 @@ EngineClass: TypeAlias = Literal["tensorrt_llm", "vllm", "sglang", "rocm_vllm"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Engine(Answer):
-    """The engine that serves: a class and the year of its release.
+    """The engine that serves: a class, the year of its release, and what its command line sets in place
+    of its defaults.
 
     Attributes:
         family: Its class.
         year: Year of the release, 2023 to 2026; older ones are slower.
+        chunk_tokens: Tokens of an iteration at most, so that longer prompts are cut into chunks of as
+            many: vLLM `--max-num-batched-tokens`, TensorRT-LLM `max_num_tokens`, SGLang
+            `--chunked-prefill-size`. Of one attention data parallel rank: of SGLang's flag, which counts
+            over those ranks, give the quotient. The engine's default on the GPU if not given.
+        max_sequences: Sequences in flight at most: vLLM `--max-num-seqs`, TensorRT-LLM
+            `max_batch_size`, SGLang `--max-running-requests`. Of one attention data parallel rank, as
+            `chunk_tokens`. The engine's default on the GPU if not given.
+        memory_share: Share of the memory, 0.01 to 1, as the engine means it: vLLM
+            `--gpu-memory-utilization`, of all memory, for all that it takes; TensorRT-LLM
+            `free_gpu_memory_fraction`, of what weights and workspace leave, for the KV cache; SGLang
+            `--mem-fraction-static`, of all memory, for weights and KV cache. The engine's default if not
+            given.
+        decode_graphs: Whether iterations that only decode run as captured graphs, in which the host
+            need not start every kernel. False is vLLM `--enforce-eager`, SGLang `--disable-cuda-graph`,
+            TensorRT-LLM with `cuda_graph_config` null; true if not given.
     """
 
     family: EngineClass
     year: int
+    chunk_tokens: int | None
+    max_sequences: int | None
+    memory_share: float | None
+    decode_graphs: bool | None
 
     @classmethod
     def _read(cls, given: Mapping[str, Any]) -> Engine:
         return cls(
             family=given["family"],
             year=given["year"],
+            chunk_tokens=given["chunk_tokens"],
+            max_sequences=given["max_sequences"],
+            memory_share=given["memory_share"],
+            decode_graphs=given["decode_graphs"],
         )
 
 FigureKind: TypeAlias = Literal["model", "gpu", "shape", "fabric", "topology", "limit", "price", "storage", "region", "transfer", "reliability", "constants"]
@@ -1609,8 +1633,8 @@ class FigureSource(Answer):
     """A figure of the plan with the source that it rests on.
 
     Attributes:
-        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 in all-commercial, pay-as-
-            you-go`…
+        figure: What rests on it: `GPU H100-SXM`, `price of BM.GPU.H100.8 in all-commercial,
+            pay-as-you-go`…
         kind: What kind of figure it is.
         source: The source.
         age_days: Days from the date of the source to the scenario's day; negative where it is dated
@@ -2014,8 +2038,8 @@ Recompute: TypeAlias = Literal["none", "selective", "full"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class RecomputeParts(Answer):
-    """Parts of every layer that `recompute: selective` does again. In brackets: their names in Megatron-
-    Core's `recompute_modules`.
+    """Parts of every layer that `recompute: selective` does again. In brackets: their names in
+    Megatron-Core's `recompute_modules`.
 
     Attributes:
         norms: Norms (`layernorm`).
@@ -2489,11 +2513,11 @@ class Software(Answer):
             3, arXiv 2407.21783, section 3.3.2; Megatron-Core's `cp_comm_type: all_gather`), not one
             rank's after the other under it, whose partial results are then weighed and added up (ring
             attention, arXiv 2310.01889; `p2p`).
-        fp8_weight_gather: Weights of layers are gathered in 8 bits (NeMo's `fp8_params`, Megatron-
-            Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`), embedding and output
-            projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is cast after a gather in 16 bits
-            (Megatron-Core's `reuse_grad_buf_for_mxfp8_param_ag`). Memory counts 2 bytes a weight all the
-            same: the transposed 8-bit copy that the backward pass reads lies beside it
+        fp8_weight_gather: Weights of layers are gathered in 8 bits (NeMo's `fp8_params`,
+            Megatron-Core's `fp8_param_gather`, torchao's `enable_fsdp_float8_all_gather`), embedding and
+            output projection in 16. For precision fp8 and fp8_blockwise: MXFP8 is cast after a gather in
+            16 bits (Megatron-Core's `reuse_grad_buf_for_mxfp8_param_ag`). Memory counts 2 bytes a weight
+            all the same: the transposed 8-bit copy that the backward pass reads lies beside it
             (NVIDIA/TransformerEngine pull 1300).
         fused_elementwise: Norms, activations, rotary embedding and the loss are fused kernels, by a
             library's or a compiler's; eager PyTorch writes every operation's result to memory.

@@ -47,6 +47,22 @@ def test_tables_keep_within_the_terminal(columns: int) -> None:
     assert not [line for line in too_long if len(line.split()) > 2], too_long[:3]
 
 
+def test_engine_settings_are_listed_and_given_by_name() -> None:
+    told = run("serving-point", "--help").stdout
+    for field, flag in [
+        ("chunk_tokens", "--max-num-batched-tokens"),
+        ("max_sequences", "--max-running-requests"),
+        ("memory_share", "free_gpu_memory_fraction"),
+        ("decode_graphs", "--enforce-eager"),
+    ]:
+        assert f"\n  engine.{field}" in told
+        assert flag in told
+    asked = ["model=llama-3.1-8b", "gpu=H200", "gpus=1", "layout.tp=1", "input_tokens=1000", "output_tokens=100"]
+    asked += ["concurrency=8", "engine.family=sglang", "engine.max_sequences=4"]
+    done = run("serving-point", *(word for field in asked for word in ("--set", field)), "--json")
+    assert json.loads(done.stdout)["engine"] == "sglang of 2026: at most 4 sequences"
+
+
 def test_json_is_the_answer(plan: rr.types.Plan) -> None:
     done = run("plan", "azure-trains-oci-serves", "--json")
     assert json.loads(done.stdout) == plan.to_dict()
@@ -240,6 +256,30 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
 def test_version_and_help() -> None:
     assert run("--version").stdout.strip() == f"rackrate {rr.__version__}"
     assert "python -m rackrate plan azure-trains-oci-serves" in run("--help").stdout
+
+
+def test_help_says_what_the_files_of_its_examples_are() -> None:
+    top = run("--help").stdout
+    for line in top.splitlines():
+        if line.startswith("  python -m rackrate"):
+            for word in line.split():
+                name = word.rpartition("=")[2]
+                if name.startswith("my-") and not line.endswith(f"> {name}"):
+                    assert f"\n  {name} " in top, name
+
+
+@pytest.mark.parametrize("kind", ["training", "inference", "collectives"])
+def test_help_names_the_columns_that_a_table_of_measurements_needs(kind: str, tmp_path: Path) -> None:
+    (told,) = [line for line in run("validate", "--help").stdout.splitlines() if line.startswith(f"  {kind}:")]
+    columns = told.partition(":")[2].partition(";")[0].replace(" ", "").split(",")
+    path = tmp_path / "measured.csv"
+    path.write_text(",".join(columns) + "\n")
+    assert run("validate", kind, str(path)).returncode == 0
+    for absent in columns:
+        path.write_text(",".join(column for column in columns if column != absent) + "\n")
+        done = run("validate", kind, str(path))
+        assert done.returncode == 1
+        assert absent in done.stderr
 
 
 def test_a_terminal_without_unicode_still_reads() -> None:

@@ -135,6 +135,9 @@ describe("requests at a rate", () => {
     await field(page, "output.family").selectOption("fixed");
     await panel(page).locator("summary", { hasText: strings.parts.engine }).click();
     await field(page, "prefix_cache.hit_rate").fill("40");
+    await field(page, "engine.family").selectOption("vllm");
+    await panel(page).locator("summary", { hasText: strings.parts.settings }).click();
+    await field(page, "engine.max_sequences").fill("48");
     const { input, output } = asked();
     const changed = asked({
       request_rate: 9.5,
@@ -143,6 +146,7 @@ describe("requests at a rate", () => {
       input: { ...input, family: "lognormal", spread: 1.5 },
       output: { mean_tokens: output?.mean_tokens, family: "fixed" },
       prefix_cache: { hit_rate: 0.4 },
+      engine: { family: "vllm", max_sequences: 48 },
     });
     await replays(page, changed);
     await expect.poll(() => fragment(page), SOON).toContain("replay.seed=1");

@@ -127,6 +127,35 @@ describe("what is asked", () => {
     expect(await read(bench.decodePool)).toContain(count(point.pools.decode_gpus));
   });
 
+  test("settings of the engine: asked for once there is one, refused at their field, kept in the link", async () => {
+    const page = await open("#v=1&s=serve-70b");
+    await unfold(page, parts.engine);
+    const settings = page.locator("#question summary", { hasText: parts.settings });
+    expect(await settings.count()).toBe(0);
+    await field(page, "serving.engine.family").selectOption("vllm");
+    await settings.click();
+    const share = field(page, "serving.engine.memory_share");
+    expect(await share.getAttribute("placeholder")).toBe(choice.enginesOwn);
+    await page.getByText("--gpu-memory-utilization").waitFor();
+    await share.fill("90");
+    await page.getByText("90 is outside 0.01 to 1", { exact: true }).waitFor();
+    await share.fill("0.8");
+    await field(page, "serving.engine.max_sequences").fill("32");
+    await field(page, "serving.engine.decode_graphs").selectOption("false");
+    const engine = { family: "vllm", max_sequences: 32, memory_share: 0.8, decode_graphs: false };
+    const asked = serving(named("serve-70b"), { engine });
+    await tells(page, asked);
+    const { point } = served(core.plan(asked));
+    expect(point.engine).toContain("at most 32 sequences, memory share 0.8");
+    await expect.poll(() => fact(page, DETAIL, bench.engine).textContent(), SOON).toBe(point.engine);
+    expect(fragment(page)).toContain("i.engine.memory_share=0.8");
+    // A link opens what it changes.
+    const again = await open(fragment(page));
+    await tells(again, asked);
+    await field(page, "serving.engine.family").selectOption("sglang");
+    await page.getByText("--mem-fraction-static").waitFor();
+  });
+
   test("how it is paid for: by the hour only where the hours are known", async () => {
     const page = await open("#v=1&s=serve-70b");
     await unfold(page, parts.paying);
@@ -407,8 +436,13 @@ describe("one point", () => {
     await page.locator(".bench-ask summary", { hasText: parts.engine }).click();
     await field(page, "point.engine.family").selectOption("vllm");
     await field(page, "point.engine.year").fill("2024");
+    await page.locator(".bench-ask summary", { hasText: parts.settings }).click();
+    await field(page, "point.engine.chunk_tokens").fill("2048");
     await field(page, "point.prefix_cache.hit_rate").fill("50");
-    const more = { engine: { family: "vllm", year: 2024 }, prefix_cache: { hit_rate: 0.5 } } as const;
+    const more = {
+      engine: { family: "vllm", year: 2024, chunk_tokens: 2048 },
+      prefix_cache: { hit_rate: 0.5 },
+    } as const;
     const point = await told(page, { ...without, concurrency: 64, ...more });
     expect(await panel(page).textContent()).toContain(point.engine);
     // A part whose last member is emptied is open again.

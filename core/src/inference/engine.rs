@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::EngineConstants;
 use super::constants::{EngineMemory, TABLE};
+use super::{EngineConstants, ServingTarget};
 use crate::catalog::Gpu;
 use crate::error::{Error, check_range};
 use crate::quantity::Warning;
@@ -83,8 +83,8 @@ impl EngineClass {
 const NVIDIA: &str = "NVIDIA";
 const AMD: &str = "AMD";
 
-/// The engine that serves: a class and the year of its release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The engine that serves: a class, the year of its release, and what its command line sets in place of its defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "tsify", derive(tsify::Tsify))]
 #[serde(deny_unknown_fields)]
@@ -94,17 +94,53 @@ pub struct Engine {
     /// Year of the release, 2023 to 2026; older ones are slower.
     #[serde(default = "newest")]
     pub year: u32,
+    /// Tokens of an iteration at most, so that longer prompts are cut into chunks of as many: vLLM `--max-num-batched-tokens`,
+    /// TensorRT-LLM `max_num_tokens`, SGLang `--chunked-prefill-size`. Of one attention data parallel rank: of SGLang's flag, which
+    /// counts over those ranks, give the quotient. The engine's default on the GPU if not given.
+    #[serde(default)]
+    pub chunk_tokens: Option<u32>,
+    /// Sequences in flight at most: vLLM `--max-num-seqs`, TensorRT-LLM `max_batch_size`, SGLang `--max-running-requests`. Of one
+    /// attention data parallel rank, as `chunk_tokens`. The engine's default on the GPU if not given.
+    #[serde(default)]
+    pub max_sequences: Option<u32>,
+    /// Share of the memory, 0.01 to 1, as the engine means it: vLLM `--gpu-memory-utilization`, of all memory, for all that it
+    /// takes; TensorRT-LLM `free_gpu_memory_fraction`, of what weights and workspace leave, for the KV cache; SGLang
+    /// `--mem-fraction-static`, of all memory, for weights and KV cache. The engine's default if not given.
+    #[serde(default)]
+    pub memory_share: Option<f64>,
+    /// Whether iterations that only decode run as captured graphs, in which the host need not start every kernel. False is vLLM
+    /// `--enforce-eager`, SGLang `--disable-cuda-graph`, TensorRT-LLM with `cuda_graph_config` null; true if not given.
+    #[serde(default)]
+    pub decode_graphs: Option<bool>,
 }
 
 impl Engine {
-    /// Refuses a year that no measurement tells of.
-    pub(super) fn check(engine: Option<Self>) -> Result<(), Error> {
-        let Some(Self { year, .. }) = engine else { return Ok(()) };
-        check_range("engine.year", f64::from(year), f64::from(OLDEST), f64::from(NEWEST)).map(|_| ())
+    /// The engine of a class and year with its own defaults.
+    pub fn new(family: EngineClass, year: u32) -> Self {
+        Self {
+            family,
+            year,
+            chunk_tokens: None,
+            max_sequences: None,
+            memory_share: None,
+            decode_graphs: None,
+        }
     }
 
-    /// What is to be known of the engine on this GPU: that nobody measured it there.
-    pub(super) fn unmeasured(engine: Option<Self>, gpu: &Gpu) -> Option<Warning> {
+    /// Refuses a year that no measurement tells of, and settings that make sense on no GPU.
+    pub(super) fn check(engine: Option<Self>) -> Result<(), Error> {
+        let Some(engine) = engine else { return Ok(()) };
+        check_range("engine.year", f64::from(engine.year), f64::from(OLDEST), f64::from(NEWEST))?;
+        engine.check_settings()
+    }
+
+    /// What is to be known of the engine on this target.
+    pub(super) fn warnings(engine: Option<Self>, target: &ServingTarget) -> impl Iterator<Item = Warning> {
+        [Self::unmeasured(engine, &target.gpu), Self::short_of_memory(engine, target)].into_iter().flatten()
+    }
+
+    /// That nobody measured the engine on this GPU.
+    fn unmeasured(engine: Option<Self>, gpu: &Gpu) -> Option<Warning> {
         let class = engine?.family.on(gpu).ok()?;
         let measured_on = if class == EngineClass::RocmVllm { AMD } else { NVIDIA };
         (!gpu.vendor.eq_ignore_ascii_case(measured_on)).then(|| {
@@ -117,10 +153,12 @@ impl Engine {
         })
     }
 
-    /// The engine in words; without one, what is taken.
+    /// The engine in words, with what is set of it; without one, what is taken.
     pub fn describe(engine: Option<Self>) -> String {
         match engine {
-            Some(Self { family, year }) => format!("{} of {year}", family.name()),
+            Some(engine) => {
+                format!("{} of {}{}", engine.family.name(), engine.year, engine.settings_in_words())
+            }
             None => format!("none named: what current engines ({NEWEST}) have in common"),
         }
     }
@@ -237,22 +275,29 @@ impl Engines {
         })
     }
 
-    /// The constants of `engine` on `gpu`; without an engine those of a current one of no class.
+    /// The constants of `engine` on `gpu`, what it sets in place of its class's defaults included; without an engine those of a
+    /// current one of no class.
     ///
     /// # Errors
-    /// `OutOfRange` for a year before 2023 or after 2026; `Unsupported` for a class that does not run on such a GPU.
+    /// `OutOfRange` for a year before 2023 or after 2026 and for settings that make no sense; `Unsupported` for a class that does
+    /// not run on such a GPU; `Conflict` where vLLM would not start, for an iteration of fewer tokens than sequences.
     pub fn of(&self, engine: Option<Engine>, gpu: &Gpu) -> Result<EngineConstants, Error> {
-        let Some(Engine { family: class, year }) = engine else { return Ok(self.common) };
-        Engine::check(engine)?;
-        let class = class.on(gpu)?;
-        let Some(f) = self.classes.get(class as usize) else { return Ok(self.common) };
+        let Some(engine) = engine else { return Ok(self.common) };
+        Engine::check(Some(engine))?;
+        let class = engine.family.on(gpu)?;
+        engine.set_over(class, self.defaults(class, engine.year, gpu))
+    }
+
+    /// The constants of a class of this year on `gpu`, by its own defaults.
+    fn defaults(&self, class: EngineClass, year: u32, gpu: &Gpu) -> EngineConstants {
+        let Some(f) = self.classes.get(class as usize) else { return self.common };
         let mut age = 1.0;
         for _ in year..NEWEST {
             age *= self.year;
         }
         let small = gpu.memory_gib < SMALL_GIB || gpu.fp8_tflops.is_none();
         let c = self.common;
-        Ok(EngineConstants {
+        EngineConstants {
             iteration_s: c.iteration_s * f.iteration * age,
             launch_layer_s: c.launch_layer_s * f.launch * age,
             launch_experts_s: c.launch_experts_s * f.launch * age,
@@ -271,7 +316,7 @@ impl Engines {
             },
             memory: f.memory,
             ..c
-        })
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod run;
 mod search;
 mod search_pools;
 mod search_replicas;
+mod settings;
 mod simulate;
 mod speculation;
 mod steady;

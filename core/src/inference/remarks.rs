@@ -16,7 +16,7 @@ impl Asked<'_> {
     /// `point` with the engine in words, and what the reader should know of this question.
     pub fn told(&self, catalog: &Catalog, target: &ServingTarget, mut point: ServingPoint) -> ServingPoint {
         point.engine = Engine::describe(self.engine);
-        point.warnings.extend(Engine::unmeasured(self.engine, &target.gpu));
+        point.warnings.extend(Engine::warnings(self.engine, target));
         point.warnings.extend(catalog.past_context("input_tokens", self.model, self.tokens));
         point
     }

@@ -42,6 +42,20 @@ pub(super) fn of_missing(name: &str, field: &str) -> String {
     }
 }
 
+/// The field of the type `name` that the name `given` means elsewhere: engines' own flags. Those that turn graphs off mean the
+/// contrary of `decode_graphs`, and are not offered for it.
+pub(super) fn of_unknown(name: &str, given: &str) -> Option<&'static str> {
+    if name != "Engine" {
+        return None;
+    }
+    match given.trim_start_matches('-').replace('-', "_").as_str() {
+        "max_num_batched_tokens" | "max_num_tokens" | "chunked_prefill_size" => Some("chunk_tokens"),
+        "max_num_seqs" | "max_batch_size" | "max_running_requests" => Some("max_sequences"),
+        "gpu_memory_utilization" | "free_gpu_memory_fraction" | "mem_fraction_static" => Some("memory_share"),
+        _ => None,
+    }
+}
+
 /// Classes of engines; a test compares.
 const ENGINES: [&str; 4] = ["tensorrt_llm", "vllm", "sglang", "rocm_vllm"];
 const TENSOR_RANKS: &str = "{\"tp\": 8}";

@@ -401,7 +401,7 @@ impl Row {
         };
         // A source without a date ships with a tool of 2026.
         let year = self.date.get(..4).and_then(|y| y.parse().ok()).unwrap_or(2026);
-        Some(Engine { family: class, year })
+        Some(Engine::new(class, year))
     }
 
     /// Format of the KV cache: stated, or the engine's own default. TensorRT-LLM's quantised checkpoints carry an 8-bit

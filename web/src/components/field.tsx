@@ -170,7 +170,8 @@ const useText = (
   };
 };
 
-export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) => {
+/** `open`: words for what is taken where core does not tell it. */
+export const NumberField = ({ scale, open, ...common }: Common & { scale?: Scale; open?: string }) => {
   const { get, filled } = useForm();
   const bound = useText(
     common,
@@ -185,7 +186,7 @@ export const NumberField = ({ scale, ...common }: Common & { scale?: Scale }) =>
           {...bound}
           type="text"
           inputMode="decimal"
-          placeholder={get(common.path) === null ? show(filled(common.path), scale) : undefined}
+          placeholder={get(common.path) === null ? show(filled(common.path), scale) || open : undefined}
           autocomplete="off"
           spellcheck={false}
         />

@@ -260,6 +260,7 @@ export const answer = {
       deadline_missed: "The deadline is missed",
       does_not_fit: "Does not fit",
       host_memory: "Too little host memory",
+      engine_memory: "Little memory beside weights and cache",
       saturated: "Saturated",
       requests_wait: "Requests wait",
       own_rate_unused: "Own rates that are not used",

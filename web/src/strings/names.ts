@@ -46,6 +46,14 @@ import type {
   TransferPath,
 } from "../../pkg/rackrate";
 
+const VLLM_FLAGS = [
+  "--max-num-batched-tokens",
+  "--max-num-seqs",
+  "--gpu-memory-utilization",
+  "--enforce-eager",
+] as const;
+const RANK = "Tokens and sequences of one attention data parallel rank";
+
 export const names = {
   clouds: { azure: "Azure", oci: "OCI" } satisfies Record<Provider, string>,
   noCloud: "No cloud",
@@ -242,6 +250,24 @@ export const names = {
     sglang: "SGLang",
     rocm_vllm: "vLLM on AMD",
   } satisfies Record<EngineClass, string>,
+  /** Its own flags for what is set of it, and how they count. */
+  engineFlags: {
+    tensorrt_llm: {
+      flags: ["max_num_tokens", "max_batch_size", "free_gpu_memory_fraction", "cuda_graph_config"],
+      count: `${RANK}.`,
+    },
+    vllm: { flags: VLLM_FLAGS, count: `${RANK}.` },
+    sglang: {
+      flags: [
+        "--chunked-prefill-size",
+        "--max-running-requests",
+        "--mem-fraction-static",
+        "--disable-cuda-graph",
+      ],
+      count: `${RANK}; its flags count over these ranks.`,
+    },
+    rocm_vllm: { flags: VLLM_FLAGS, count: `${RANK}.` },
+  } satisfies Record<EngineClass, { flags: readonly string[]; count: string }>,
   servingModes: {
     aggregated: "Prompts on the same GPUs",
     disaggregated: "Prompts on GPUs of their own",

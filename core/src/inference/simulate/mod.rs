@@ -32,9 +32,9 @@ pub use trace::RequestTrace;
 
 use std::borrow::Cow;
 
-use super::Engines;
 use super::point::{ServingTarget, Tactics, whole_replicas};
 use super::steady::{Arrivals, ServingLoad};
+use super::{Engine, Engines};
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::quantity::{Warning, count};
@@ -119,6 +119,7 @@ pub fn simulate(catalog: &Catalog, request: &SimulationRequest) -> Result<Simula
     })?;
     let mut warnings = target.warnings.clone();
     warnings.extend(arch.notes.iter().cloned());
+    warnings.extend(Engine::warnings(request.engine, &target));
     let about = match (&request.trace, &request.trace_csv) {
         (Some(_), _) => "trace.input_tokens",
         (None, Some(_)) => "trace_csv",
