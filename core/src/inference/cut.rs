@@ -221,6 +221,12 @@ impl Moe {
         (single + copies) / cut.ep
     }
 
+    /// The same on the rank where most are: of the n that each holds a share p is visited, binomially.
+    pub fn touched_on_busiest(&self, cut: &Cut, tokens: f64, scv: f64) -> f64 {
+        let (mean, held) = (self.touched(cut, tokens, scv), self.held(cut));
+        (mean + cut.busiest * libm::sqrt(mean * (1.0 - mean / held).max(0.0))).min(held)
+    }
+
     /// Token-expert pairs of the busiest rank over their mean, where experts are sought with a squared coefficient of variation
     /// of `scv`: a rank's load is the mean of its experts'. Copies are those of the experts sought most and even it out
     /// (DeepSeek-V3, arXiv 2412.19437, section 3.4.1).

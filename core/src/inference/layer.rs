@@ -223,7 +223,7 @@ impl ServingModel<'_> {
         let p = self.formats.experts;
         // Attention ranks bring different tokens to the same experts.
         let tokens = (cut.dp * (decoded * work.busy + work.prompt_tokens * work.reading)).max(rows);
-        let touched = moe.touched(cut, tokens, self.engine.expert_scv).max(moe.top_k / cut.ep);
+        let touched = moe.touched_on_busiest(cut, tokens, self.engine.expert_scv).max(moe.top_k / cut.ep);
         // All wait for the rank whose experts are sought most.
         let uneven = moe.unevenness(cut, self.engine.expert_scv);
         let experts = ExpertShape {
