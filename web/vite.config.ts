@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -9,7 +10,25 @@ const packages = ["fast-check", "playwright-core"].map((name) => ({
   replacement: here(`node_modules/${name}`),
 }));
 
+/** The page itself is asked for with the document, not when the script that starts the worker has run. */
+const preloadPage: Plugin = {
+  name: "preload-page",
+  apply: "build",
+  transformIndexHtml: {
+    order: "post",
+    handler: (_, { bundle = {} }) =>
+      Object.values(bundle)
+        .filter((file) => file.type === "chunk" && file.facadeModuleId === here("src/page.tsx"))
+        .map(({ fileName }) => ({
+          tag: "link",
+          attrs: { rel: "modulepreload", crossorigin: true, href: `./${fileName}` },
+          injectTo: "head",
+        })),
+  },
+};
+
 export default defineConfig({
+  plugins: [preloadPage],
   // Relative addresses: the page works under any path of any static host.
   base: "./",
   build: {

@@ -182,6 +182,7 @@ describe("sources and warnings", () => {
     const section = page.locator("section", { has: page.locator("#sources") });
     await section.getByText(strings.sources.show).click();
     const table = section.getByRole("table");
+    await table.waitFor();
     const rows = () => table.locator("tbody tr").count();
     expect(await rows()).toBe(plan.sources.length);
     await section.getByLabel(strings.sources.kind).selectOption("price");

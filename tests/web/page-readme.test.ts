@@ -11,14 +11,14 @@ test("the JavaScript example finds its module and answers as core does", async (
   const [, example] = read("README.md")
     .toString()
     .match(/```js\n(.*?)```/s) ?? [undefined, ""];
-  const site = await serve("/", fileURLToPath(new URL("../../web/", import.meta.url)));
+  const site = await serve("/pkg/", fileURLToPath(new URL("../../web/pkg/", import.meta.url)));
   const browser = await browse();
   try {
     const page = await browser.newPage();
     const said: string[] = [];
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(error.message));
-    const address = `${site.address}example.html`;
+    const address = new URL("../example.html", site.address).href;
     const body = `<!doctype html><link rel="icon" href="data:,"><script type="module">${example}</script>`;
     await page.route(address, (route) => route.fulfill({ contentType: "text/html", body }));
     await page.goto(address);

@@ -1,9 +1,9 @@
 // A static host of the plainest kind, for the built page under a path of its own, and a browser to open it.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
+import { extname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 
@@ -21,22 +21,30 @@ export interface Site {
   close: () => void;
 }
 
-/** The built page under `path`, or another folder. */
+/** What lies in a folder, by its path there: read at once, so that a build that begins meanwhile changes nothing of it. */
+const held = async (folder: string): Promise<Map<string, Buffer>> => {
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((file) => file.isFile())
+    .map((file) => join(file.parentPath, file.name));
+  return new Map(
+    await Promise.all(
+      files.map(async (file) => [relative(folder, file).replaceAll(sep, "/"), await readFile(file)] as const),
+    ),
+  );
+};
+
+/** The built page under `path`, or another folder, as it is now. */
 export const serve = async (path: string, folder = dist): Promise<Site> => {
   if (folder === dist && !existsSync(join(dist, "index.html")))
     throw new Error("build the page first: npm run build");
-  const server: Server = createServer(async ({ url = "/" }, response) => {
+  const files = await held(folder);
+  const server: Server = createServer(({ url = "/" }, response) => {
     const { pathname } = new URL(url, "http://localhost");
     if (!pathname.startsWith(path)) return response.writeHead(404).end();
     const file = pathname.slice(path.length) || "index.html";
-    try {
-      const body = await readFile(join(folder, file));
-      response
-        .writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" })
-        .end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
+    const body = files.get(decodeURIComponent(file));
+    if (body === undefined) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(body);
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const { port } = server.address() as AddressInfo;

@@ -16,6 +16,7 @@ import type {
 } from "../pkg/rackrate";
 import { at, type Change, type Data, put, same, steps, withoutNulls } from "./data";
 import { Engine, Refused, Superseded } from "./engine";
+import { worker } from "./first";
 import { type Linked, LONGEST_LINK, leaveOut, type Picked, read, write } from "./link";
 import type { Refusal } from "./protocol";
 import { strings } from "./strings";
@@ -25,9 +26,7 @@ const FIRST = "azure-trains-oci-serves";
 /** A pause in typing long enough to ask, short enough not to be felt. */
 const PAUSE = 40;
 
-const engine = new Engine(
-  () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "rackrate" }),
-);
+const engine = new Engine(worker);
 
 export const scenarios = signal<Scenario[]>([]);
 /** Name of the built-in scenario that the link starts from; empty for one of the user's own. */
@@ -230,6 +229,14 @@ export const served = (request: ServingSearchRequest): Promise<ServingSearch> =>
 /** A table as CSV text in the columns that core takes. */
 export const template = (table: keyof Overlay): Promise<string> => engine.ask("table", table);
 
+const until = (holds: () => boolean): Promise<void> =>
+  new Promise((done) => {
+    const stop = effect(() => {
+      if (holds()) queueMicrotask(() => stop());
+      if (holds()) done();
+    });
+  });
+
 /** Loads, computes what the link asks, and follows every change from then on. */
 export const start = async (): Promise<void> => {
   try {
@@ -266,12 +273,15 @@ export const start = async (): Promise<void> => {
     } else timer = setTimeout(tell, PAUSE);
   });
 
-  // After the first question, which it must not delay.
+  // After the first answer is on the screen, which it must not delay.
   let offered: Data | undefined;
-  effect(() => {
-    const laid = overlay.value;
-    if (offered !== undefined && same(offered, laid)) return;
-    offered = laid;
-    void offer(laid);
-  });
+  const offers = () =>
+    effect(() => {
+      const laid = overlay.value;
+      if (offered !== undefined && same(offered, laid)) return;
+      offered = laid;
+      void offer(laid);
+    });
+  await until(() => !busy.value);
+  requestAnimationFrame(() => setTimeout(offers));
 };

@@ -2,14 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { strings } from "../strings";
 import { moveFocus } from "./figure";
-
-/** Room around the marks, pixels. */
-export interface Room {
-  height: number;
-  left: number;
-  top: number;
-  foot: number;
-}
+import type { Room } from "./frame";
 
 /** Where a label stands along its axis, in pixels, and what it says. */
 export interface Tick {
@@ -72,28 +65,8 @@ export const Axes = ({ title, width, room, x, y, behind, children, onPointerLeav
   </svg>
 );
 
-interface MarkProps<Of> {
-  of: Of;
-  /** Only the first takes the Tab key; arrows go on from it. */
-  first: boolean;
-  aloud: string;
-  tell: (of: Of | undefined) => void;
-}
-
-/** What a mark needs to be pointed at, focused and read out. */
-export const markOf = <Of,>({ of, first, aloud, tell }: MarkProps<Of>) =>
-  ({
-    role: "img",
-    "aria-label": aloud,
-    // An attribute of SVG, whose letters count: `tabIndex` would be none, and every mark or no mark a stop.
-    tabindex: first ? 0 : -1,
-    onFocus: () => tell(of),
-    onBlur: () => tell(undefined),
-    onPointerEnter: () => tell(of),
-  }) as const;
-
 /** Names and figures beside the mark that is pointed at. */
-interface TipProps {
+export interface TipProps {
   title: string;
   rows: readonly { key: string; label: ComponentChildren; value: string }[];
   style: Record<string, string>;
@@ -120,7 +93,7 @@ export const Tip = ({ title, rows, style, note }: TipProps) => (
 /** A mark that is told apart from those of a line, around its place. */
 export const DIAMOND = "M0-6 6 0 0 6-6 0Z";
 
-interface SwatchProps {
+export interface SwatchProps {
   /** Class of what it shows. */
   tone: string;
   as: "line" | "box" | "ring" | "diamond";

@@ -1,12 +1,10 @@
 // Lines over two measures: the frontier of throughput against the speed that one user sees.
-import { useSignal } from "@preact/signals";
 import { extent } from "d3-array";
 import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import { compact, digits } from "../format";
 import { strings } from "../strings";
-import { Axes, markOf, type Room, Swatch, Tip } from "./axes";
-import { Figure, useWidth } from "./figure";
+import { Frame, type Key, type Room } from "./frame";
 
 export interface Dot {
   x: number;
@@ -39,72 +37,64 @@ interface LinesProps {
   others?: Readonly<Record<string, string>>;
 }
 
-const ROOM: Room = { height: 280, left: 52, top: 30, foot: 40 };
-const floor = ROOM.height - ROOM.foot;
+const ROOM: Room = { height: 280, left: 52, top: 30, foot: 40, end: 12 };
 
-export const Lines = ({
-  name,
-  title,
-  x: across,
-  y: up,
-  lines,
-  logarithmic,
-  mark,
-  legend,
-  others,
-}: LinesProps) => {
-  const [ref, width] = useWidth();
-  const active = useSignal<{ line: Line; dot: Dot } | undefined>(undefined);
-  const dots = lines.flatMap((one) => one.dots.map((dot) => ({ line: one, dot })));
+interface Place {
+  line: Line;
+  dot: Dot;
+}
+
+export const Lines = (props: LinesProps) => {
+  const { name, title, x: across, y: up, lines, logarithmic, mark } = props;
+  const dots = lines.flatMap((one) => one.dots.map((dot): Place => ({ line: one, dot })));
   const all = [...dots.map(({ dot }) => dot), ...(mark ? [mark.dot] : [])];
   const [low = 1, high = 10] = extent(all, (dot) => dot.x) as [number?, number?];
-  const x = scaleLog(wider([low, high]), [ROOM.left, Math.max(ROOM.left, width - 12)]);
   const [least = 1, most = 1] = extent(all, (dot) => dot.y) as [number?, number?];
-  const y = logarithmic
-    ? scaleLog(wider([least, most]), [floor, ROOM.top])
-    : scaleLinear([0, most], [floor, ROOM.top]).nice();
-  const path = line<Dot>(
-    (dot) => x(dot.x),
-    (dot) => y(dot.y),
-  );
+  const x = scaleLog(wider([low, high]), [0, 1]);
+  const y = logarithmic ? scaleLog(wider([least, most]), [0, 1]) : scaleLinear([0, most], [0, 1]).nice();
   const focus = lines.find((one) => one.current) ?? lines[0];
-  const dotted = legend ? lines : focus ? [focus] : [];
-  const said = active.value;
-  const tell = (of: { line: Line; dot: Dot } | undefined) => {
-    active.value = of;
-  };
+  const dotted = props.legend ? lines : focus ? [focus] : [];
 
   return (
-    <Figure
+    <Frame
+      kind="lines"
       name={name}
       title={title}
-      columns={[
-        { key: "option", label: strings.columns.shape, names: true, value: ({ line }) => line.label },
-        { ...across, numeric: true, value: ({ dot }) => dot.x, show: ({ dot }) => digits(dot.x) },
-        { ...up, numeric: true, value: ({ dot }) => dot.y, show: ({ dot }) => digits(dot.y) },
-        { key: "cut", label: strings.columns.cut, value: ({ dot }) => dot.note },
-      ]}
-      rows={dots}
-      rowKey={({ line, dot }) => `${line.key} ${dot.x} ${dot.y}`}
-    >
-      <div class="chart" ref={ref}>
-        {width > 0 && (
-          <Axes
-            title={title}
-            width={width}
-            room={ROOM}
-            x={{
-              label: across.label,
-              ticks: round(x.ticks()).map((tick) => ({ at: x(tick), words: compact(tick) })),
-            }}
-            y={{
-              label: up.label,
-              ticks: (logarithmic ? round(y.ticks()) : y.ticks(5)).map((tick) => ({
-                at: y(tick),
-                words: compact(tick),
-              })),
-            }}
-          >
+      room={ROOM}
+      x={{
+        label: across.label,
+        scale: x,
+        ticks: ({ x: to }) => round(x.ticks()).map((tick) => ({ at: to(tick), words: compact(tick) })),
+      }}
+      y={{
+        label: up.label,
+        scale: y,
+        ticks: logarithmic ? round(y.ticks()) : y.ticks(5),
+        words: compact,
+      }}
+      places={dots}
+      aloud={({ line, dot }) =>
+        `${line.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`
+      }
+      tip={({ line, dot }, { x, y, width }) => ({
+        title: line.label,
+        style: {
+          insetBlockStart: `${Math.min(y(dot.y) + 14, ROOM.height - 70)}px`,
+          insetInlineStart: `${Math.min(x(dot.x), Math.max(0, width - 260))}px`,
+        },
+        rows: [
+          { key: across.key, label: <span>{across.label}</span>, value: digits(dot.x) },
+          { key: up.key, label: <span>{up.label}</span>, value: digits(dot.y) },
+        ],
+        note: dot.note,
+      })}
+      marks={({ x, y, place }) => {
+        const path = line<Dot>(
+          (dot) => x(dot.x),
+          (dot) => y(dot.y),
+        );
+        return (
+          <>
             {[...lines]
               .sort((a, b) => Number(a === focus) - Number(b === focus))
               .map((one) => (
@@ -126,65 +116,43 @@ export const Lines = ({
                     cx={x(dot.x)}
                     cy={y(dot.y)}
                     r={4}
-                    {...markOf({
-                      of: { line: one, dot },
-                      first: order === 0 && i === 0,
-                      aloud: `${one.label}: ${across.label} ${digits(dot.x)}; ${up.label} ${digits(dot.y)}; ${dot.note}`,
-                      tell,
-                    })}
-                    onPointerLeave={() => tell(undefined)}
+                    {...place({ line: one, dot }, order === 0 && i === 0)}
                   />
                 )),
             )}
-          </Axes>
-        )}
-        {said && (
-          <Tip
-            title={said.line.label}
-            style={{
-              insetBlockStart: `${Math.min(y(said.dot.y) + 14, ROOM.height - 70)}px`,
-              insetInlineStart: `${Math.min(x(said.dot.x), Math.max(0, width - 260))}px`,
-            }}
-            rows={[
-              { key: across.key, label: <span>{across.label}</span>, value: digits(said.dot.x) },
-              { key: up.key, label: <span>{up.label}</span>, value: digits(said.dot.y) },
-            ]}
-            note={said.dot.note}
-          />
-        )}
-      </div>
-      {(mark || legend || others) && (
-        <ul class="legend">
-          {legend &&
-            lines.map((one) => (
-              <li key={one.key}>
-                <Swatch as="line" tone={`line ${one.tone} current`} />
-                {one.label}
-              </li>
-            ))}
-          {others && focus && (
-            <li>
-              <Swatch as="line" tone={`line ${focus.tone} current`} />
-              {focus.label}
-            </li>
-          )}
-          {others &&
-            [...new Set(lines.filter((one) => one !== focus).map((one) => one.tone))].map((tone) => (
-              <li key={tone}>
-                <Swatch as="line" tone={`line ${tone}`} />
-                {others[tone]}
-              </li>
-            ))}
-          {mark && (
-            <li>
-              <Swatch as="ring" tone="mark" />
-              {mark.label}
-            </li>
-          )}
-        </ul>
-      )}
-    </Figure>
+          </>
+        );
+      }}
+      legend={explained(props, focus)}
+      columns={[
+        { key: "option", label: strings.columns.shape, names: true, value: ({ line }) => line.label },
+        { ...across, numeric: true, value: ({ dot }) => dot.x, show: ({ dot }) => digits(dot.x) },
+        { ...up, numeric: true, value: ({ dot }) => dot.y, show: ({ dot }) => digits(dot.y) },
+        { key: "cut", label: strings.columns.cut, value: ({ dot }) => dot.note },
+      ]}
+      rows={dots}
+      rowKey={({ line, dot }) => `${line.key} ${dot.x} ${dot.y}`}
+    />
   );
+};
+
+/** All lines, or the one that stands out and what the others are by their tone; then the point told apart. */
+const explained = ({ lines, legend, others, mark }: LinesProps, focus: Line | undefined): Key[] => {
+  const current = (one: Line): Key => ({
+    key: one.key,
+    as: "line",
+    tone: `line ${one.tone} current`,
+    words: one.label,
+  });
+  const tones = [...new Set(lines.filter((one) => one !== focus).map((one) => one.tone))];
+  return [
+    ...(legend ? lines.map(current) : []),
+    ...(others && focus ? [current(focus)] : []),
+    ...(others
+      ? tones.map((tone): Key => ({ key: tone, as: "line", tone: `line ${tone}`, words: others[tone] ?? "" }))
+      : []),
+    ...(mark ? [{ key: "mark", as: "ring", tone: "mark", words: mark.label } as const] : []),
+  ];
 };
 
 /** Room on either side of what is drawn on a logarithmic axis. */

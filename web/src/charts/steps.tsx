@@ -1,6 +1,5 @@
 // A measure that holds for a while, then steps: nodes hour by hour, and how long so many are needed. What lies below a
 // level is told apart from what lies above, and what the level holds that is not used shows through.
-import { useSignal } from "@preact/signals";
 import { max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { area } from "d3-shape";
@@ -8,8 +7,7 @@ import { useId } from "preact/hooks";
 import type { Column } from "../components/table";
 import { compact, count } from "../format";
 import { strings } from "../strings";
-import { Axes, markOf, type Room, Swatch, Tip } from "./axes";
-import { Figure, useWidth } from "./figure";
+import { type Drawn, Frame, type Key, type Room } from "./frame";
 
 export interface Step {
   from: number;
@@ -35,122 +33,105 @@ interface StepsProps<Of extends Step> {
   columns: readonly Column<Of>[];
 }
 
-const ROOM: Room = { height: 250, left: 48, top: 28, foot: 40 };
-const floor = ROOM.height - ROOM.foot;
+const ROOM: Room = { height: 250, left: 48, top: 28, foot: 40, end: 1 };
 
 export const Steps = <Of extends Step>(props: StepsProps<Of>) => {
-  const { name, title, x: across, y: up, steps, level, tone, names, columns } = props;
-  const [ref, width] = useWidth();
+  const { name, title, x: across, y: up, steps, level, tone, columns } = props;
   const id = useId().replaceAll(":", "");
-  const active = useSignal<Of | undefined>(undefined);
   const end = steps.at(-1)?.to ?? 1;
-  const x = scaleLinear([steps[0]?.from ?? 0, end], [ROOM.left, Math.max(ROOM.left, width - 1)]);
-  const y = scaleLinear([0, Math.max(level, max(steps, (step) => step.y) ?? 1)], [floor, ROOM.top]).nice();
-  const held = {
+  const y = scaleLinear([0, Math.max(level, max(steps, (step) => step.y) ?? 1)], [0, 1]).nice();
+  const held = ({ y, width, floor }: Drawn<Of>) => ({
     x: ROOM.left,
     y: y(level),
     width: Math.max(0, width - ROOM.left),
     height: floor - y(level),
-  };
-  const shape = area<readonly [number, number]>(
-    ([at]) => x(at),
-    floor,
-    ([, value]) => y(value),
-  )(
-    steps.flatMap((step) => [
-      [step.from, step.y],
-      [step.to, step.y],
-    ]),
-  );
-  const over = steps.some((step) => step.y > level);
-  const said = active.value;
-  const tell = (step: Of | undefined) => {
-    active.value = step;
-  };
+  });
 
   return (
-    <Figure name={name} title={title} columns={columns} rows={steps} rowKey={(step) => step.label}>
-      <div class="chart" ref={ref}>
-        {width > 0 && (
-          <Axes
-            title={title}
-            width={width}
-            room={ROOM}
-            x={{
-              label: across.label,
-              ticks: across.ticks.map(([at, words]) => ({
-                at: x(at),
-                words,
-                anchor: at === end ? "end" : x(at) < ROOM.left + 12 ? "start" : "middle",
-              })),
-            }}
-            y={{ label: up.label, ticks: y.ticks(5).map((tick) => ({ at: y(tick), words: compact(tick) })) }}
-            behind={
-              <>
-                <defs>
-                  <clipPath id={`${id}-below`}>
-                    <rect {...held} />
-                  </clipPath>
-                </defs>
-                <rect class="unused" {...held} />
-              </>
-            }
-            onPointerLeave={() => tell(undefined)}
-          >
+    <Frame
+      kind="steps"
+      name={name}
+      title={title}
+      room={ROOM}
+      x={{
+        label: across.label,
+        scale: scaleLinear([steps[0]?.from ?? 0, end], [0, 1]),
+        ticks: ({ x }) =>
+          across.ticks.map(([at, words]) => ({
+            at: x(at),
+            words,
+            anchor: at === end ? "end" : x(at) < ROOM.left + 12 ? "start" : "middle",
+          })),
+      }}
+      y={{ label: up.label, scale: y, ticks: y.ticks(5), words: compact }}
+      places={steps}
+      bands={(i, { x }) => [x(steps[i]?.from ?? 0), x(steps[i]?.to ?? 0)]}
+      aloud={(step) => aloud(step, columns)}
+      tip={(step, { x, width, floor }) => ({
+        title: step.label,
+        style: {
+          insetBlockStart: `${floor + 24}px`,
+          insetInlineStart: `${Math.min(x(step.from), Math.max(0, width - 240))}px`,
+        },
+        rows: columns
+          .filter((column) => !column.names)
+          .map((column) => ({
+            key: column.key,
+            label: <span>{column.label}</span>,
+            value: text(column, step),
+          })),
+      })}
+      behind={(drawn) => (
+        <>
+          <defs>
+            <clipPath id={`${id}-below`}>
+              <rect {...held(drawn)} />
+            </clipPath>
+          </defs>
+          <rect class="unused" {...held(drawn)} />
+        </>
+      )}
+      marks={({ x, y, width, floor }) => {
+        const shape = area<readonly [number, number]>(
+          ([at]) => x(at),
+          floor,
+          ([, value]) => y(value),
+        )(steps.flatMap(({ from, to, y }) => [[from, y] as const, [to, y] as const]));
+        return (
+          <>
             <path class={`part more ${tone}`} d={shape ?? ""} />
             <path class={`part ${tone}`} d={shape ?? ""} clip-path={`url(#${id}-below)`} />
             {level > 0 && <line class="limit" x1={ROOM.left} x2={width} y1={y(level)} y2={y(level)} />}
-            {steps.map((step, i) => (
-              <rect
-                key={step.label}
-                class={step === said ? "hit said" : "hit"}
-                x={x(step.from)}
-                y={ROOM.top}
-                width={Math.max(0, x(step.to) - x(step.from))}
-                height={floor - ROOM.top}
-                {...markOf({ of: step, first: i === 0, aloud: aloud(step, columns), tell })}
-              />
-            ))}
-          </Axes>
-        )}
-        {said && (
-          <Tip
-            title={said.label}
-            style={{
-              insetBlockStart: `${floor + 24}px`,
-              insetInlineStart: `${Math.min(x(said.from), Math.max(0, width - 240))}px`,
-            }}
-            rows={columns
-              .filter((column) => !column.names)
-              .map((column) => ({
-                key: column.key,
-                label: <span>{column.label}</span>,
-                value: text(column, said),
-              }))}
-          />
-        )}
-      </div>
-      <ul class="legend">
-        {level > 0 && <Key tone={`part ${tone}`}>{names.below}</Key>}
-        {over && <Key tone={`part more ${tone}`}>{names.above}</Key>}
-        {level > 0 && <Key tone="unused">{names.unused}</Key>}
-        {level > 0 && (
-          <li>
-            <Swatch as="line" tone="limit" />
-            {`${names.level}: ${count(level)}`}
-          </li>
-        )}
-      </ul>
-    </Figure>
+          </>
+        );
+      }}
+      legend={explained(props)}
+      columns={columns}
+      rows={steps}
+      rowKey={(step) => step.label}
+    />
   );
 };
 
-const Key = ({ tone, children }: { tone: string; children: string }) => (
-  <li>
-    <Swatch as="box" tone={tone} />
-    {children}
-  </li>
-);
+/** What lies below the level and above it, what of it is not used, and how high it is. */
+const explained = <Of extends Step>({ steps, level, tone, names }: StepsProps<Of>): Key[] => {
+  const box = (key: "below" | "above" | "unused", tone: string): Key => ({
+    key,
+    tone,
+    as: "box",
+    words: names[key],
+  });
+  return [
+    ...(level > 0 ? [box("below", `part ${tone}`)] : []),
+    ...(steps.some((step) => step.y > level) ? [box("above", `part more ${tone}`)] : []),
+    ...(level > 0
+      ? [
+          box("unused", "unused"),
+          { key: "level", as: "line", tone: "limit", words: `${names.level}: ${count(level)}` } as const,
+        ]
+      : []),
+  ];
+};
 
 /** What a column says of a step: all of them are text. */
 const text = <Of,>(column: Column<Of>, step: Of): string =>

@@ -10,13 +10,8 @@ const columns = strings.columns;
 const KINDS = Object.keys(strings.kinds) as FigureKind[];
 
 export const Sources = ({ of }: { of: readonly FigureSource[] }) => {
-  const kind = useSignal<FigureKind | "">("");
-  const oldOnly = useSignal(false);
-  const counted = KINDS.map((one) => ({ one, count: of.filter((row) => row.kind === one).length }));
+  const open = useSignal(false);
   const old = of.filter((row) => row.old).length;
-  const rows = of.filter(
-    (row) => (kind.value === "" || row.kind === kind.value) && (!oldOnly.value || row.old),
-  );
   return (
     <section class="card" aria-labelledby="sources">
       <h2 id="sources">{words.title}</h2>
@@ -24,49 +19,69 @@ export const Sources = ({ of }: { of: readonly FigureSource[] }) => {
         {fill(words.count, { count: of.length })}
         {old > 0 && `, ${fill(words.old, { count: old })}`}
       </p>
-      <details>
+      <details onToggle={(event) => (open.value = event.currentTarget.open)}>
         <summary>{words.show}</summary>
-        <div class="filter">
-          <label>
-            {words.kind}{" "}
-            <select
-              value={kind.value}
-              onChange={(event) => {
-                kind.value = event.currentTarget.value as FigureKind | "";
-              }}
-            >
-              <option value="">{fill(words.allKinds, { count: of.length })}</option>
-              {counted
-                .filter(({ count }) => count > 0)
-                .map(({ one, count }) => (
-                  <option key={one} value={one}>
-                    {strings.kinds[one]} ({count})
-                  </option>
-                ))}
-            </select>
-          </label>
-          {old > 0 && (
-            <label>
-              <input
-                type="checkbox"
-                checked={oldOnly.value}
-                onChange={() => {
-                  oldOnly.value = !oldOnly.value;
-                }}
-              />{" "}
-              {words.oldOnly}
-            </label>
-          )}
-        </div>
-        <Table
-          name="sources"
-          caption={words.caption}
-          columns={SOURCES}
-          rows={rows}
-          rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
-        />
+        {open.value && <Listed of={of} old={old} />}
       </details>
     </section>
+  );
+};
+
+interface ListedProps {
+  of: readonly FigureSource[];
+  old: number;
+}
+
+/** Made when it is opened: as many rows as the rest of the page has. */
+const Listed = ({ of, old }: ListedProps) => {
+  const kind = useSignal<FigureKind | "">("");
+  const oldOnly = useSignal(false);
+  const counted = KINDS.map((one) => ({ one, count: of.filter((row) => row.kind === one).length }));
+  const rows = of.filter(
+    (row) => (kind.value === "" || row.kind === kind.value) && (!oldOnly.value || row.old),
+  );
+  return (
+    <>
+      <div class="filter">
+        <label>
+          {words.kind}{" "}
+          <select
+            value={kind.value}
+            onChange={(event) => {
+              kind.value = event.currentTarget.value as FigureKind | "";
+            }}
+          >
+            <option value="">{fill(words.allKinds, { count: of.length })}</option>
+            {counted
+              .filter(({ count }) => count > 0)
+              .map(({ one, count }) => (
+                <option key={one} value={one}>
+                  {strings.kinds[one]} ({count})
+                </option>
+              ))}
+          </select>
+        </label>
+        {old > 0 && (
+          <label>
+            <input
+              type="checkbox"
+              checked={oldOnly.value}
+              onChange={() => {
+                oldOnly.value = !oldOnly.value;
+              }}
+            />{" "}
+            {words.oldOnly}
+          </label>
+        )}
+      </div>
+      <Table
+        name="sources"
+        caption={words.caption}
+        columns={SOURCES}
+        rows={rows}
+        rowKey={(row) => `${row.figure} ${row.source.source} ${row.source.as_of}`}
+      />
+    </>
   );
 };
 
