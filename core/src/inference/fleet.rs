@@ -88,6 +88,14 @@ impl Redundancy {
         let left = if self.survive_region_loss { regions - 1.0 } else { regions };
         requests_per_second * regions / left
     }
+
+    /// Replicas of one region that carry their part of `requests_per_second` at `each` within the targets, and spare ones.
+    pub(crate) fn replicas(&self, requests_per_second: f64, each: f64) -> (f64, f64) {
+        let rate = self.carried(requests_per_second) / f64::from(self.regions);
+        let replicas = (rate / (each * self.target_utilisation) - NOISE).ceil().max(1.0);
+        let share = (replicas * self.spare_share - NOISE).ceil().max(0.0);
+        (replicas, share + f64::from(self.spare_replicas))
+    }
 }
 
 /// How replicas of one size fill nodes and racks.
@@ -134,10 +142,23 @@ impl Packing {
         }
     }
 
+    /// GPUs rented for each of many replicas: no fleet has fewer.
+    pub(crate) fn gpus_each(&self) -> f64 {
+        let node = f64::from(self.gpus_per_node);
+        let shared = f64::from(self.replicas_per_node());
+        let own = f64::from(self.nodes_per_replica());
+        match self.nodes_per_rack.map(f64::from).filter(|rack| self.whole_racks && own <= *rack) {
+            _ if shared > 0.0 => node / shared,
+            Some(rack) => rack * node / (rack / own).floor(),
+            None if self.whole_racks => self.region(1.0).0 * node,
+            None => own * node,
+        }
+    }
+
     /// Nodes and racks that so many replicas of one region take.
     ///
     /// A replica that fits in a rack lies in one; whole racks leave nodes empty where its size does not divide them.
-    fn region(&self, replicas: f64) -> (f64, Option<f64>) {
+    pub(crate) fn region(&self, replicas: f64) -> (f64, Option<f64>) {
         let shared = f64::from(self.replicas_per_node());
         let own = f64::from(self.nodes_per_replica());
         let nodes = if shared > 0.0 { (replicas / shared).ceil() } else { replicas * own };
@@ -179,10 +200,7 @@ pub fn fleet(
     let copies = f64::from(point.units());
     let each = check_range("point.requests_per_second", point.requests_per_second, 1e-12, 1e9)? / copies;
     let regions = f64::from(redundancy.regions);
-    let rate = redundancy.carried(requests_per_second) / regions;
-    let replicas = (rate / (each * redundancy.target_utilisation) - NOISE).ceil().max(1.0);
-    let share = (replicas * redundancy.spare_share - NOISE).ceil().max(0.0);
-    let spare = share + f64::from(redundancy.spare_replicas);
+    let (replicas, spare) = redundancy.replicas(requests_per_second, each);
     let (nodes, racks) = packing.region(replicas + spare);
     let most = f64::from(u32::MAX);
     let gpus = check_range("fleet.gpus", regions * nodes * f64::from(packing.gpus_per_node), 1.0, most)?;
