@@ -34,7 +34,10 @@ pub struct LoadStep {
 pub fn load_duration(nodes_by_hour: &[u32], scale_up_hours: f64, hours_per_month: f64) -> Vec<LoadStep> {
     let by_hour: Vec<f64> = nodes_by_hour.iter().copied().map(f64::from).collect();
     let steps = duration(&by_hour, scale_up_hours, hours_per_month);
-    steps.into_iter().map(|(nodes, hours_per_month)| LoadStep { nodes: nodes as u32, hours_per_month }).collect()
+    steps
+        .into_iter()
+        .map(|(nodes, hours_per_month)| LoadStep { nodes: nodes as u32, hours_per_month })
+        .collect()
 }
 
 /// The same of anything that is needed hour by hour: how much, least first, and the hours of a month in which at least so much is

@@ -46,12 +46,13 @@ pub(crate) struct Aim<'f> {
     fleet: Option<&'f dyn FleetCost>,
 }
 
-/// Share of a rate to which the least one that wins is known.
-const CLOSE: f64 = 1e-7;
 /// Bounds hold to the noise of whole replicas' rounding.
 const SLACK: f64 = 1.0 - 1e-8;
 
 impl<'f> Aim<'f> {
+    /// Share of a rate to which the least one that wins is known; below it by twice as much none does.
+    pub const CLOSE: f64 = 1e-7;
+
     /// Most requests per GPU.
     pub const GPUS: Self = Self { fleet: None };
 
@@ -88,11 +89,6 @@ impl<'f> Aim<'f> {
         floor < known.cost || (floor <= known.cost && value > known.value)
     }
 
-    /// Whether it is known of something of this value that its fleet costs more.
-    pub fn too_dear(self, value: f64, known: &Worth) -> bool {
-        self.fleet.is_some() && !self.may_beat(value, known)
-    }
-
     /// Value below which nothing beats what is known.
     pub fn value_to_beat(self, known: &Worth) -> f64 {
         match self.fleet {
@@ -113,9 +109,23 @@ impl<'f> Aim<'f> {
         least(low, most, |rate| self.worth(used, rate).beats(known))
     }
 
-    /// How often pools are asked for other counts where what they serve together falls short: a fleet may need less of each.
-    pub fn rounds(self) -> u32 {
-        if self.fleet.is_some() { 3 } else { 1 }
+    /// With a fleet in view the numbers of GPUs, up to so many, of which one more would take more nodes or share one with fewer.
+    pub fn sizes(self, most: u32) -> Vec<u32> {
+        let Some(fleet) = self.fleet else { return Vec::new() };
+        let node = fleet.packing(1).gpus_per_node;
+        let fills = |gpus: &u32| {
+            if *gpus < node { node / gpus > node / (gpus + 1) } else { gpus.is_multiple_of(node) }
+        };
+        (1..=most).filter(|gpus| fills(gpus) || *gpus == most).collect()
+    }
+
+    pub fn has_fleet(self) -> bool {
+        self.fleet.is_some()
+    }
+
+    /// The highest that a rate may be that is known to so small a share below: a fleet may need no more.
+    pub fn most_of(self, near: f64) -> f64 {
+        if self.fleet.is_some() { 1.0 + near } else { 1.0 }
     }
 
     /// The least of the rates up to `most` at which the fleet of so many GPUs costs less than at `rate`; none if it does not, nor
@@ -130,7 +140,7 @@ impl<'f> Aim<'f> {
 
 /// The least of the rates above `low` that `wins`, as `high` does and all above it do.
 fn least(mut low: f64, mut high: f64, wins: impl Fn(f64) -> bool) -> f64 {
-    while high - low > CLOSE * high {
+    while high - low > Aim::CLOSE * high {
         let middle = 0.5 * (low + high);
         if wins(middle) {
             high = middle;

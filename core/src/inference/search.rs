@@ -17,8 +17,8 @@ use super::search_pools::{BestPools, PoolSearch};
 use super::search_replicas::{BestReplica, Replicas};
 use super::steady::{Arrivals, ServingLoad};
 use super::{
-    Engine, Engines, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel,
-    ServingSearch, ServingSearchRequest, ServingTarget,
+    Engine, Engines, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel, ServingSearch,
+    ServingSearchRequest, ServingTarget,
 };
 
 /// Precisions that are looked at where none is asked for.

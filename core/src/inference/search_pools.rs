@@ -20,6 +20,8 @@ use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoi
 const ALIKE: f64 = 1.0 + NEAR;
 /// Stands for the GPUs that read prompts in a point of pools of any ratio.
 const IDEAL: u32 = u32::MAX;
+/// What one split loses may be so much less of another.
+const ROOM: f64 = 1.02;
 
 /// Pools apart of one model in one precision.
 pub(super) struct PoolSearch<'m, 'a> {
@@ -32,6 +34,8 @@ pub(super) struct PoolSearch<'m, 'a> {
     load: ServingLoad,
     most_gpus: u32,
     aim: Aim<'m>,
+    /// With a fleet in view the numbers of GPUs that fill the nodes that they take.
+    sizes: Vec<u32>,
     pub considered: u64,
 }
 
@@ -131,7 +135,17 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         }
         let decode = sides(reading, &load, false)?;
         let considered = 2 * layouts.len() as u64;
-        Ok(Self { model, reading, prefill, decode, load, most_gpus, aim, considered })
+        Ok(Self {
+            model,
+            reading,
+            prefill,
+            decode,
+            load,
+            most_gpus,
+            aim,
+            sizes: aim.sizes(most_gpus),
+            considered,
+        })
     }
 
     /// Puts the points of all pools on the frontier.
@@ -200,9 +214,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             .prefill
             .iter()
             .filter_map(|side| {
-                let asked = ((side.reads, rate), self.most_gpus);
-                let (counts, worth) = counts(side, decode, asked, (Aim::GPUS, Aim::GPUS.nothing()))?;
-                Some((side, counts, worth.value))
+                let (split, worth) = most_per_gpu(side, decode, (side.reads, rate), self.most_gpus)?;
+                Some((side, split.counts, worth.value))
             })
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
         let pair = self.pair(side, decode);
@@ -292,16 +305,20 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
 
     /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many requests
     /// per second.
-    fn could_win(
-        &self,
-        prefill: &Side,
-        decode: &Side,
-        (runs, most_gpus, known): (f64, u32, Worth),
-    ) -> bool {
+    fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, Worth)) -> bool {
         let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus) / runs);
-        self.aim.may_beat(ideal, &known)
-            && counts(prefill, decode, ((prefill.within, runs), most_gpus), (self.aim, known))
-                .is_some_and(|(_, worth)| worth.beats(&known))
+        if !self.aim.may_beat(ideal, &known) {
+            return false;
+        }
+        if self.sizes.is_empty() {
+            let best = most_per_gpu(prefill, decode, (prefill.within, runs), most_gpus);
+            return best.is_some_and(|(_, worth)| worth.beats(&known));
+        }
+        let rates = (prefill.within, runs * self.aim.most_of(NEAR));
+        self.filling(prefill, decode, rates, most_gpus).any(|split| {
+            self.aim.may_beat(split.rate / self.aim.gpus(split.gpus), &known)
+                && self.aim.worth(split.gpus, split.rate).beats(&known)
+        })
     }
 
     /// Highest rate of one decode replica within the targets, if it could win over `known` beside prompts that take the
@@ -351,35 +368,88 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         let needed = rate_to_win(prefill, self.aim.value_to_beat(&known), f64::from(decode.gpus) / runs);
         let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
         *tried += looked;
-        let reads = met?;
+        let most = self.aim.most_of(NEAR);
+        let rates = (met? * most, runs * most);
         let mut best: Option<BestPools<'m, 'a>> = None;
         // Share of what both would serve by themselves that they are taken to serve together.
         let mut share = 1.0;
-        for _ in 0..self.aim.rounds() {
+        for split in self.promising(prefill, decode, (rates, most_gpus), known) {
             let known = best.map_or(known, |found| found.worth);
-            let asked = ((share * reads, share * runs), most_gpus);
-            let Some((counts, worth)) = counts(prefill, decode, asked, (self.aim, known)) else { break };
-            if !worth.beats(&known) {
-                break;
+            if !self.aim.worth(split.gpus, share * split.rate).beats(&known) {
+                continue;
             }
-            let gpus = counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus;
-            let hope = worth.value * self.aim.gpus(gpus) / share;
-            let (reached, found) = self.at_once((&pair, counts, gpus), hope, (slo, known), tried);
+            let (reached, found) = self.at_once(&pair, &split, (slo, known), tried);
             best = found.or(best);
-            share *= (reached / hope).min(1.0 - NEAR);
+            share = share.min(ROOM * reached / split.rate);
         }
         best
     }
 
-    /// So many replicas of both at once, with the transfer's own wait: the highest rate up to `hope` within the targets, and what it
-    /// is worth if it beats `known`; else a rate that is too much for them.
+    /// Splits whose pools would beat `known` if neither held up the other, the best first: with a fleet in view several, for one
+    /// may need less of what they lose together.
+    fn promising(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (rates, most_gpus): ((f64, f64), u32),
+        known: Worth,
+    ) -> Vec<Split> {
+        let mut found: Vec<(Split, Worth)> = if self.sizes.is_empty() {
+            most_per_gpu(prefill, decode, rates, most_gpus).into_iter().collect()
+        } else {
+            self.filling(prefill, decode, rates, most_gpus)
+                .filter(|split| self.aim.may_beat(split.rate / self.aim.gpus(split.gpus), &known))
+                .map(|split| (split, self.aim.worth(split.gpus, split.rate)))
+                .collect()
+        };
+        found.retain(|(_, worth)| worth.beats(&known));
+        sort_by(&mut found, |a, b| a.1.order(&b.1));
+        found.into_iter().map(|(split, _)| split).collect()
+    }
+
+    /// To each number of GPUs that fills the nodes that it takes the split with the highest rate, where one `reads` and one `runs`
+    /// so many requests per second: others are rented as many and serve less.
+    fn filling(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (reads, runs): (f64, f64),
+        most_gpus: u32,
+    ) -> impl Iterator<Item = Split> {
+        let (from, to) = (prefill.gpus, decode.gpus);
+        let sizes = self.sizes.iter().copied().filter(move |size| *size <= most_gpus && *size >= from + to);
+        sizes.filter_map(move |size| {
+            let of = |decoding: u32| {
+                let reading = (size - decoding * to) / from;
+                let rate = (f64::from(reading) * reads).min(f64::from(decoding) * runs);
+                let gpus = reading * from + decoding * to;
+                Split { counts: (reading, decoding), gpus, rate }
+            };
+            // With more to decode than in the last of these fewer are read, with less in the first fewer decoded.
+            let even = f64::from(size) / (f64::from(to) + f64::from(from) * runs / reads);
+            let mut decoding = (libm::ceil(even) as u32).clamp(1, (size - from) / to);
+            let mut best = of(decoding);
+            while decoding > 1 && f64::from(decoding) * runs > f64::from(of(decoding).counts.0) * reads {
+                decoding -= 1;
+                let split = of(decoding);
+                if split.rate > best.rate {
+                    best = split;
+                }
+            }
+            (best.rate > 0.0).then_some(best)
+        })
+    }
+
+    /// Both pools at once, with the transfer's own wait: the highest rate up to the split's within the targets, and what it is worth
+    /// if that beats `known`; else a rate that is too much for them.
     fn at_once(
         &self,
-        (pair, counts, gpus): (&PoolPair<'m, 'a>, (u32, u32), u32),
-        hope: f64,
+        pair: &PoolPair<'m, 'a>,
+        split: &Split,
         (slo, known): (&LatencyTargets, Worth),
         tried: &mut u64,
     ) -> (f64, Option<BestPools<'m, 'a>>) {
+        let (counts, gpus) = (split.counts, split.gpus);
         let within = |rate: f64| {
             let state = pair.state(counts.0, counts.1, Arrivals::Poisson(rate));
             let met = !state.saturated
@@ -387,6 +457,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 && state.decode.tpot_p95_seconds <= slo.tpot_p95_seconds;
             (state, met)
         };
+        let hope = split.rate / self.aim.gpus(gpus) * self.aim.gpus(gpus);
         let (state, met) = within(hope);
         *tried += 1;
         let (rate, state) = if met {
@@ -395,26 +466,54 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             let least = self.aim.rate_to_beat(gpus, hope, &known).max(hope * ALONE);
             let (met, looked) = highest(least, hope, within);
             *tried += looked;
-            let Some(met) = met else { return (least, None) };
-            let (met, looked) = to_the_step((self.aim, gpus), met, hope, within);
-            *tried += looked;
+            let Some(met) = met else {
+                // How far they come tells what other splits may.
+                let fails = if self.aim.has_fleet() { too_much(least, tried, within) } else { least };
+                return (fails, None);
+            };
             met
         };
+        let ((rate, state), looked) = to_the_step((self.aim, gpus), (rate, state), f64::INFINITY, within);
+        *tried += looked;
         let worth = self.aim.worth(gpus, rate);
         (rate, worth.beats(&known).then_some(BestPools { pair: *pair, counts, state, worth }))
     }
 }
 
-/// Replicas of both pools on at most `most_gpus` that are worth most, where one `reads` and one `runs` so many requests per
-/// second; and what that is. Of pools that do as well the smallest. Those whose fleet is known to cost more than what is known
-/// are passed over.
-fn counts(
+/// A rate that misses the targets, as `fails` does, by less than a thirty-second of it.
+fn too_much<T>(fails: f64, tried: &mut u64, within: impl Fn(f64) -> (T, bool)) -> f64 {
+    let (mut low, mut high) = (0.0, fails);
+    for _ in 0..5 {
+        let middle = 0.5 * (low + high);
+        if within(middle).1 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+        *tried += 1;
+    }
+    high
+}
+
+/// Replicas of both pools.
+#[derive(Debug, Clone, Copy)]
+struct Split {
+    /// Those that read prompts, and those that decode.
+    counts: (u32, u32),
+    gpus: u32,
+    /// Requests per second that they would serve if neither held up the other.
+    rate: f64,
+}
+
+/// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one `runs` so
+/// many; and what they are worth. Of pools that do as well the smallest.
+fn most_per_gpu(
     prefill: &Side,
     decode: &Side,
-    ((reads, runs), most_gpus): ((f64, f64), u32),
-    (aim, known): (Aim<'_>, Worth),
-) -> Option<((u32, u32), Worth)> {
-    let mut best: Option<((u32, u32), Worth)> = None;
+    (reads, runs): (f64, f64),
+    most_gpus: u32,
+) -> Option<(Split, Worth)> {
+    let mut best: Option<(Split, Worth)> = None;
     for decoding in 1..=most_gpus / decode.gpus {
         let even = f64::from(decoding) * runs / reads;
         // Where prompts need more than there is room for, as many as there is: decode then waits for them.
@@ -425,16 +524,9 @@ fn counts(
                 continue;
             }
             let (gpus, rate) = (gpus as u32, (reading * reads).min(f64::from(decoding) * runs));
-            let other = best.map_or(known, |(_, worth)| worth);
-            if aim.too_dear(rate / aim.gpus(gpus), &other) {
-                continue;
-            }
-            let worth = aim.worth(gpus, rate);
-            let better = |known: &Worth| {
-                worth.cost < known.cost || (worth.cost == known.cost && worth.value > known.value * ALIKE)
-            };
-            if best.is_none_or(|(_, known)| better(&known)) {
-                best = Some(((reading as u32, decoding), worth));
+            let worth = Aim::GPUS.worth(gpus, rate);
+            if best.is_none_or(|(_, known)| worth.value > known.value * ALIKE) {
+                best = Some((Split { counts: (reading as u32, decoding), gpus, rate }, worth));
             }
         }
     }

@@ -103,7 +103,12 @@ impl<'m, 'a> Replicas<'m, 'a> {
 
     /// The replica of at most `most_gpus` at its highest rate within the targets that is worth most, if that is more than
     /// `known`.
-    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: Worth) -> Option<BestReplica<'m, 'a>> {
+    pub fn best(
+        &mut self,
+        slo: &LatencyTargets,
+        most_gpus: u32,
+        known: Worth,
+    ) -> Option<BestReplica<'m, 'a>> {
         let mut best: Option<BestReplica<'m, 'a>> = None;
         let mut ready = Vec::new();
         let mut next = 0;
@@ -172,8 +177,9 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 let most = replica.priced(&load.at_random(0.0));
                 let worth = aim.worth(replica.gpus, most);
                 // The best last; of like ones the first last.
-                let place = ready
-                    .partition_point(|(known, from)| known.order(&worth).reverse().then(at.cmp(from)).is_lt());
+                let place = ready.partition_point(|(known, from)| {
+                    known.order(&worth).reverse().then(at.cmp(from)).is_lt()
+                });
                 ready.insert(place, (worth, at));
             }
         }
@@ -301,28 +307,31 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
     (Some(best), tried)
 }
 
-/// Steps of a fleet's cost that are tried above a rate.
-const STEPS: u64 = 4;
+/// Share of a rate to which it is known where a fleet costs less at a higher one: its steps may lie close by.
+const FINE: f64 = NEAR / 16.0;
 
-/// A rate within the targets, known to 1 part in 128, or one so little above it that the fleet of so many GPUs costs less at.
-/// Also the number of rates tried.
+/// A rate within the targets, known to 1 part in 128, or one above it that is known more closely where the fleet of so many GPUs
+/// costs less at it. Also the number of rates tried.
 pub(super) fn to_the_step<T>(
     (aim, gpus): (Aim<'_>, u32),
     mut met: (f64, T),
     most: f64,
     within: impl Fn(f64) -> (T, bool),
 ) -> ((f64, T), u64) {
-    let high = most.min(met.0 * (1.0 + NEAR));
+    let mut high = most.min(met.0 * (1.0 + NEAR));
     let mut tried = 0;
-    while tried < STEPS
-        && let Some(rate) = aim.next_step(gpus, (met.0, high))
+    while high - met.0 > FINE * met.0
+        && let Some(step) = aim.next_step(gpus, (met.0, high))
     {
+        // Below the step nothing is gained; where steps lie close, the interval is halved.
+        let rate = step.max(0.5 * (met.0 + high));
         let (state, kept) = within(rate);
         tried += 1;
-        if !kept {
-            break;
+        if kept {
+            met = (rate, state);
+        } else {
+            high = rate * (1.0 - 2.0 * Aim::CLOSE);
         }
-        met = (rate, state);
     }
     (met, tried)
 }

@@ -5,8 +5,8 @@ use super::resolve::Load;
 use super::scenario::{Purchase, ServingJob};
 use crate::catalog::{Catalog, Provider, Shape, Term};
 use crate::cost::{
-    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, duration, idle_gpu_hours, load_duration,
-    mark_cheapest, node_hours, rate, rates_together, split_usd,
+    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, duration, idle_gpu_hours,
+    load_duration, mark_cheapest, node_hours, rate, rates_together, split_usd,
 };
 use crate::error::Error;
 use crate::inference::{Fleet, FleetCost, Packing, Redundancy, ServingPoint, fleet};
