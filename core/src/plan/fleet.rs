@@ -26,17 +26,20 @@ pub struct Fleets<'a> {
     topology: &'a Topology,
     name: &'a str,
     prices: Prices,
-    hourly: Hourly,
+    judged: Judged,
+    /// [`FleetCost::least`].
+    least: f64,
 }
 
-/// What fleets that are paid for by the hour are judged by.
-#[derive(Default)]
-struct Hourly {
-    /// Requests per second that a fleet is sized for, least first, with the hours of a month in which nodes for at least as many
+/// What fleets are judged by.
+struct Judged {
+    /// Requests per second that a region is sized for, least first, with the hours of a month in which nodes for at least as many
     /// are rented.
-    rates: Vec<(f64, f64)>,
-    /// USD of a GPU-hour, committed and on demand, of the splits that do not outlast the service; without a price 1 for all hours.
+    parts: Vec<(f64, f64)>,
+    /// USD of a GPU-hour, committed and on demand.
     usd: Vec<(Option<f64>, f64)>,
+    /// Hours of a month.
+    month: f64,
 }
 
 /// A fleet with the operating point of one replica.
@@ -80,11 +83,11 @@ impl<'a> Fleets<'a> {
         } else {
             Prices::of(catalog, (job, pricing), shape, name, warnings)
         };
-        let hourly = match job.fleet.purchase {
-            Purchase::OneTerm => Hourly::default(),
-            Purchase::CheapestSplit => Hourly::of(job, load, pricing, &prices),
-        };
-        Self { job, load, pricing, redundancy: job.redundancy(), topology, name, prices, hourly }
+        let redundancy = job.redundancy();
+        let judged = Judged::of(job, load, pricing, &prices);
+        let regions = f64::from(redundancy.regions);
+        let least = judged.cost(|part| regions * part / redundancy.target_utilisation);
+        Self { job, load, pricing, redundancy, topology, name, prices, judged, least }
     }
 
     /// The fleet of the peak in replicas like `point`, hour by hour where the traffic is.
@@ -195,59 +198,46 @@ impl FleetCost for Fleets<'_> {
 
     fn cost(&self, gpus: u32, each: f64) -> f64 {
         let packing = FleetCost::packing(self, gpus);
-        self.cost_of(|rate| {
-            let (replicas, spare) = self.redundancy.replicas(rate, each);
-            packing.region(replicas + spare).0 * f64::from(packing.gpus_per_node)
+        let filled = packing.filled();
+        let rented = f64::from(self.redundancy.regions) * f64::from(packing.gpus_per_node);
+        self.judged.cost(|part| {
+            let (replicas, spare) = self.redundancy.replicas(part, each);
+            rented * filled.nodes(replicas + spare)
         })
     }
 
     fn least(&self) -> f64 {
-        let regions = f64::from(self.redundancy.regions);
-        self.cost_of(|rate| self.redundancy.carried(rate) / self.redundancy.target_utilisation / regions)
+        self.least
     }
 }
 
-impl Fleets<'_> {
-    /// Of a fleet that has so many GPUs in each region for a rate of requests.
-    fn cost_of(&self, gpus: impl Fn(f64) -> f64) -> f64 {
-        let regions = f64::from(self.redundancy.regions);
-        if self.job.fleet.purchase == Purchase::OneTerm {
-            return regions * gpus(self.load.peak);
+impl Judged {
+    fn of(job: &ServingJob, load: &Load, pricing: &Pricing, prices: &Prices) -> Self {
+        let redundancy = job.redundancy();
+        let month = pricing.hours_per_month;
+        if job.fleet.purchase == Purchase::OneTerm {
+            return Self {
+                parts: vec![(redundancy.part(load.peak), month)],
+                usd: vec![(None, 1.0 / month)],
+                month,
+            };
         }
-        let steps = self.hourly.rates.iter().map(|(rate, hours)| (regions * gpus(*rate), *hours));
-        let mut merged: Vec<(f64, f64)> = Vec::new();
-        for (gpus, hours) in steps {
-            if merged.last().is_none_or(|last| last.0 < gpus) {
-                merged.push((gpus, hours));
+        let sized: Vec<f64> = load.sized_hours().into_iter().map(|rate| redundancy.part(rate)).collect();
+        let parts = duration(&sized, job.fleet.scale_up_minutes / 60.0, month);
+        Self { parts, usd: prices.worth_taking(job.months * month), month }
+    }
+
+    /// Cost of a fleet that has so many GPUs for a part of the requests.
+    fn cost(&self, gpus: impl Fn(f64) -> f64) -> f64 {
+        let mut steps: Vec<(f64, f64)> = Vec::with_capacity(self.parts.len());
+        for (part, hours) in &self.parts {
+            let gpus = gpus(*part);
+            if steps.last().is_none_or(|last| last.0 < gpus) {
+                steps.push((gpus, *hours));
             }
         }
-        let month = self.pricing.hours_per_month;
-        let usd = self.hourly.usd.iter().map(|usd| split_usd(&merged, *usd, month));
+        let usd = self.usd.iter().map(|usd| split_usd(&steps, *usd, self.month));
         usd.fold(f64::INFINITY, f64::min)
-    }
-}
-
-impl Hourly {
-    fn of(job: &ServingJob, load: &Load, pricing: &Pricing, prices: &Prices) -> Self {
-        let scale_up = job.fleet.scale_up_minutes / 60.0;
-        let rates = duration(&load.sized_hours(), scale_up, pricing.hours_per_month);
-        let Some(on_demand) = &prices.on_demand else { return Self { rates, usd: vec![(None, 1.0)] } };
-        let mut usd = vec![(None, on_demand.usd_per_gpu_hour)];
-        let months = job.months * pricing.hours_per_month;
-        let kept = |rate: &Rate| rate.term.committed_hours().is_none_or(|hours| hours <= months);
-        for (committed, other) in prices.together.iter().filter(|(committed, _)| kept(committed)) {
-            usd.push((Some(committed.usd_per_gpu_hour), other.usd_per_gpu_hour));
-        }
-        // What is dearer by both prices never wins.
-        let whole = |committed: Option<f64>| committed.unwrap_or(f64::INFINITY);
-        let all = usd.clone();
-        let dearer = |a: (Option<f64>, f64), b: (Option<f64>, f64)| {
-            whole(b.0) <= whole(a.0) && b.1 <= a.1 && (whole(b.0) < whole(a.0) || b.1 < a.1)
-        };
-        usd.retain(|one| !all.iter().any(|other| dearer(*one, *other)));
-        sort_by(&mut usd, |a, b| whole(a.0).total_cmp(&whole(b.0)).then(a.1.total_cmp(&b.1)));
-        usd.dedup();
-        Self { rates, usd }
     }
 }
 
@@ -264,6 +254,26 @@ impl Hours {
 }
 
 impl Prices {
+    /// USD of a GPU-hour, committed and on demand, of the splits of a service of so many hours that may cost least: those that do not
+    /// outlast it, without those that are dearer by both. Without a price 1.
+    fn worth_taking(&self, hours: f64) -> Vec<(Option<f64>, f64)> {
+        let Some(on_demand) = &self.on_demand else { return vec![(None, 1.0)] };
+        let mut usd = vec![(None, on_demand.usd_per_gpu_hour)];
+        let kept = |rate: &Rate| rate.term.committed_hours().is_none_or(|term| term <= hours);
+        for (committed, other) in self.together.iter().filter(|(committed, _)| kept(committed)) {
+            usd.push((Some(committed.usd_per_gpu_hour), other.usd_per_gpu_hour));
+        }
+        let whole = |committed: Option<f64>| committed.unwrap_or(f64::INFINITY);
+        sort_by(&mut usd, |a, b| whole(a.0).total_cmp(&whole(b.0)).then(a.1.total_cmp(&b.1)));
+        let mut cheapest = f64::INFINITY;
+        usd.retain(|(_, other)| {
+            let kept = *other < cheapest;
+            cheapest = cheapest.min(*other);
+            kept
+        });
+        usd
+    }
+
     fn of(
         catalog: &Catalog,
         (job, pricing): (&ServingJob, &Pricing),
