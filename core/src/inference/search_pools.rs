@@ -359,17 +359,22 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         tried: &mut u64,
     ) -> Option<BestPools<'m, 'a>> {
         let pair = self.pair(prefill, decode);
-        // What the first token's target leaves for queue and prefill.
-        let sent = pair.transfer(1, 1, 0.0)?;
-        let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
-        if left <= prefill.alone {
-            return None;
-        }
-        let needed = rate_to_win(prefill, self.aim.value_to_beat(&known), f64::from(decode.gpus) / runs);
-        let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
-        *tried += looked;
-        let most = self.aim.most_of(NEAR);
-        let rates = (met? * most, runs * most);
+        let reads = if self.aim.has_fleet() {
+            // Where less is decoded than could be, more of the target is left for prompts: only both at once tell how much.
+            prefill.within
+        } else {
+            // What the first token's target leaves for queue and prefill.
+            let sent = pair.transfer(1, 1, 0.0)?;
+            let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
+            if left <= prefill.alone {
+                return None;
+            }
+            let needed = rate_to_win(prefill, self.aim.value_to_beat(&known), f64::from(decode.gpus) / runs);
+            let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
+            *tried += looked;
+            met?
+        };
+        let rates = (reads, runs * self.aim.most_of(NEAR));
         let mut best: Option<BestPools<'m, 'a>> = None;
         // Share of what both would serve by themselves that they are taken to serve together.
         let mut share = 1.0;
