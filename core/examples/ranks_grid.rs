@@ -12,8 +12,11 @@ use support::{HELD, merged, point, simulated};
 
 /// Model, GPU, precision.
 type System = (&'static str, &'static str, &'static str);
-const SYSTEMS: [System; 3] =
-    [("deepseek-v3", "H200-SXM", "fp8"), ("deepseek-v3", "GB200", "nvfp4"), ("gpt-oss-120b", "H100-SXM", "bf16")];
+const SYSTEMS: [System; 3] = [
+    ("deepseek-v3", "H200-SXM", "fp8"),
+    ("deepseek-v3", "GB200", "nvfp4"),
+    ("gpt-oss-120b", "H100-SXM", "bf16"),
+];
 
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -56,7 +59,11 @@ impl Group {
     }
 
     /// What the simulation sees at so many, over so many requests behind those that warm it up.
-    fn seen(&self, rate: f64, (warmup, requests): (Option<f64>, f64)) -> rackrate::inference::SimulationReport {
+    fn seen(
+        &self,
+        rate: f64,
+        (warmup, requests): (Option<f64>, f64),
+    ) -> rackrate::inference::SimulationReport {
         let of = |mean: f64| match self.spread > 0.0 {
             true => {
                 json!({"mean_tokens": mean, "family": "gamma", "coefficient_of_variation": self.spread.sqrt()})
@@ -71,7 +78,9 @@ impl Group {
 
 /// First tokens and times per token under random arrivals, by share of the sustainable rate.
 fn latencies(told: bool) {
-    println!("| use | cells | TTFT p50 | TTFT p95 | TPOT p50 | TPOT p95 | within 20 % |\n|---|---|---|---|---|---|---|");
+    println!(
+        "| use | cells | TTFT p50 | TTFT p95 | TPOT p50 | TPOT p95 | within 20 % |\n|---|---|---|---|---|---|---|"
+    );
     let [h200, gb200, h100] = SYSTEMS;
     let mut all = Vec::new();
     for usage in [0.1, 0.4, 0.7, 0.85, 0.95] {
