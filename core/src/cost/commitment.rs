@@ -32,38 +32,67 @@ pub struct LoadStep {
 /// A node is rented `scale_up_hours` before it is needed, so that its replicas are ready: at any moment as many nodes as the
 /// most that are needed from then until that much later.
 pub fn load_duration(nodes_by_hour: &[u32], scale_up_hours: f64, hours_per_month: f64) -> Vec<LoadStep> {
-    let count = nodes_by_hour.len();
+    let by_hour: Vec<f64> = nodes_by_hour.iter().copied().map(f64::from).collect();
+    let steps = duration(&by_hour, scale_up_hours, hours_per_month);
+    steps
+        .into_iter()
+        .map(|(nodes, hours_per_month)| LoadStep { nodes: nodes as u32, hours_per_month })
+        .collect()
+}
+
+/// The same of anything that is needed hour by hour: how much, least first, and the hours of a month in which at least so much is
+/// taken.
+pub fn duration(by_hour: &[f64], scale_up_hours: f64, hours_per_month: f64) -> Vec<(f64, f64)> {
+    let count = by_hour.len();
     if count == 0 {
         return Vec::new();
     }
     let whole = scale_up_hours.floor();
     let rest = scale_up_hours - whole;
     let most = |from: usize, hours: usize| {
-        (from..=from + hours).filter_map(|hour| nodes_by_hour.get(hour % count)).copied().max().unwrap_or(0)
+        let ahead = (from..=from + hours).filter_map(|hour| by_hour.get(hour % count));
+        ahead.fold(0.0, |most: f64, needed| most.max(*needed))
     };
     // Looking ahead from inside an hour reaches one hour further in its last part.
     let ahead = (whole as usize).min(count);
-    let mut parts: Vec<(u32, f64)> = (0..count)
+    let mut parts: Vec<(f64, f64)> = (0..count)
         .flat_map(|hour| [(most(hour, ahead), 1.0 - rest), (most(hour, ahead + 1), rest)])
         .filter(|(_, hours)| *hours > 0.0)
         .collect();
-    sort_by(&mut parts, |a, b| b.0.cmp(&a.0));
-    let mut steps: Vec<LoadStep> = Vec::new();
+    sort_by(&mut parts, |a, b| b.0.total_cmp(&a.0));
+    let mut steps: Vec<(f64, f64)> = Vec::new();
     let mut hours = 0.0;
-    for (nodes, part) in parts {
+    for (needed, part) in parts {
         hours += part;
         let hours_per_month = hours / count as f64 * hours_per_month;
         match steps.last_mut() {
-            Some(step) if step.nodes == nodes => step.hours_per_month = hours_per_month,
-            _ => steps.push(LoadStep { nodes, hours_per_month }),
+            Some(step) if step.0 == needed => step.1 = hours_per_month,
+            _ => steps.push((needed, hours_per_month)),
         }
     }
     steps.reverse();
     // Sums of parts of hours may miss the month by a last bit.
     if let Some(base) = steps.first_mut() {
-        base.hours_per_month = hours_per_month;
+        base.1 = hours_per_month;
     }
     steps
+}
+
+/// USD of a month on a load-duration curve of nodes and the hours in which at least so many are needed, fewest first, each node
+/// committed where that costs less: what [`SplitLoad::split`] comes to, of parts of nodes too. Both prices are of a node and hour.
+pub fn split_usd(
+    steps: &[(f64, f64)],
+    (committed, on_demand): (Option<f64>, f64),
+    hours_per_month: f64,
+) -> f64 {
+    let always = committed.map_or(f64::INFINITY, |usd| usd * hours_per_month);
+    let mut below = 0.0;
+    let mut usd = 0.0;
+    for (nodes, hours) in steps {
+        usd += (nodes - below) * always.min(on_demand * hours);
+        below = *nodes;
+    }
+    usd
 }
 
 /// Node-hours of a month if every node above so many is rented when it is needed.

@@ -12,7 +12,8 @@ mod storage;
 mod transfer;
 
 pub use commitment::{
-    CommitmentSplit, LoadStep, SplitLoad, idle_gpu_hours, load_duration, mark_cheapest, node_hours,
+    CommitmentSplit, LoadStep, SplitLoad, duration, idle_gpu_hours, load_duration, mark_cheapest, node_hours,
+    split_usd,
 };
 pub use compute::{
     Rate, chosen_rate, compute_line, interruptible, rate, rates_together, term_warnings, terms,

@@ -88,6 +88,28 @@ impl Redundancy {
         let left = if self.survive_region_loss { regions - 1.0 } else { regions };
         requests_per_second * regions / left
     }
+
+    /// Rate that one region is sized for, of a rate of requests.
+    pub(crate) fn part(&self, requests_per_second: f64) -> f64 {
+        self.carried(requests_per_second) / f64::from(self.regions)
+    }
+
+    /// Replicas of one region that carry `part` of the requests at `each` within the targets, and spare ones.
+    pub(crate) fn replicas(&self, part: f64, each: f64) -> (f64, f64) {
+        let replicas = up(part / (each * self.target_utilisation) - NOISE).max(1.0);
+        let share = if self.spare_share > 0.0 { up(replicas * self.spare_share - NOISE) } else { 0.0 };
+        (replicas, share + f64::from(self.spare_replicas))
+    }
+}
+
+/// Rounded up, not below 0: what `ceil` gives, without a call where there is no instruction for it.
+fn up(value: f64) -> f64 {
+    // Past 2^52 all numbers are whole.
+    if value >= 4_503_599_627_370_496.0 {
+        return value;
+    }
+    let whole = value as u64 as f64;
+    if whole < value { whole + 1.0 } else { whole }
 }
 
 /// How replicas of one size fill nodes and racks.
@@ -134,25 +156,71 @@ impl Packing {
         }
     }
 
-    /// Nodes and racks that so many replicas of one region take.
-    ///
-    /// A replica that fits in a rack lies in one; whole racks leave nodes empty where its size does not divide them.
-    fn region(&self, replicas: f64) -> (f64, Option<f64>) {
-        let shared = f64::from(self.replicas_per_node());
+    /// GPUs rented for each of many replicas: no fleet has fewer.
+    pub(crate) fn gpus_each(&self) -> f64 {
+        let Filled { shared, own, rack, in_rack, whole } = self.filled();
+        let nodes = match rack.filter(|_| whole) {
+            _ if shared > 0.0 => 1.0 / shared,
+            Some(rack) if in_rack >= 1.0 => rack / in_rack,
+            Some(rack) => rack * up(own / rack),
+            None => own,
+        };
+        nodes * f64::from(self.gpus_per_node)
+    }
+
+    /// Nodes that any number of replicas of one region takes.
+    pub(crate) fn filled(&self) -> Filled {
         let own = f64::from(self.nodes_per_replica());
-        let nodes = if shared > 0.0 { (replicas / shared).ceil() } else { replicas * own };
-        let racks = self.nodes_per_rack.map(|rack| {
-            let rack = f64::from(rack);
-            let in_rack = (rack / own).floor();
-            match (shared > 0.0, in_rack >= 1.0) {
-                (true, _) => (nodes / rack).ceil(),
-                (false, true) => (replicas / in_rack).ceil(),
-                (false, false) => replicas * (own / rack).ceil(),
-            }
-        });
-        match (racks, self.nodes_per_rack) {
-            (Some(racks), Some(rack)) if self.whole_racks => (racks * f64::from(rack), Some(racks)),
-            _ => (nodes, racks),
+        let rack = self.nodes_per_rack.map(f64::from);
+        Filled {
+            shared: f64::from(self.replicas_per_node()),
+            own,
+            rack,
+            in_rack: rack.map_or(0.0, |rack| (rack / own).floor()),
+            whole: self.whole_racks,
+        }
+    }
+}
+
+/// Nodes and racks that replicas fill.
+///
+/// A replica that fits in a rack lies in one; whole racks leave nodes empty where its size does not divide them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled {
+    /// Replicas that share a node; 0 where each takes its `own` nodes.
+    shared: f64,
+    own: f64,
+    /// Nodes of a rack, and the replicas that lie in one; 0 where one takes several.
+    rack: Option<f64>,
+    in_rack: f64,
+    /// Racks are rented whole.
+    whole: bool,
+}
+
+impl Filled {
+    /// Nodes rented for so many replicas.
+    pub fn nodes(&self, replicas: f64) -> f64 {
+        match self.rack.filter(|_| self.whole) {
+            Some(rack) => rack * self.racks_of(replicas, rack),
+            None => self.taken(replicas),
+        }
+    }
+
+    /// Racks that they take at least, where there are racks.
+    fn racks(&self, replicas: f64) -> Option<f64> {
+        self.rack.map(|rack| self.racks_of(replicas, rack))
+    }
+
+    /// Nodes with replicas in them.
+    fn taken(&self, replicas: f64) -> f64 {
+        if self.shared > 0.0 { up(replicas / self.shared) } else { replicas * self.own }
+    }
+
+    fn racks_of(&self, replicas: f64, rack: f64) -> f64 {
+        match (self.shared > 0.0, self.in_rack >= 1.0) {
+            (true, _) => up(self.taken(replicas) / rack),
+            (false, true) => up(replicas / self.in_rack),
+            (false, false) => replicas * up(self.own / rack),
         }
     }
 }
@@ -179,11 +247,9 @@ pub fn fleet(
     let copies = f64::from(point.units());
     let each = check_range("point.requests_per_second", point.requests_per_second, 1e-12, 1e9)? / copies;
     let regions = f64::from(redundancy.regions);
-    let rate = redundancy.carried(requests_per_second) / regions;
-    let replicas = (rate / (each * redundancy.target_utilisation) - NOISE).ceil().max(1.0);
-    let share = (replicas * redundancy.spare_share - NOISE).ceil().max(0.0);
-    let spare = share + f64::from(redundancy.spare_replicas);
-    let (nodes, racks) = packing.region(replicas + spare);
+    let (replicas, spare) = redundancy.replicas(redundancy.part(requests_per_second), each);
+    let filled = packing.filled();
+    let (nodes, racks) = (filled.nodes(replicas + spare), filled.racks(replicas + spare));
     let most = f64::from(u32::MAX);
     let gpus = check_range("fleet.gpus", regions * nodes * f64::from(packing.gpus_per_node), 1.0, most)?;
     check_range("fleet.replicas", regions * (replicas + spare), 1.0, most)?;

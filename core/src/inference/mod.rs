@@ -1,5 +1,6 @@
 //! Serving: prefill and decode iterations, operating points, search.
 
+mod aim;
 mod chunks;
 mod constants;
 mod cut;
@@ -31,6 +32,7 @@ mod steady;
 mod stream;
 mod traffic;
 
+pub(crate) use aim::{Aim, FleetCost};
 pub use constants::TABLE as CONSTANTS_TABLE;
 pub use constants::{EngineConstants, Residuals};
 pub use engine::{Engine, EngineClass, EngineFactors, Engines};
@@ -44,7 +46,7 @@ pub use pools::{Disaggregated, KvTransfer, ServingPools};
 pub use prefix::PrefixCache;
 pub use run::{RunState, ServingRun};
 pub use search::search_serving;
-pub(crate) use search::{Rented, search_rented};
+pub(crate) use search::search_with;
 pub use simulate::{
     LengthFamily, Lengths, Random, RequestRouting, RequestTrace, SimulatedPools, SimulatedRequests,
     SimulationDistribution, SimulationPhase, SimulationReport, SimulationRequest, SimulationTimeline,

@@ -3,12 +3,13 @@
 //!
 //! Bounds save most of the work: what a layout could give at best is not looked at where a known point beats it
 //! ([`super::search_replicas::stretch`]), and a layout that misses the targets at the rate that would just beat the best
-//! cannot beat it.
+//! cannot beat it ([`super::aim`]).
 
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
 use crate::model::{Architecture, Precision};
 
+use super::aim::Aim;
 use super::frontier::Frontier;
 use super::point::{MOST_SPREAD, Tactics, check_lengths, checked_spread};
 use super::remarks::Asked;
@@ -16,8 +17,8 @@ use super::search_pools::{BestPools, PoolSearch};
 use super::search_replicas::{BestReplica, Replicas};
 use super::steady::{Arrivals, ServingLoad};
 use super::{
-    Engine, Engines, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel, ServingPoint,
-    ServingSearch, ServingSearchRequest, ServingTarget,
+    Engine, Engines, LatencyTargets, LegalLayout, ServingLayout, ServingMode, ServingModel, ServingSearch,
+    ServingSearchRequest, ServingTarget,
 };
 
 /// Precisions that are looked at where none is asked for.
@@ -45,42 +46,18 @@ const MOST_GPUS: f64 = 4096.0;
 /// `speculation`, `input_spread` and `output_spread`.
 pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Result<ServingSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
-    Ok(search_rented(catalog, request, Rented::BY_THE_GPU, |_| false)?.0)
+    search_with(catalog, request, Aim::GPUS)
 }
 
-/// How the GPUs of a replica, or of pools that work together, are paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rented {
-    /// GPUs of a node, where whole ones are rented.
-    pub gpus_per_node: Option<u32>,
-}
-
-impl Rented {
-    /// Each GPU by itself.
-    pub const BY_THE_GPU: Self = Self { gpus_per_node: None };
-
-    /// GPUs that are paid for where so many work together: their share of the node that as many like them fill as fit
-    /// whole, or whole nodes.
-    pub fn gpus(self, used: u32) -> f64 {
-        match self.gpus_per_node {
-            None => f64::from(used),
-            Some(node) if used <= node => f64::from(node) / f64::from(node / used.max(1)),
-            Some(node) => f64::from(used.div_ceil(node)) * f64::from(node),
-        }
-    }
-}
-
-/// [`search_serving`] where throughput counts per GPU that is `rented`; and, where `smaller` says of the best point that they
-/// are wanted, the best points of at most 1, 2, 4 and so on GPUs below its own. The catalogue has the request's overlay on it.
+/// [`search_serving`] for the way to serve that is worth most by `aim`. The catalogue has the request's overlay on it.
 ///
 /// # Errors
 /// As [`search_serving`].
-pub(crate) fn search_rented(
+pub(crate) fn search_with(
     catalog: &Catalog,
     request: &ServingSearchRequest,
-    rented: Rented,
-    smaller: impl Fn(&ServingPoint) -> bool,
-) -> Result<(ServingSearch, Vec<ServingPoint>), Error> {
+    aim: Aim<'_>,
+) -> Result<ServingSearch, Error> {
     let target = ServingTarget::of(catalog, request.shape.as_deref(), request.gpu.as_deref())?;
     let arch = catalog.resolve_model("model", &request.model)?;
     let domain = target.topology.scale_up_domain.max(target.topology.gpus_per_node);
@@ -100,13 +77,14 @@ pub(crate) fn search_rented(
         models.iter().map(|model| layouts(model, &arch, domain.min(most_gpus), most_gpus)).collect();
     let reading: Vec<ServingModel<'_>> = models.iter().map(ServingModel::with_prompts_read).collect();
     let mut ways = Ways {
-        replicas: Replicas::new(&models, &layouts, load, rented)?,
+        replicas: Replicas::new(&models, &layouts, load, aim)?,
         pools: Vec::new(),
         aggregated: request.mode != Some(ServingMode::Disaggregated),
+        aim,
     };
     if request.mode != Some(ServingMode::Aggregated) {
         for ((model, reading), layouts) in models.iter().zip(&reading).zip(&layouts) {
-            ways.pools.push(PoolSearch::new(model, reading, layouts, load, (most_gpus, rented))?);
+            ways.pools.push(PoolSearch::new(model, reading, layouts, load, (most_gpus, aim))?);
         }
     }
     let mut frontier = Frontier::default();
@@ -129,19 +107,13 @@ pub(crate) fn search_rented(
         said.told(catalog, &target, point)
     };
     let best = ways.best(&request.slo, most_gpus).map(shown);
-    let mut less = Vec::new();
-    if let Some(best) = best.as_ref().filter(|best| smaller(best)) {
-        let sizes = (0..32).map(|power| 1_u32 << power).take_while(|size| *size < best.gpus / best.units());
-        less.extend(sizes.filter_map(|size| ways.best(&request.slo, size).map(shown)));
-    }
     let nearest = if best.is_none() { ways.replicas.nearest(&request.slo) } else { None };
-    let found = ServingSearch {
+    Ok(ServingSearch {
         nearest: nearest.map(|found| shown(Best::Replica(Box::new(found)))),
         best,
         frontier: frontier.into_points(),
         considered: ways.considered(),
-    };
-    Ok((found, less))
+    })
 }
 
 /// All ways to serve that are looked at.
@@ -151,6 +123,7 @@ struct Ways<'m, 'a> {
     pools: Vec<PoolSearch<'m, 'a>>,
     /// Whether prompts may be read where answers are written.
     aggregated: bool,
+    aim: Aim<'m>,
 }
 
 /// The best of them.
@@ -160,13 +133,13 @@ enum Best<'m, 'a> {
 }
 
 impl<'m, 'a> Ways<'m, 'a> {
-    /// The way of at most `most_gpus` with the most requests per GPU within the targets. Pools come first, for they mostly
+    /// The way of at most `most_gpus` that is worth most within the targets. Pools come first, for they mostly
     /// give more: then little is left to look at.
     fn best(&mut self, slo: &LatencyTargets, most_gpus: u32) -> Option<Best<'m, 'a>> {
-        let (mut known, mut best) = (0.0, None);
+        let (mut known, mut best) = (self.aim.nothing(), None);
         for pools in &mut self.pools {
             if let Some(found) = pools.best(slo, most_gpus, known) {
-                known = found.value;
+                known = found.worth;
                 best = Some(Best::Pools(Box::new(found)));
             }
         }

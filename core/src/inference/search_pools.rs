@@ -8,11 +8,11 @@
 use crate::error::Error;
 use crate::order::sort_by;
 
+use super::aim::{Aim, Worth};
 use super::frontier::Frontier;
 use super::point::replica_gpus;
 use super::pools::{KvTransfer, PoolPair, PoolReplica, PoolsState, of_prompts};
-use super::search::Rented;
-use super::search_replicas::{ALONE, Curve, NEAR, highest, stretch, too_slow};
+use super::search_replicas::{ALONE, Curve, NEAR, highest, stretch, to_the_step, too_slow};
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
@@ -20,6 +20,8 @@ use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoi
 const ALIKE: f64 = 1.0 + NEAR;
 /// Stands for the GPUs that read prompts in a point of pools of any ratio.
 const IDEAL: u32 = u32::MAX;
+/// What one split loses may be so much less of another.
+const ROOM: f64 = 1.02;
 
 /// Pools apart of one model in one precision.
 pub(super) struct PoolSearch<'m, 'a> {
@@ -31,7 +33,9 @@ pub(super) struct PoolSearch<'m, 'a> {
     decode: Vec<Side>,
     load: ServingLoad,
     most_gpus: u32,
-    rented: Rented,
+    aim: Aim<'m>,
+    /// With a fleet in view the numbers of GPUs that fill the nodes that they take.
+    sizes: Vec<u32>,
     pub considered: u64,
 }
 
@@ -63,13 +67,13 @@ impl Side {
     }
 }
 
-/// Pools at the highest rate within the targets; `value` is requests per second and GPU that is paid for.
+/// Pools at the highest rate within the targets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BestPools<'m, 'a> {
     pair: PoolPair<'m, 'a>,
     counts: (u32, u32),
     state: PoolsState,
-    pub value: f64,
+    pub worth: Worth,
 }
 
 impl BestPools<'_, '_> {
@@ -86,7 +90,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         reading: &'m ServingModel<'a>,
         layouts: &[LegalLayout],
         load: ServingLoad,
-        (most_gpus, rented): (u32, Rented),
+        (most_gpus, aim): (u32, Aim<'m>),
     ) -> Result<Self, Error> {
         let sides = |model: &ServingModel<'_>, load: &ServingLoad, reads: bool| -> Result<Vec<Side>, Error> {
             let mut sides = Vec::new();
@@ -131,7 +135,17 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         }
         let decode = sides(reading, &load, false)?;
         let considered = 2 * layouts.len() as u64;
-        Ok(Self { model, reading, prefill, decode, load, most_gpus, rented, considered })
+        Ok(Self {
+            model,
+            reading,
+            prefill,
+            decode,
+            load,
+            most_gpus,
+            aim,
+            sizes: aim.sizes(most_gpus),
+            considered,
+        })
     }
 
     /// Puts the points of all pools on the frontier.
@@ -200,44 +214,14 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
             .prefill
             .iter()
             .filter_map(|side| {
-                let rates = (side.reads, rate);
-                let (counts, value) = self.counts(side, decode, rates, self.most_gpus, Rented::BY_THE_GPU)?;
-                Some((side, counts, value))
+                let (split, worth) = most_per_gpu(side, decode, (side.reads, rate), self.most_gpus)?;
+                Some((side, split.counts, worth.value))
             })
             .max_by(|a, b| a.2.total_cmp(&b.2))?;
         let pair = self.pair(side, decode);
         let streams = f64::from(side.layout.layout.pp * side.layout.layout.dp);
         let requests = f64::from(counts.1) * ideal.concurrency + f64::from(counts.0) * streams;
         Some((pair, counts, requests))
-    }
-
-    /// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one
-    /// `runs` so many; and these. Of pools that do as well the smallest.
-    fn counts(
-        &self,
-        prefill: &Side,
-        decode: &Side,
-        (reads, runs): (f64, f64),
-        most_gpus: u32,
-        rented: Rented,
-    ) -> Option<((u32, u32), f64)> {
-        let mut best: Option<((u32, u32), f64)> = None;
-        for decoding in 1..=most_gpus / decode.gpus {
-            let even = f64::from(decoding) * runs / reads;
-            // Where prompts need more than there is room for, as many as there is: decode then waits for them.
-            let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
-            for reading in [libm::floor(even).min(room), libm::ceil(even)] {
-                let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
-                if reading < 1.0 || gpus > f64::from(most_gpus) {
-                    continue;
-                }
-                let value = (reading * reads).min(f64::from(decoding) * runs) / rented.gpus(gpus as u32);
-                if best.is_none_or(|(_, known)| value > known * ALIKE) {
-                    best = Some(((reading as u32, decoding), value));
-                }
-            }
-        }
-        best
     }
 
     fn pair(&self, prefill: &Side, decode: &Side) -> PoolPair<'m, 'a> {
@@ -252,14 +236,14 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         PoolPair::of((self.model, &reads), (self.reading, &runs), &self.load, KvTransfer::AfterPrefill)
     }
 
-    /// The pools of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more than
+    /// The pools of at most `most_gpus` at their highest rate within the targets that are worth most, if that is more than
     /// `known`.
-    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestPools<'m, 'a>> {
+    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: Worth) -> Option<BestPools<'m, 'a>> {
         let mut tried = 0;
         let least =
             self.prefill.iter().fold(f64::INFINITY, |least, side| least.min(side.gpu_seconds_within()));
         let decode = self.decode.first()?;
-        if 1.0 / (least + decode.gpu_seconds()) <= known {
+        if !self.aim.may_beat(1.0 / (least + decode.gpu_seconds()), &known) {
             return None;
         }
         self.bound_prompts(slo, &mut tried);
@@ -285,7 +269,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         &self,
         slo: &LatencyTargets,
         most_gpus: u32,
-        known: f64,
+        known: Worth,
         tried: &mut u64,
     ) -> Option<BestPools<'m, 'a>> {
         let mut best: Option<BestPools<'m, 'a>> = None;
@@ -295,8 +279,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         };
         let least_of_all = least(most_gpus.saturating_sub(1));
         for decode in self.decode.iter().filter(|side| side.gpus < most_gpus) {
-            let known = best.map_or(known, |found| found.value);
-            if 1.0 / (least_of_all + decode.gpu_seconds()) <= known {
+            let known = best.map_or(known, |found| found.worth);
+            if !self.aim.may_beat(1.0 / (least_of_all + decode.gpu_seconds()), &known) {
                 // Nor do those after it.
                 break;
             }
@@ -309,7 +293,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 continue;
             };
             for prefill in &self.prefill {
-                let known = best.map_or(known, |found| found.value);
+                let known = best.map_or(known, |found| found.worth);
                 if self.could_win(prefill, decode, (runs, most_gpus, known)) {
                     let asked = (slo, most_gpus, known);
                     best = self.together(prefill, decode, (runs, &run), asked, tried).or(best);
@@ -321,12 +305,20 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
 
     /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many requests
     /// per second.
-    fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, f64)) -> bool {
+    fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, Worth)) -> bool {
         let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus) / runs);
-        ideal > known
-            && self
-                .counts(prefill, decode, (prefill.within, runs), most_gpus, self.rented)
-                .is_some_and(|(_, value)| value > known)
+        if !self.aim.may_beat(ideal, &known) {
+            return false;
+        }
+        if self.sizes.is_empty() {
+            let best = most_per_gpu(prefill, decode, (prefill.within, runs), most_gpus);
+            return best.is_some_and(|(_, worth)| worth.beats(&known));
+        }
+        let rates = (prefill.within, runs * self.aim.most_of(NEAR));
+        self.filling(prefill, decode, rates, most_gpus).any(|split| {
+            self.aim.may_beat(split.rate / self.aim.gpus(split.gpus), &known)
+                && self.aim.worth(split.gpus, split.rate).beats(&known)
+        })
     }
 
     /// Highest rate of one decode replica within the targets, if it could win over `known` beside prompts that take the
@@ -335,12 +327,12 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         &self,
         decode: &Side,
         slo: &LatencyTargets,
-        (known, least): (f64, f64),
+        (known, least): (Worth, f64),
         tried: &mut u64,
     ) -> Option<(f64, SteadyState)> {
         let most = decode.most;
         // Below this rate even the best prefill pool beside it does not win.
-        let needed = rate_to_win(decode, known, least).max(most * ALONE);
+        let needed = rate_to_win(decode, self.aim.value_to_beat(&known), least).max(most * ALONE);
         if needed > most || too_slow(self.reading, &decode.layout, &self.load, needed, slo) {
             return None;
         }
@@ -363,25 +355,106 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         prefill: &Side,
         decode: &Side,
         (runs, run): (f64, &SteadyState),
-        (slo, most_gpus, known): (&LatencyTargets, u32, f64),
+        (slo, most_gpus, known): (&LatencyTargets, u32, Worth),
         tried: &mut u64,
     ) -> Option<BestPools<'m, 'a>> {
         let pair = self.pair(prefill, decode);
-        // What the first token's target leaves for queue and prefill.
-        let sent = pair.transfer(1, 1, 0.0)?;
-        let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
-        if left <= prefill.alone {
-            return None;
+        let reads = if self.aim.has_fleet() {
+            // Where less is decoded than could be, more of the target is left for prompts: only both at once tell how much.
+            prefill.within
+        } else {
+            // What the first token's target leaves for queue and prefill.
+            let sent = pair.transfer(1, 1, 0.0)?;
+            let left = slo.ttft_p95_seconds - run.ttft_p95_seconds - sent.exposed;
+            if left <= prefill.alone {
+                return None;
+            }
+            let needed = rate_to_win(prefill, self.aim.value_to_beat(&known), f64::from(decode.gpus) / runs);
+            let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
+            *tried += looked;
+            met?
+        };
+        let rates = (reads, runs * self.aim.most_of(NEAR));
+        let mut best: Option<BestPools<'m, 'a>> = None;
+        // Share of what both would serve by themselves that they are taken to serve together.
+        let mut share = 1.0;
+        for split in self.promising(prefill, decode, (rates, most_gpus), known) {
+            let known = best.map_or(known, |found| found.worth);
+            if !self.aim.worth(split.gpus, share * split.rate).beats(&known) {
+                continue;
+            }
+            let (reached, found) = self.at_once(&pair, &split, (slo, known), tried);
+            best = found.or(best);
+            share = share.min(ROOM * reached / split.rate);
         }
-        let needed = rate_to_win(prefill, known, f64::from(decode.gpus) / runs);
-        let (met, looked) = in_time(self.model, prefill, &of_prompts(&self.load), (needed, left));
-        *tried += looked;
-        let (counts, value) = self.counts(prefill, decode, (met?, runs), most_gpus, self.rented)?;
-        if value <= known {
-            return None;
-        }
-        // Both at once, with the transfer's own wait.
-        let gpus = self.rented.gpus(counts.0 * pair.prefill_gpus + counts.1 * pair.decode_gpus);
+        best
+    }
+
+    /// Splits whose pools would beat `known` if neither held up the other, the best first: with a fleet in view several, for one
+    /// may need less of what they lose together.
+    fn promising(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (rates, most_gpus): ((f64, f64), u32),
+        known: Worth,
+    ) -> Vec<Split> {
+        let mut found: Vec<(Split, Worth)> = if self.sizes.is_empty() {
+            most_per_gpu(prefill, decode, rates, most_gpus).into_iter().collect()
+        } else {
+            self.filling(prefill, decode, rates, most_gpus)
+                .filter(|split| self.aim.may_beat(split.rate / self.aim.gpus(split.gpus), &known))
+                .map(|split| (split, self.aim.worth(split.gpus, split.rate)))
+                .collect()
+        };
+        found.retain(|(_, worth)| worth.beats(&known));
+        sort_by(&mut found, |a, b| a.1.order(&b.1));
+        found.into_iter().map(|(split, _)| split).collect()
+    }
+
+    /// To each number of GPUs that fills the nodes that it takes the split with the highest rate, where one `reads` and one `runs`
+    /// so many requests per second: others are rented as many and serve less.
+    fn filling(
+        &self,
+        prefill: &Side,
+        decode: &Side,
+        (reads, runs): (f64, f64),
+        most_gpus: u32,
+    ) -> impl Iterator<Item = Split> {
+        let (from, to) = (prefill.gpus, decode.gpus);
+        let sizes = self.sizes.iter().copied().filter(move |size| *size <= most_gpus && *size >= from + to);
+        sizes.filter_map(move |size| {
+            let of = |decoding: u32| {
+                let reading = (size - decoding * to) / from;
+                let rate = (f64::from(reading) * reads).min(f64::from(decoding) * runs);
+                let gpus = reading * from + decoding * to;
+                Split { counts: (reading, decoding), gpus, rate }
+            };
+            // With more to decode than in the last of these fewer are read, with less in the first fewer decoded.
+            let even = f64::from(size) / (f64::from(to) + f64::from(from) * runs / reads);
+            let mut decoding = (libm::ceil(even) as u32).clamp(1, (size - from) / to);
+            let mut best = of(decoding);
+            while decoding > 1 && f64::from(decoding) * runs > f64::from(of(decoding).counts.0) * reads {
+                decoding -= 1;
+                let split = of(decoding);
+                if split.rate > best.rate {
+                    best = split;
+                }
+            }
+            (best.rate > 0.0).then_some(best)
+        })
+    }
+
+    /// Both pools at once, with the transfer's own wait: the highest rate up to the split's within the targets, and what it is worth
+    /// if that beats `known`; else a rate that is too much for them.
+    fn at_once(
+        &self,
+        pair: &PoolPair<'m, 'a>,
+        split: &Split,
+        (slo, known): (&LatencyTargets, Worth),
+        tried: &mut u64,
+    ) -> (f64, Option<BestPools<'m, 'a>>) {
+        let (counts, gpus) = (split.counts, split.gpus);
         let within = |rate: f64| {
             let state = pair.state(counts.0, counts.1, Arrivals::Poisson(rate));
             let met = !state.saturated
@@ -389,19 +462,80 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 && state.decode.tpot_p95_seconds <= slo.tpot_p95_seconds;
             (state, met)
         };
-        let aim = value * gpus;
-        let (state, met) = within(aim);
+        let hope = split.rate / self.aim.gpus(gpus) * self.aim.gpus(gpus);
+        let (state, met) = within(hope);
         *tried += 1;
         let (rate, state) = if met {
-            (aim, state)
+            (hope, state)
         } else {
-            let (met, looked) = highest((known * gpus).max(aim * ALONE), aim, within);
+            let least = self.aim.rate_to_beat(gpus, hope, &known).max(hope * ALONE);
+            let (met, looked) = highest(least, hope, within);
             *tried += looked;
-            met?
+            let Some(met) = met else {
+                // How far they come tells what other splits may.
+                let fails = if self.aim.has_fleet() { too_much(least, tried, within) } else { least };
+                return (fails, None);
+            };
+            met
         };
-        let value = rate / gpus;
-        (value > known).then_some(BestPools { pair, counts, state, value })
+        let ((rate, state), looked) = to_the_step((self.aim, gpus), (rate, state), f64::INFINITY, within);
+        *tried += looked;
+        let worth = self.aim.worth(gpus, rate);
+        (rate, worth.beats(&known).then_some(BestPools { pair: *pair, counts, state, worth }))
     }
+}
+
+/// A rate that misses the targets, as `fails` does, by less than a thirty-second of it.
+fn too_much<T>(fails: f64, tried: &mut u64, within: impl Fn(f64) -> (T, bool)) -> f64 {
+    let (mut low, mut high) = (0.0, fails);
+    for _ in 0..5 {
+        let middle = 0.5 * (low + high);
+        if within(middle).1 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+        *tried += 1;
+    }
+    high
+}
+
+/// Replicas of both pools.
+#[derive(Debug, Clone, Copy)]
+struct Split {
+    /// Those that read prompts, and those that decode.
+    counts: (u32, u32),
+    gpus: u32,
+    /// Requests per second that they would serve if neither held up the other.
+    rate: f64,
+}
+
+/// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one `runs` so
+/// many; and what they are worth. Of pools that do as well the smallest.
+fn most_per_gpu(
+    prefill: &Side,
+    decode: &Side,
+    (reads, runs): (f64, f64),
+    most_gpus: u32,
+) -> Option<(Split, Worth)> {
+    let mut best: Option<(Split, Worth)> = None;
+    for decoding in 1..=most_gpus / decode.gpus {
+        let even = f64::from(decoding) * runs / reads;
+        // Where prompts need more than there is room for, as many as there is: decode then waits for them.
+        let room = f64::from((most_gpus - decoding * decode.gpus) / prefill.gpus);
+        for reading in [libm::floor(even).min(room), libm::ceil(even)] {
+            let gpus = reading * f64::from(prefill.gpus) + f64::from(decoding * decode.gpus);
+            if reading < 1.0 || gpus > f64::from(most_gpus) {
+                continue;
+            }
+            let (gpus, rate) = (gpus as u32, (reading * reads).min(f64::from(decoding) * runs));
+            let worth = Aim::GPUS.worth(gpus, rate);
+            if best.is_none_or(|(_, known)| worth.value > known.value * ALIKE) {
+                best = Some((Split { counts: (reading as u32, decoding), gpus, rate }, worth));
+            }
+        }
+    }
+    best
 }
 
 /// Requests per second that one replica has to serve so that pools beat `known`, where the other pool takes so many

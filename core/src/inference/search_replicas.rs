@@ -3,10 +3,10 @@
 use crate::error::Error;
 use crate::order::sort_by;
 
+use super::aim::{Aim, Worth};
 use super::frontier::Frontier;
 use super::iteration::Work;
 use super::point::{answer, replica_gpus};
-use super::search::Rented;
 use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::stream::Stream;
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
@@ -37,17 +37,16 @@ pub(super) struct BestReplica<'m, 'a> {
     replica: Replica<'m, 'a>,
     state: SteadyState,
     rate: f64,
-    /// Requests per second and GPU that is paid for.
-    pub value: f64,
+    pub worth: Worth,
 }
 
 /// All replicas that read and decode.
 pub(super) struct Replicas<'m, 'a> {
     all: Vec<Replica<'m, 'a>>,
-    /// Of those that fit, the rate per GPU that they sustain at most, and which it is; highest rate first. Empty until the best
-    /// is asked for.
-    turn: Vec<(f64, usize)>,
+    /// Of those that fit, what they are worth at most, and which it is; the best first. Empty until it is asked for.
+    turn: Vec<(Worth, usize)>,
     load: ServingLoad,
+    aim: Aim<'m>,
     pub considered: u64,
 }
 
@@ -56,19 +55,19 @@ impl<'m, 'a> Replicas<'m, 'a> {
         models: &'m [ServingModel<'a>],
         layouts: &[Vec<LegalLayout>],
         load: ServingLoad,
-        rented: Rented,
+        aim: Aim<'m>,
     ) -> Result<Self, Error> {
         let mut all = Vec::new();
         for (model, layouts) in models.iter().zip(layouts) {
             for layout in layouts {
                 let gpus = replica_gpus(layout)?;
                 let fits = model.fits(layout, &load);
-                let rented = rented.gpus(gpus);
+                let rented = aim.gpus(gpus);
                 all.push(Replica { model, layout: *layout, gpus, rented, fits, most: None });
             }
         }
         let considered = all.len() as u64;
-        Ok(Self { all, turn: Vec::new(), load, considered })
+        Ok(Self { all, turn: Vec::new(), load, aim, considered })
     }
 
     /// Puts the points of all layouts that fit on the frontier.
@@ -102,23 +101,27 @@ impl<'m, 'a> Replicas<'m, 'a> {
         }
     }
 
-    /// The replica of at most `most_gpus` and the rate with the most requests per GPU within the targets, if that is more
-    /// than `known`.
-    pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: f64) -> Option<BestReplica<'m, 'a>> {
+    /// The replica of at most `most_gpus` at its highest rate within the targets that is worth most, if that is more than
+    /// `known`.
+    pub fn best(
+        &mut self,
+        slo: &LatencyTargets,
+        most_gpus: u32,
+        known: Worth,
+    ) -> Option<BestReplica<'m, 'a>> {
         let mut best: Option<BestReplica<'m, 'a>> = None;
         let mut ready = Vec::new();
         let mut next = 0;
         loop {
-            let known = best.map_or(known, |found| found.value);
+            let known = best.map_or(known, |found| found.worth);
             let Some((replica, most)) = self.next(&mut next, &mut ready, (slo, most_gpus, known)) else {
                 break;
             };
-            let known = known * replica.rented;
-            if most <= known {
+            if !self.aim.worth(replica.gpus, most).beats(&known) {
                 // Nor do those after it.
                 break;
             }
-            let least = (most * ALONE).max(known);
+            let least = (most * ALONE).max(self.aim.rate_to_beat(replica.gpus, most, &known));
             if too_slow(replica.model, &replica.layout, &self.load, least, slo) {
                 continue;
             }
@@ -128,53 +131,61 @@ impl<'m, 'a> Replicas<'m, 'a> {
             };
             let (met, tried) = highest(least, most, within);
             self.considered += tried;
-            let value = |state: &SteadyState| state.requests_per_second / replica.rented;
-            if let Some((rate, state)) = met.filter(|(_, state)| value(state) * replica.rented > known) {
-                best = Some(BestReplica { replica, state, rate, value: value(&state) });
+            let Some(met) = met else { continue };
+            let ((rate, state), tried) = to_the_step((self.aim, replica.gpus), met, most, within);
+            self.considered += tried;
+            let worth = self.aim.worth(replica.gpus, state.requests_per_second);
+            if worth.beats(&known) {
+                best = Some(BestReplica { replica, state, rate, worth });
             }
         }
         best
     }
 
-    /// The replica of at most `most_gpus` that sustains the highest rate per GPU of those that have not had their turn, with that
-    /// rate; none where none is left that could keep the targets at more than `known`.
+    /// The replica of at most `most_gpus` that is worth most at the rate it sustains, of those that have not had their turn, with
+    /// that rate; none where none is left that could keep the targets and beat `known`.
     ///
-    /// Bounds stand in `turn`; a replica gets its price when its bound is the highest that is left, and is `ready` until no bound is
-    /// higher than its rate.
+    /// Bounds stand in `turn`; a replica gets its price when its bound is the best that is left, and is `ready` until no bound is
+    /// better than it.
     fn next(
         &mut self,
         next: &mut usize,
-        ready: &mut Vec<(f64, usize)>,
-        (slo, most_gpus, known): (&LatencyTargets, u32, f64),
+        ready: &mut Vec<(Worth, usize)>,
+        (slo, most_gpus, known): (&LatencyTargets, u32, Worth),
     ) -> Option<(Replica<'m, 'a>, f64)> {
         self.bound();
         loop {
-            let waiting = self.turn.get(*next).copied().filter(|(bound, _)| *bound > known);
-            if let Some(&(rate, at)) = ready.last()
-                && waiting.is_none_or(|(bound, _)| rate > bound)
+            let waiting = self.turn.get(*next).copied().filter(|(bound, _)| bound.beats(&known));
+            if let Some(&(worth, at)) = ready.last()
+                && waiting.is_none_or(|(bound, _)| worth.beats(&bound))
             {
                 ready.pop();
                 let replica = self.all.get(at)?;
                 return Some((*replica, replica.most?));
             }
-            let (_, at) = waiting?;
+            let (bound, at) = waiting?;
             *next += 1;
-            let load = self.load;
+            let (load, aim) = (self.load, self.aim);
             let wins = |replica: &Replica<'_, '_>| {
-                let least = known * replica.rented;
-                replica.gpus <= most_gpus && !too_slow(replica.model, &replica.layout, &load, least, slo)
+                if replica.gpus > most_gpus {
+                    return false;
+                }
+                let least = aim.rate_to_beat(replica.gpus, bound.value * replica.rented, &known);
+                !too_slow(replica.model, &replica.layout, &load, least, slo)
             };
             if let Some(replica) = self.all.get_mut(at).filter(|replica| wins(replica)) {
                 let most = replica.priced(&load.at_random(0.0));
-                let rate = most / replica.rented;
-                // The highest last; of like ones the first last.
-                let place = ready.partition_point(|known| (known.0, at) < (rate, known.1));
-                ready.insert(place, (rate, at));
+                let worth = aim.worth(replica.gpus, most);
+                // The best last; of like ones the first last.
+                let place = ready.partition_point(|(known, from)| {
+                    known.order(&worth).reverse().then(at.cmp(from)).is_lt()
+                });
+                ready.insert(place, (worth, at));
             }
         }
     }
 
-    /// Bounds the rates that replicas sustain by decode alone, highest first.
+    /// Bounds what replicas are worth by decode alone, the best first.
     fn bound(&mut self) {
         if !self.turn.is_empty() {
             return;
@@ -183,11 +194,11 @@ impl<'m, 'a> Replicas<'m, 'a> {
         let fits = self.all.iter().enumerate().filter(|(_, replica)| replica.fits);
         self.turn = fits
             .map(|(at, replica)| {
-                let rate = replica.model.decode_rate(&replica.layout, &load) / replica.rented;
-                (rate * BOUND, at)
+                let rate = replica.model.decode_rate(&replica.layout, &load);
+                (self.aim.worth(replica.gpus, rate * BOUND), at)
             })
             .collect();
-        sort_by(&mut self.turn, |a, b| b.0.total_cmp(&a.0));
+        sort_by(&mut self.turn, |a, b| a.0.order(&b.0));
     }
 
     /// Where no replica keeps the targets: the one that alone comes nearest; where none fits, the one that lacks least
@@ -196,7 +207,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
         let load = self.load;
         let mut best: Option<(BestReplica<'m, 'a>, f64)> = None;
         for replica in &mut self.all {
-            let known = best.map_or(f64::NEG_INFINITY, |(found, _)| found.value);
+            let known = best.map_or(f64::NEG_INFINITY, |(found, _)| found.worth.value);
             let bound = if replica.fits {
                 let alone = quickest(replica.model, &replica.layout, &load, 1.0);
                 -1.0 / (alone * slo.tpot_p95_seconds)
@@ -218,7 +229,8 @@ impl<'m, 'a> Replicas<'m, 'a> {
             };
             let each = most / replica.rented;
             if best.is_none_or(|(_, other)| value > known || (value == known && each > other)) {
-                best = Some((BestReplica { replica: *replica, state, rate, value }, each));
+                let worth = Worth { cost: 0.0, value };
+                best = Some((BestReplica { replica: *replica, state, rate, worth }, each));
             }
         }
         best.map(|(found, _)| found)
@@ -293,6 +305,35 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
         }
     }
     (Some(best), tried)
+}
+
+/// Share of a rate to which it is known where a fleet costs less at a higher one: its steps may lie close by.
+const FINE: f64 = NEAR / 16.0;
+
+/// A rate within the targets, known to 1 part in 128, or one above it that is known more closely where the fleet of so many GPUs
+/// costs less at it. Also the number of rates tried.
+pub(super) fn to_the_step<T>(
+    (aim, gpus): (Aim<'_>, u32),
+    mut met: (f64, T),
+    most: f64,
+    within: impl Fn(f64) -> (T, bool),
+) -> ((f64, T), u64) {
+    let mut high = most.min(met.0 * (1.0 + NEAR));
+    let mut tried = 0;
+    while high - met.0 > FINE * met.0
+        && let Some(step) = aim.next_step(gpus, (met.0, high))
+    {
+        // Below the step nothing is gained; where steps lie close, the interval is halved.
+        let rate = step.max(0.5 * (met.0 + high));
+        let (state, kept) = within(rate);
+        tried += 1;
+        if kept {
+            met = (rate, state);
+        } else {
+            high = rate * (1.0 - 2.0 * Aim::CLOSE);
+        }
+    }
+    (met, tried)
 }
 
 /// What bounds the points of one layout from no request in flight to endless demand.

@@ -5,16 +5,14 @@ use super::resolve::Load;
 use super::scenario::{Purchase, ServingJob};
 use crate::catalog::{Catalog, Provider, Shape, Term};
 use crate::cost::{
-    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, idle_gpu_hours, load_duration,
-    mark_cheapest, node_hours, rate, rates_together,
+    CommitmentSplit, LoadStep, Pricing, Rate, SplitLoad, chosen_rate, duration, idle_gpu_hours,
+    load_duration, mark_cheapest, node_hours, rate, rates_together, split_usd,
 };
 use crate::error::Error;
-use crate::inference::{Fleet, Packing, Redundancy, ServingPoint, ServingSearch, fleet};
+use crate::inference::{Fleet, FleetCost, Packing, Redundancy, ServingPoint, fleet};
 use crate::network::Topology;
+use crate::order::sort_by;
 use crate::quantity::{HOUR, Warning};
-
-/// Fleets of so many replicas leave little to gain from smaller ones: rounding up costs at most an eighth.
-const MANY_REPLICAS: u32 = 8;
 
 /// Terms that commit, as they are listed or negotiated.
 const COMMITMENTS: [Term; 4] = [Term::SavingsPlan1y, Term::SavingsPlan3y, Term::Reserved1y, Term::Reserved3y];
@@ -28,6 +26,20 @@ pub struct Fleets<'a> {
     topology: &'a Topology,
     name: &'a str,
     prices: Prices,
+    judged: Judged,
+    /// [`FleetCost::least`].
+    least: f64,
+}
+
+/// What fleets are judged by.
+struct Judged {
+    /// Requests per second that a region is sized for, least first, with the hours of a month in which nodes for at least as many
+    /// are rented.
+    parts: Vec<(f64, f64)>,
+    /// USD of a GPU-hour, committed and on demand.
+    usd: Vec<(Option<f64>, f64)>,
+    /// Hours of a month.
+    month: f64,
 }
 
 /// A fleet with the operating point of one replica.
@@ -71,7 +83,11 @@ impl<'a> Fleets<'a> {
         } else {
             Prices::of(catalog, (job, pricing), shape, name, warnings)
         };
-        Self { job, load, pricing, redundancy: job.redundancy(), topology, name, prices }
+        let redundancy = job.redundancy();
+        let judged = Judged::of(job, load, pricing, &prices);
+        let regions = f64::from(redundancy.regions);
+        let least = judged.cost(|part| regions * part / redundancy.target_utilisation);
+        Self { job, load, pricing, redundancy, topology, name, prices, judged, least }
     }
 
     /// The fleet of the peak in replicas like `point`, hour by hour where the traffic is.
@@ -89,40 +105,6 @@ impl<'a> Fleets<'a> {
         hours.steps = load_duration(&hours.nodes, scale_up, self.pricing.hours_per_month);
         hours.splits = self.splits(point, &peak, &hours.steps);
         Ok(Sized { point: point.clone(), fleet: peak, hours })
-    }
-
-    /// What a fleet is judged by, less is better: USD of a month where it is paid for by the hour, else GPUs. The rate of
-    /// a month is the same for all fleets on a shape.
-    pub fn judged(&self, sized: &Sized) -> f64 {
-        if self.job.fleet.purchase == Purchase::OneTerm {
-            return f64::from(sized.fleet.gpus);
-        }
-        let rented = || sized.hours.gpu_hours(self.packing(&sized.point).gpus_per_node);
-        sized.hours.cheapest().map_or_else(rented, |split| split.usd)
-    }
-
-    /// Whether few replicas like `point` carry the peak in a region: then smaller ones leave less idle.
-    pub fn few(&self, point: &ServingPoint) -> bool {
-        let fleet = fleet(point, self.load.peak, &self.redundancy, &self.packing(point));
-        fleet.is_ok_and(|fleet| fleet.replicas / self.redundancy.regions.max(1) <= MANY_REPLICAS)
-    }
-
-    /// The fleet that is judged best of those of the replica with the highest throughput per GPU and of `smaller` ones; an
-    /// error where it has more GPUs than a number holds: a replica that barely runs within the targets. None if no replica
-    /// keeps them.
-    pub fn best(&self, found: &ServingSearch, smaller: &[ServingPoint]) -> Option<Result<Sized, Error>> {
-        let mut chosen = match self.sized(found.best.as_ref()?) {
-            Ok(largest) => largest,
-            Err(error) => return Some(Err(error)),
-        };
-        for point in smaller {
-            if let Ok(sized) = self.sized(point)
-                && self.judged(&sized) < self.judged(&chosen)
-            {
-                chosen = sized;
-            }
-        }
-        Some(Ok(chosen))
     }
 
     /// Rate at which a replica is asked to carry requests at the peak, per second.
@@ -174,7 +156,7 @@ impl<'a> Fleets<'a> {
     }
 
     fn packing(&self, point: &ServingPoint) -> Packing {
-        Packing::on(self.topology, point.gpus / point.units(), self.job.fleet.whole_racks)
+        FleetCost::packing(self, point.gpus / point.units())
     }
 
     /// GPU-hours that a month's requests take on replicas at their full rate within the targets.
@@ -207,6 +189,58 @@ impl<'a> Fleets<'a> {
     }
 }
 
+/// Less is better: USD of a month where it is paid for by the hour, GPU-hours where no price is known; else GPUs, for the rate of a
+/// month is the same for all fleets on a shape.
+impl FleetCost for Fleets<'_> {
+    fn packing(&self, gpus: u32) -> Packing {
+        Packing::on(self.topology, gpus, self.job.fleet.whole_racks)
+    }
+
+    fn cost(&self, gpus: u32, each: f64) -> f64 {
+        let packing = FleetCost::packing(self, gpus);
+        let filled = packing.filled();
+        let rented = f64::from(self.redundancy.regions) * f64::from(packing.gpus_per_node);
+        self.judged.cost(|part| {
+            let (replicas, spare) = self.redundancy.replicas(part, each);
+            rented * filled.nodes(replicas + spare)
+        })
+    }
+
+    fn least(&self) -> f64 {
+        self.least
+    }
+}
+
+impl Judged {
+    fn of(job: &ServingJob, load: &Load, pricing: &Pricing, prices: &Prices) -> Self {
+        let redundancy = job.redundancy();
+        let month = pricing.hours_per_month;
+        if job.fleet.purchase == Purchase::OneTerm {
+            return Self {
+                parts: vec![(redundancy.part(load.peak), month)],
+                usd: vec![(None, 1.0 / month)],
+                month,
+            };
+        }
+        let sized: Vec<f64> = load.sized_hours().into_iter().map(|rate| redundancy.part(rate)).collect();
+        let parts = duration(&sized, job.fleet.scale_up_minutes / 60.0, month);
+        Self { parts, usd: prices.worth_taking(job.months * month), month }
+    }
+
+    /// Cost of a fleet that has so many GPUs for a part of the requests.
+    fn cost(&self, gpus: impl Fn(f64) -> f64) -> f64 {
+        let mut steps: Vec<(f64, f64)> = Vec::with_capacity(self.parts.len());
+        for (part, hours) in &self.parts {
+            let gpus = gpus(*part);
+            if steps.last().is_none_or(|last| last.0 < gpus) {
+                steps.push((gpus, *hours));
+            }
+        }
+        let usd = self.usd.iter().map(|usd| split_usd(&steps, *usd, self.month));
+        usd.fold(f64::INFINITY, f64::min)
+    }
+}
+
 impl Hours {
     /// The cheapest split that does not outlast the service; none without a price.
     pub fn cheapest(&self) -> Option<&CommitmentSplit> {
@@ -220,6 +254,26 @@ impl Hours {
 }
 
 impl Prices {
+    /// USD of a GPU-hour, committed and on demand, of the splits of a service of so many hours that may cost least: those that do not
+    /// outlast it, without those that are dearer by both. Without a price 1.
+    fn worth_taking(&self, hours: f64) -> Vec<(Option<f64>, f64)> {
+        let Some(on_demand) = &self.on_demand else { return vec![(None, 1.0)] };
+        let mut usd = vec![(None, on_demand.usd_per_gpu_hour)];
+        let kept = |rate: &Rate| rate.term.committed_hours().is_none_or(|term| term <= hours);
+        for (committed, other) in self.together.iter().filter(|(committed, _)| kept(committed)) {
+            usd.push((Some(committed.usd_per_gpu_hour), other.usd_per_gpu_hour));
+        }
+        let whole = |committed: Option<f64>| committed.unwrap_or(f64::INFINITY);
+        sort_by(&mut usd, |a, b| whole(a.0).total_cmp(&whole(b.0)).then(a.1.total_cmp(&b.1)));
+        let mut cheapest = f64::INFINITY;
+        usd.retain(|(_, other)| {
+            let kept = *other < cheapest;
+            cheapest = cheapest.min(*other);
+            kept
+        });
+        usd
+    }
+
     fn of(
         catalog: &Catalog,
         (job, pricing): (&ServingJob, &Pricing),

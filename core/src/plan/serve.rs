@@ -10,8 +10,8 @@ use crate::catalog::{Catalog, Shape};
 use crate::cost::{Cost, CostItem, Pricing, chosen_rate, compute_line, interruptible, term_warnings, terms};
 use crate::error::Error;
 use crate::inference::{
-    Disaggregated, KvTransfer, Rented, ServingPoint, ServingPointRequest, ServingSearch,
-    ServingSearchRequest, search_rented, serving_point,
+    Aim, Disaggregated, KvTransfer, ServingPoint, ServingPointRequest, ServingSearch, ServingSearchRequest,
+    search_with, serving_point,
 };
 use crate::network::Topology;
 use crate::order::sort_by;
@@ -76,9 +76,7 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
         let mut warnings = Vec::new();
         let asked = (job, &load, pricing);
         let fleets = Fleets::on(catalog, asked, shape, (&name, &topology), &mut warnings);
-        let rented = Rented { gpus_per_node: Some(topology.gpus_per_node.max(1)) };
-        let found = search_rented(catalog, &request, rented, |best| fleets.few(best));
-        let (found, smaller) = match found {
+        let found = match search_with(catalog, &request, Aim::of(&fleets)) {
             Ok(found) => found,
             // Of this shape's GPUs alone: the plan says why, and goes on.
             Err(Error::Unsupported { field, given, reason })
@@ -90,7 +88,7 @@ pub fn options(catalog: &Catalog, job: &ServingJob, pricing: &Pricing) -> Result
             }
             Err(error) => return Err(error),
         };
-        match fleets.best(&found, &smaller) {
+        match found.best.as_ref().map(|point| fleets.sized(point)) {
             Some(Ok(sized)) if sized.fleet.gpus <= MOST_GPUS => {
                 let point = at_peak(catalog, &request, &sized, fleets.share_of(&sized))?;
                 let links = of_serving(shape, &topology, &model, job.precision, &point);
