@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import type { Cost, CostLine, Source, TermCost } from "../../pkg/rackrate";
 import { type Amount, amount, code, money, short, suffix, value } from "../currency";
 import * as show from "../format";
+import { plainly } from "../plainly";
 import { plan } from "../state";
 import { fill, strings } from "../strings";
 import { type Column, Table } from "./table";
@@ -94,7 +95,13 @@ const LINES: Column<CostLine>[] = [
     value: (row) => row.item,
     show: (row) => strings.items[row.item],
   },
-  { key: "what", long: true, label: columns.what, value: (row) => row.what },
+  {
+    key: "what",
+    long: true,
+    label: columns.what,
+    value: (row) => row.what,
+    show: (row) => plainly(row.what),
+  },
   {
     key: "quantity",
     label: columns.quantity,

@@ -2,6 +2,7 @@
 import type { Split } from "../../pkg/rackrate";
 import { amount, money } from "../currency";
 import * as show from "../format";
+import { byZone } from "../plainly";
 import { fill, strings } from "../strings";
 import { CostLines } from "./money";
 import { Cloud } from "./rich";
@@ -30,6 +31,7 @@ export const Moved = ({ split }: { split: Split }) => (
       </div>
     )}
     <Warnings of={split.transfer_warnings} />
+    {split.transfer_lines.some((line) => byZone(line.what)) && <p class="help">{words.charged}</p>}
     {split.transfer_lines.length > 0 && (
       <CostLines
         name="transfer"

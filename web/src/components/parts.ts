@@ -9,6 +9,7 @@ import type {
   TrainingMemory,
 } from "../../pkg/rackrate";
 import type { Part } from "../charts/bars";
+import { plainly } from "../plainly";
 import { strings } from "../strings";
 
 /** Work in blues, communication in striped ambers, waiting in greys. */
@@ -85,7 +86,7 @@ export const lossParts = (of: GoodputLosses): Part[] => parts(LOSSES, strings.lo
 export const costParts = (cost: Cost, provider: Provider | null): Part[] =>
   cost.lines.map((line, i) => ({
     key: String(i),
-    label: `${strings.items[line.item]}: ${line.what}`,
+    label: `${strings.items[line.item]}: ${plainly(line.what)}`,
     value: line.usd,
     tone: `${provider ?? "none"} ${line.item}`,
     striped: line.item !== "compute",

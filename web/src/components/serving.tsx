@@ -180,6 +180,9 @@ const table = (
       show: (row) => <Below of={row.point.gpu}>{show.count(row.gpus)}</Below>,
     },
     { key: "gpu", label: columns.gpu, exported: true, value: (row) => row.point.gpu },
+    number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
+    number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
+    number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
     {
       key: "replica",
       label: columns.replicaCut,
@@ -190,15 +193,12 @@ const table = (
         </Below>
       ),
     },
-    number("ttft_p95_seconds", columns.ttft, (row) => row.point.ttft_p95_seconds, show.seconds),
-    number("tpot_p95_seconds", columns.tpot, (row) => row.point.tpot_p95_seconds, show.seconds),
     number(
       "output_tokens_per_second_per_gpu",
       columns.output,
       (row) => row.point.output_tokens_per_second_per_gpu,
       show.digits,
     ),
-    number("usd_per_gpu_hour", columns.perGpuHour, price, show.usd),
     moneyColumn("per_thousand_requests", columns.perThousand, REQUESTS),
   ];
 };

@@ -1,6 +1,7 @@
 // What every figure rests on: of which kind, how old, how far to trust it.
 import { useSignal } from "@preact/signals";
 import type { FigureKind, FigureSource } from "../../pkg/rackrate";
+import { plainly } from "../plainly";
 import { fill, strings } from "../strings";
 import { Age, Cited } from "./money";
 import { type Column, Table } from "./table";
@@ -86,7 +87,14 @@ const Listed = ({ of, old }: ListedProps) => {
 };
 
 const SOURCES: Column<FigureSource>[] = [
-  { key: "figure", long: true, label: columns.figure, names: true, value: (row) => row.figure },
+  {
+    key: "figure",
+    long: true,
+    label: columns.figure,
+    names: true,
+    value: (row) => row.figure,
+    show: (row) => plainly(row.figure),
+  },
   { key: "kind", label: columns.kind, value: (row) => row.kind, show: (row) => strings.kinds[row.kind] },
   {
     key: "source",

@@ -1,6 +1,6 @@
 // What each way to split the work over the clouds comes to.
 import type { Plan, Split } from "../../pkg/rackrate";
-import { type Amount, amount, short } from "../currency";
+import { type Amount, amount, money, short } from "../currency";
 import { fill, strings } from "../strings";
 import { moneyColumn } from "./money";
 import { Moved } from "./moved";
@@ -53,10 +53,11 @@ export const Splits = ({ plan }: { plan: Plan }) => {
           },
         ] satisfies Column<Split>[])
       : []),
+    // What they are ranked by stands where no table cuts it off.
+    moneyColumn("total", words.total, TOTAL, (of) => <strong>{money(of)}</strong>),
     ...(trains ? [moneyColumn("training", words.training, TRAINING)] : []),
     ...(trains && serves ? [moneyColumn("transfer", words.transfer, TRANSFER)] : []),
     ...(serves ? [moneyColumn("serving_per_month", words.serving, SERVING)] : []),
-    moneyColumn("total", words.total, TOTAL),
     {
       key: "asked_for",
       label: words.askedFor,

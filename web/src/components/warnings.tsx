@@ -1,6 +1,7 @@
 // What the reader should know: warnings of one kind together, so that a long list stays readable.
 import type { Warning } from "../../pkg/rackrate";
 import { grouped } from "../format";
+import { plainly } from "../plainly";
 import { strings } from "../strings";
 
 /** Kinds in the order that the words have, which is that of what they may change; unknown ones behind. */
@@ -74,8 +75,8 @@ const known = (path: string, root: string | undefined): string | undefined => {
 };
 
 /** What a warning is about: a field by its label, a shape or a GPU by its name. */
-const labelOf = (about: string, root: string | undefined): string => known(about, root) ?? about;
+const labelOf = (about: string, root: string | undefined): string => known(about, root) ?? plainly(about);
 
 /** Core's words, in which a field's path is its label. */
 const told = (message: string, root: string | undefined): string =>
-  grouped(message.replaceAll(/[a-z]+(?:[._][a-z]+)+/g, (path) => known(path, root) ?? path));
+  grouped(plainly(message).replaceAll(/[a-z]+(?:[._][a-z]+)+/g, (path) => known(path, root) ?? path));

@@ -191,7 +191,7 @@ export const answer = {
     likely: "{value}, likely {range}",
     checkpoint: "Checkpoint",
     checkpointEvery: "{size}, written in {time}, every {interval}",
-    stall: "Training waits of it",
+    stall: "Training waits for it",
     interruptions: "Interruptions",
     everyHours: "one in {time}",
     failureRate: "GPU-hours between them",
@@ -212,8 +212,8 @@ export const answer = {
     frontThis: "This option",
     searching: "Working it out…",
     gpuHours: "GPU-hours paid",
-    hfu: "HFU",
-    mfu: "MFU",
+    hfu: "HFU, with recompute counted",
+    mfu: "MFU, model FLOP utilisation",
     tflops: "Model TFLOP/s per GPU",
     tokensPerSecond: "Tokens per second",
     boundBy: "Bound by",
@@ -343,12 +343,27 @@ export const answer = {
     gbPerS: "{rate}\u00a0GB/s",
     tib: "{size}\u00a0TiB",
   },
+  /** What core calls `egress to the internet`, with the zone of its price. */
+  egress: {
+    out: "Data sent out to the internet (egress)",
+    outOf: "Data sent out to the internet (egress) from {region}",
+    priced: "{left}, price of {zone}",
+    zone: "zone {zone}",
+    zones: {
+      any: "all zones",
+      "na-eu-uk": "North America, Europe and the UK",
+      "apac-jp-sa": "Asia-Pacific, Japan and South America",
+      "me-af": "the Middle East and Africa",
+    },
+  },
   moved: {
     title: "Moving the weights: {size} in {time} for {cost}",
     way: "The way from cloud to cloud, link by link",
     rate: "{rate}\u00a0Gb/s",
     slowest: "slowest",
     anyRegion: "region not given",
+    charged:
+      "A cloud charges for data that leaves it, not for data that arrives: by the GB, in tiers, at the price of the zone that its region lies in. Each line is a tier. Some cost the same in all zones, such as the first GB of a month, which are often free.",
     unpriced: "Charged besides, at a price that is not known and that no total holds",
   },
   counts: {
