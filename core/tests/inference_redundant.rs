@@ -29,7 +29,7 @@ fn copies_take_memory_by_the_rank() {
         assert!((weights / held - 1.0).abs() < 0.05, "{copies}: {weights} GiB for {held}");
         // Copies are read as well once tokens reach them, and none waits for the rank with the experts sought most.
         let ratio = more.decode.matmul_seconds / plain.decode.matmul_seconds;
-        assert!((0.7..1.2).contains(&ratio), "{copies}: {ratio}");
+        assert!((0.5..1.1).contains(&ratio), "{copies}: {ratio}");
         assert!(more.decode.all_to_all_seconds < plain.decode.all_to_all_seconds, "{copies}");
     }
 }

@@ -170,7 +170,7 @@ fn a_service_is_saved_with_what_it_says() {
 fn prompts_are_charged_for_one_of_the_streams_of_a_replica() {
     let changes = json!({
         "model": "deepseek-v3", "mode": "aggregated", "input_tokens": 4000.0, "output_tokens": 500.0,
-        "slo": {"ttft_p95_seconds": 3.0, "tpot_p95_seconds": 0.08}, "shapes": ["Standard_ND96isr_H200_v5"]
+        "slo": {"ttft_p95_seconds": 3.0, "tpot_p95_seconds": 0.12}, "shapes": ["Standard_ND96isr_H200_v5"]
     });
     let option = options(&changes).remove(0);
     let point = &option.point;
