@@ -175,8 +175,9 @@ fn batches_padded_to_captured_sizes_are_no_quicker() {
     let coarse = row_of_a_run("1 2 4 8192").unwrap();
     assert!(fine <= every && fine > 0.9 * every, "{fine} {every}");
     assert!(coarse < 0.8 * fine, "{coarse} {fine}");
-    // Beyond the largest nothing is padded.
-    assert_eq!(row_of_a_run("1 2 4").unwrap(), every);
+    // Beyond the largest nothing is padded, and the host starts the kernels.
+    let eager = row_of_a_run("1 2 4").unwrap();
+    assert!(eager <= every && eager > 0.5 * every, "{eager} {every}");
 }
 
 #[test]

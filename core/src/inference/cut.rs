@@ -6,6 +6,7 @@ use crate::network::{Group, Topology};
 use crate::quantity::count;
 
 use super::ServingLayout;
+use super::queue::gamma_quantile;
 
 /// Dimensions of one GPU's share of a layer, as numbers for the hot path.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -228,13 +229,14 @@ impl Moe {
     }
 
     /// Token-expert pairs of the busiest rank over their mean, where experts are sought with a squared coefficient of variation
-    /// of `scv`: a rank's load is the mean of its experts'. Copies are those of the experts sought most and even it out
-    /// (DeepSeek-V3, arXiv 2412.19437, section 3.4.1).
+    /// of `scv`: a rank's load is the mean of its experts', gamma distributed as theirs. Copies are those of the experts sought
+    /// most and even it out (DeepSeek-V3, arXiv 2412.19437, section 3.4.1).
     pub fn unevenness(&self, cut: &Cut, scv: f64) -> f64 {
         if cut.redundant > 0.0 {
             return 1.0;
         }
-        (1.0 + cut.busiest * libm::sqrt(scv * cut.ep / self.experts)).min(cut.ep)
+        let scv = scv * cut.ep / self.experts;
+        gamma_quantile(1.0, (scv, libm::sqrt(scv)), cut.busiest).min(cut.ep)
     }
 }
 

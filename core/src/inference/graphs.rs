@@ -30,8 +30,19 @@ impl GraphSizes {
     /// Sequences that an iteration of `batch` of them computes: the next captured size, or the batch itself where none is as
     /// large.
     pub fn padded(&self, batch: f64) -> f64 {
-        let sizes = self.sizes.get(..self.count).unwrap_or_default();
-        sizes.iter().copied().find(|size| *size >= batch).unwrap_or(batch)
+        if batch <= 0.0 {
+            return batch;
+        }
+        self.sizes().iter().copied().find(|size| *size >= batch).unwrap_or(batch)
+    }
+
+    /// Whether an iteration of `batch` sequences has a graph: past the largest size there is none.
+    pub fn hold(&self, batch: f64) -> bool {
+        self.sizes().last().is_none_or(|most| batch <= *most)
+    }
+
+    fn sizes(&self) -> &[f64] {
+        self.sizes.get(..self.count).unwrap_or_default()
     }
 }
 
@@ -45,7 +56,8 @@ mod tests {
         for (batch, padded) in [(0.3, 1.0), (1.0, 1.0), (2.1, 4.0), (5.0, 384.0), (385.0, 385.0)] {
             assert_eq!(sizes.padded(batch), padded, "{batch}");
         }
-        assert_eq!(GraphSizes::EVERY.padded(3.7), 3.7);
+        assert_eq!((GraphSizes::EVERY.padded(3.7), sizes.padded(0.0)), (3.7, 0.0));
+        assert!(sizes.hold(384.0) && !sizes.hold(384.1) && GraphSizes::EVERY.hold(1e9));
     }
 
     #[test]

@@ -247,9 +247,11 @@ impl<'a> ServingModel<'a> {
         spent
     }
 
-    /// Whether an iteration runs as a captured graph: those that only decode, where the engine captures them.
+    /// Whether an iteration runs as a captured graph: those that only decode, where the engine captures such batches.
     fn runs_as_graph(&self, work: &Work) -> bool {
-        work.prompt_tokens <= 0.0 && self.engine.decode_graphs > 0.0
+        work.prompt_tokens <= 0.0
+            && self.engine.decode_graphs > 0.0
+            && self.engine.graph_sizes.hold(work.sequences)
     }
 
     /// Sequences whose tokens an iteration's products compute: in a captured graph those that it is padded to as well.

@@ -228,7 +228,7 @@ impl ServingModel<'_> {
         let uneven = moe.unevenness(cut, self.engine.expert_scv);
         let experts = ExpertShape {
             tokens,
-            rows: uneven * tokens * moe.top_k / cut.ep,
+            rows: (uneven * tokens * moe.top_k / cut.ep).max(touched),
             active_experts: touched,
             hidden: s.hidden,
             intermediate: moe.ffn / cut.expert_tp,
@@ -272,7 +272,8 @@ impl ServingModel<'_> {
         let kernel = if work.prompt_tokens > 0.0 { ExpertKernel::Normal } else { ExpertKernel::LowLatency };
         let mut exchange = |name, bytes_per_value: f64, beside: f64| {
             let exchange = ExpertExchange {
-                tokens: uneven * rows / cut.tp,
+                // What the fullest rank sends, or the busiest gets.
+                tokens: rows.max(uneven * tokens / cut.dp) / cut.tp,
                 bytes_per_token: bytes_per_value * s.hidden,
                 experts_per_token: moe.top_k as u32,
                 max_domains: moe.model.most_domains(domains_of(cut.ep_group, &self.topology)),
@@ -325,7 +326,7 @@ impl ServingModel<'_> {
     /// Bytes of a value of the tokens that products of this format read, scales left out from 8 bits on.
     fn token_bytes(&self, precision: Precision) -> f64 {
         match precision {
-            Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 | Precision::Mxfp4
+            Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8
                 if !self.device.stores_only(precision) =>
             {
                 1.0

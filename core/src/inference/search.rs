@@ -218,6 +218,16 @@ fn models<'a>(
     Ok(models)
 }
 
+/// Ways to lay experts on the GPUs of a stage, as expert ranks and copies: cut over all of them; spread as they are, with the
+/// fewest copies that divide; with a copy for each rank of the experts sought most.
+fn experts_on(stage: u32, arch: &Architecture) -> Vec<(u32, u32)> {
+    let Some(moe) = arch.moe.filter(|_| stage > 1) else { return vec![(1, 0)] };
+    match (stage - moe.experts % stage) % stage {
+        0 => vec![(1, 0), (stage, 0), (stage, stage)],
+        fewest => vec![(1, 0), (stage, fewest)],
+    }
+}
+
 /// Legal layouts of replicas of at most `most` GPUs, with tensor ranks inside `domain`.
 fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32) -> Vec<LegalLayout> {
     let powers = |limit: u32| (0..31).map(|p| 1_u32 << p).take_while(move |x| *x <= limit);
@@ -227,10 +237,7 @@ fn layouts(model: &ServingModel<'_>, arch: &Architecture, domain: u32, most: u32
             // Attention ranks of a dense model would be replicas of their own.
             for dp in powers(if arch.moe.is_some() { most / (tp * pp) } else { 1 }) {
                 let stage = tp * dp;
-                // Expert ranks as they are, and with one copy each of the experts sought most.
-                let spread = arch.moe.is_some() && stage > 1;
-                let experts = [(1, 0), (stage, 0), (stage, stage)];
-                for (ep, redundant_experts) in experts.into_iter().take(if spread { 3 } else { 1 }) {
+                for (ep, redundant_experts) in experts_on(stage, arch) {
                     // Layouts that do not divide the model are no candidates.
                     if let Ok(legal) = model.layout(ServingLayout { tp, pp, ep, dp, redundant_experts }) {
                         out.push(legal);

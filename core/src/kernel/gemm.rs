@@ -11,7 +11,7 @@ const TILES: [(f64, f64); 5] = [(16.0, 128.0), (64.0, 64.0), (128.0, 64.0), (128
 /// Which of four numbers of rows of tiles, and of two numbers of columns, each of [`TILES`] has.
 const TILE_COUNTS: [(usize, usize); 5] = [(0, 1), (1, 0), (2, 0), (2, 1), (3, 1)];
 
-/// Rows up to which the tile of few rows is one of the choices: above, the next has no more of them empty.
+/// Rows up to which the tile of few rows is one of the choices: kernels for more have no such block.
 const FEW_ROWS: f64 = 48.0;
 
 /// Depth of K below which a split does not pay.

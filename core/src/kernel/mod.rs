@@ -36,7 +36,7 @@ pub use cost::{Bound, Cost};
 pub use moe::ExpertShape;
 pub use scan::{SCAN_KERNELS, ScanShape};
 
-use crate::catalog::Gpu;
+use crate::catalog::{Gpu, GpuArchitecture};
 use crate::error::Error;
 use crate::model::Precision;
 
@@ -56,6 +56,8 @@ pub struct Device {
     pub memory_bytes_per_s: f64,
     /// Streaming multiprocessors or compute units.
     pub sm_count: f64,
+    /// MXFP4 weights meet tokens of 4 bits too: AMD's checkpoints, where NVIDIA's have NVFP4 for that.
+    mxfp4_both: bool,
     constants: KernelConstants,
     half: MatrixUnit,
     fp8: MatrixUnit,
@@ -108,6 +110,7 @@ impl Device {
             peak,
             memory_bytes_per_s,
             sm_count,
+            mxfp4_both: gpu.architecture == GpuArchitecture::Cdna4,
             constants: *constants,
             half: unit(peak.half, &constants.half),
             fp8: unit(peak.fp8, &constants.fp8),
@@ -126,6 +129,7 @@ impl Device {
             Precision::Fp8 | Precision::Fp8Blockwise | Precision::Mxfp8 => self.peak.fp8,
             Precision::Nvfp4 => self.peak.fp4,
             Precision::Mxfp4 if self.stores_only(precision) => self.peak.half,
+            Precision::Mxfp4 if self.mxfp4_both => self.peak.fp4,
             // Units for 4-bit numbers take them with 8-bit activations at the rate of those.
             Precision::Mxfp4 => self.peak.fp8,
         };
@@ -152,11 +156,11 @@ impl Device {
     }
 
     /// Bytes of a value that a product of this precision reads beside the weights, its scales included: 16 bits where weights are
-    /// unpacked, 8 beside MXFP4 (TensorRT-LLM's and FlashInfer's `mxfp4_mxfp8` kernels), else as many as the weights'.
+    /// unpacked, 8 beside NVIDIA's MXFP4 (TensorRT-LLM's and FlashInfer's `mxfp4_mxfp8` kernels), else as many as the weights'.
     pub fn activation_bytes(&self, precision: Precision) -> f64 {
         match precision {
             _ if self.stores_only(precision) => 2.0,
-            Precision::Mxfp4 => Precision::Mxfp8.weight_bytes(),
+            Precision::Mxfp4 if !self.mxfp4_both => Precision::Mxfp8.weight_bytes(),
             _ => precision.weight_bytes(),
         }
     }
@@ -214,7 +218,7 @@ impl Device {
                 let bytes = rows * width * (2.0 + self.activation_bytes(precision));
                 // Scales of blocks need no largest value of the whole tensor first.
                 let unit = match precision {
-                    Precision::Mxfp4 => &self.fp8_blockwise,
+                    Precision::Mxfp4 if !self.mxfp4_both => &self.fp8_blockwise,
                     _ => self.unit(precision),
                 };
                 unit.quantise_fixed_seconds
@@ -246,6 +250,7 @@ impl Device {
         match precision {
             Precision::Bf16 | Precision::Fp16 | Precision::Int8 | Precision::Int4 => &self.half,
             Precision::Mxfp4 if self.stores_only(precision) => &self.half,
+            Precision::Mxfp4 if self.mxfp4_both => &self.fp4,
             Precision::Fp8 | Precision::Mxfp8 | Precision::Mxfp4 => &self.fp8,
             Precision::Fp8Blockwise => &self.fp8_blockwise,
             Precision::Nvfp4 => &self.fp4,

@@ -22,7 +22,7 @@ pub enum Precision {
     /// 4-bit float, scales per 16 values in hardware.
     Nvfp4,
     /// 4-bit float weights, scales per 32 values (OCP MX; gpt-oss' experts): products with 8-bit activations where the GPU's units
-    /// take both, 16-bit ones else.
+    /// take both (on CDNA 4 with 4-bit ones), 16-bit ones else.
     Mxfp4,
     /// 8-bit integer weights, 16-bit products.
     Int8,
