@@ -1,5 +1,4 @@
-//! The steady state of both pools: latencies and requests in flight at a rate, in a closed loop, and where nothing
-//! decodes.
+//! The steady state of both pools: at random times, in a closed loop, and where nothing decodes.
 
 use super::super::root::root;
 use super::super::steady::{Arrivals, ServingLoad, SteadyState};
