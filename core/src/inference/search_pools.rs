@@ -468,7 +468,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 && state.decode.tpot_p95_seconds <= slo.tpot_p95_seconds;
             (state, met)
         };
-        let hope = split.rate / self.aim.gpus(gpus) * self.aim.gpus(gpus);
+        let hope = split.rate;
         let (state, met) = within(hope);
         *tried += 1;
         let (rate, state) = if met {
