@@ -1,8 +1,8 @@
 //! What a search looks for: the way to serve that gives the most requests per GPU, or the one whose fleet costs least.
 //!
-//! A fleet is whole replicas in whole nodes or racks, spares and regions included, so that its cost falls in steps as a replica
-//! carries more. Two facts bound it: it never rises with the rate, and no fleet costs less than the GPUs that would carry the
-//! load if parts of replicas, nodes and hours could be rented ([`FleetCost::least`]).
+//! A fleet is whole replicas in whole nodes or racks, spares and regions included, so that its cost falls in steps as a
+//! replica carries more. Two facts bound it: it never rises with the rate, and no fleet costs less than the GPUs that
+//! would carry the load if parts of replicas, nodes and hours could be rented ([`FleetCost::least`]).
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ pub(crate) trait FleetCost {
     /// How those of so many GPUs fill nodes and racks.
     fn packing(&self, gpus: u32) -> Packing;
 
-    /// Cost of the fleet of those of so many GPUs that carry `rate` requests per second each; does not rise with the rate.
+    /// Cost of the fleet of those of so many GPUs that carry `rate` requests per second each; never rises with it.
     fn cost(&self, gpus: u32, rate: f64) -> f64;
 
     /// Cost × requests per second and rented GPU ([`Packing::gpus_each`]) below which no fleet comes.
@@ -46,23 +46,23 @@ pub(crate) struct Aim<'f> {
     fleet: Option<&'f dyn FleetCost>,
 }
 
-/// Bounds hold to the noise of whole replicas' rounding.
+/// Bounds are taken this much lower: a fleet needs no further replica for rounding noise, and so may cost less.
 const SLACK: f64 = 1.0 - 1e-8;
 
 impl<'f> Aim<'f> {
-    /// Share of a rate to which the least one that wins is known; below it by twice as much none does.
+    /// The least rate that wins is known to this share, from above: what lies twice as far below it does not win.
     pub const CLOSE: f64 = 1e-7;
 
-    /// Most requests per GPU.
+    /// The aim of most requests per GPU.
     pub const GPUS: Self = Self { fleet: None };
 
-    /// Least cost of the fleet.
+    /// The aim of least cost of the fleet.
     pub fn of(fleet: &'f dyn FleetCost) -> Self {
         Self { fleet: Some(fleet) }
     }
 
-    /// GPUs that are paid for where so many work together: each, or their share of the nodes or racks that many like them
-    /// fill.
+    /// GPUs that are paid for where so many work together: each, or their share of the nodes or racks that many like
+    /// them fill.
     pub fn gpus(self, used: u32) -> f64 {
         self.fleet.map_or(f64::from(used), |fleet| fleet.packing(used).gpus_each())
     }
@@ -72,7 +72,7 @@ impl<'f> Aim<'f> {
         Worth { cost: if self.fleet.is_some() { f64::INFINITY } else { 0.0 }, value: 0.0 }
     }
 
-    /// Of so many GPUs that serve so many requests per second together.
+    /// What so many GPUs are worth that serve so many requests per second together.
     pub fn worth(self, used: u32, rate: f64) -> Worth {
         let value = rate / self.gpus(used);
         match self.fleet {
@@ -109,7 +109,8 @@ impl<'f> Aim<'f> {
         least(low, most, |rate| self.worth(used, rate).beats(known))
     }
 
-    /// With a fleet in view the numbers of GPUs, up to so many, of which one more would take more nodes or share one with fewer.
+    /// With a fleet in view the numbers of GPUs, up to so many, of which one more would take more nodes or share one
+    /// with fewer; without one none.
     pub fn sizes(self, most: u32) -> Vec<u32> {
         let Some(fleet) = self.fleet else { return Vec::new() };
         let node = fleet.packing(1).gpus_per_node;
@@ -119,6 +120,7 @@ impl<'f> Aim<'f> {
         (1..=most).filter(|gpus| fills(gpus) || *gpus == most).collect()
     }
 
+    /// Whether a fleet is to cost least.
     pub fn has_fleet(self) -> bool {
         self.fleet.is_some()
     }
@@ -128,8 +130,8 @@ impl<'f> Aim<'f> {
         if self.fleet.is_some() { 1.0 + near } else { 1.0 }
     }
 
-    /// The least of the rates up to `most` at which the fleet of so many GPUs costs less than at `rate`; none if it does not, nor
-    /// where no fleet is asked for.
+    /// The least of the rates up to `most` at which the fleet of so many GPUs costs less than at `rate`; none if it
+    /// does not, nor where no fleet is asked for.
     pub fn next_step(self, used: u32, (rate, most): (f64, f64)) -> Option<f64> {
         let fleet = self.fleet?;
         let cost = fleet.cost(used, rate);

@@ -17,7 +17,7 @@ const NOISE: f64 = 1e-9;
 pub struct Fleet {
     /// Replicas that carry the rate.
     pub replicas: u32,
-    /// Replicas besides.
+    /// Replicas besides, which stand by.
     pub spare_replicas: u32,
     /// GPUs rented: whole nodes.
     pub gpus: u32,
@@ -81,8 +81,8 @@ impl Redundancy {
         Ok(())
     }
 
-    /// Rate that the regions are sized for together, for a rate of requests: that of all but one is the whole rate where
-    /// one may be lost.
+    /// Rate that the regions are sized for together, for a rate of requests: that of all but one is the whole rate
+    /// where one may be lost.
     pub fn carried(&self, requests_per_second: f64) -> f64 {
         let regions = f64::from(self.regions);
         let left = if self.survive_region_loss { regions - 1.0 } else { regions };
@@ -225,13 +225,12 @@ impl Filled {
     }
 }
 
-/// Fleet that carries a rate of requests at `point`, the operating point of one replica, or of pools that work together and
-/// count as one (its own request rate is what each
-/// replica is asked to carry, so that the targets hold).
+/// Fleet that carries a rate of requests at `point`: the operating point of one replica, or of pools that work together
+/// and count as one, at the rate that each is asked to carry so that the targets hold.
 ///
-/// In each region: rate / (rate of one × target utilisation), rounded up, at least one replica; spare ones besides. Nodes:
-/// replicas smaller than a node share one, as many as fit whole; larger ones take whole nodes. NVL72 counts nodes of 4, and
-/// racks of 18 of them.
+/// In each region: its part of the rate / (rate of one × target utilisation), rounded up, at least one replica; spare
+/// ones besides. Nodes: replicas smaller than a node share one, as many as fit whole; larger ones take whole nodes.
+/// NVL72 counts nodes of 4, and racks of 18 of them.
 ///
 /// # Errors
 /// `OutOfRange` for a rate that is negative, a point that carries nothing, or more than 4 billion GPUs; as

@@ -1,9 +1,9 @@
-//! The best way to serve a model on a shape: every precision, every legal layout, prompts read beside decode or apart, every
-//! batch worth looking at.
+//! The best way to serve a model on a shape: every precision, every legal layout, prompts read beside decode or apart,
+//! every batch worth looking at.
 //!
 //! Bounds save most of the work: what a layout could give at best is not looked at where a known point beats it
-//! ([`super::search_replicas::stretch`]), and a layout that misses the targets at the rate that would just beat the best
-//! cannot beat it ([`super::aim`]).
+//! ([`super::search_replicas::stretch`]), and a layout that misses the targets at the rate that would just beat the
+//! best cannot beat it ([`super::aim`]).
 
 use crate::catalog::Catalog;
 use crate::error::{Error, check_range};
@@ -24,9 +24,10 @@ use super::{
 /// Precisions that are looked at where none is asked for.
 const PRECISIONS: [Precision; 3] = [Precision::Nvfp4, Precision::Fp8, Precision::Bf16];
 
-/// GPUs of the largest replica, or pools that work together, that are looked at if nobody says how many: two racks of NVL72,
-/// and what published services of mixtures of experts take for one of their pools or both (DeepSeek's decode unit has 144 H800,
-/// its inference overview of 2025-03-01; SGLang ran both pools on 96 H100, its large-scale expert parallelism of 2025-05-05).
+/// GPUs of the largest replica, or pools that work together, that are looked at if nobody says how many: two racks of
+/// NVL72, and what published services of mixtures of experts take for one of their pools or both (DeepSeek's decode
+/// unit has 144 H800, its inference overview of 2025-03-01; SGLang ran both pools on 96 H100, its large-scale expert
+/// parallelism of 2025-05-05).
 const USUAL_GPUS: u32 = 144;
 /// GPUs of the largest that are looked at: past it nothing is gained.
 const MOST_GPUS: f64 = 4096.0;
@@ -34,16 +35,16 @@ const MOST_GPUS: f64 = 4096.0;
 /// The frontier of throughput against interactivity, and the point with the highest throughput per GPU whose 95th
 /// percentiles under random (Poisson) arrivals keep the targets: on one shape the cheapest.
 ///
-/// Looked at: tensor ranks that divide the heads, powers of two inside the scale-up domain; pipeline stages in powers of
-/// two; attention data parallel ranks for mixtures of experts; expert ranks of 1 or all of a stage; replicas of at most
-/// `max_replica_gpus`; pools apart of as many GPUs together, with the KV cache sent after the prefill. A frontier point is a
-/// closed loop at a power of two of requests in flight, up to the largest batch. If no point keeps the targets, `nearest` is
-/// the replica whose worse ratio of percentile to target is least.
+/// Looked at: tensor ranks that divide the heads, powers of two inside the scale-up domain; pipeline stages in powers
+/// of two; attention data parallel ranks for mixtures of experts; expert ranks of 1 or all of a stage; replicas of at
+/// most `max_replica_gpus`; pools apart of as many GPUs together, with the KV cache sent after the prefill. A frontier
+/// point is a closed loop at a power of two of requests in flight, up to the largest batch. If no point keeps the
+/// targets, `nearest` is the replica whose worse ratio of percentile to target is least.
 ///
 /// # Errors
-/// With the path of the field: unknown names, `shape` and `gpu` both or neither given, an unsupported model or precision,
-/// lengths or targets that are not positive numbers; as [`super::serving_point`] for `engine`, `prefix_cache`,
-/// `speculation`, `input_spread` and `output_spread`.
+/// With the path of the field: unknown names, `shape` and `gpu` both or neither given, an unsupported model or
+/// precision, lengths or targets that are not positive numbers; as [`super::serving_point`] for `engine`,
+/// `prefix_cache`, `speculation`, `input_spread` and `output_spread`.
 pub fn search_serving(catalog: &Catalog, request: &ServingSearchRequest) -> Result<ServingSearch, Error> {
     let catalog = &*catalog.with_overlay(request.overlay.as_ref())?;
     search_with(catalog, request, Aim::GPUS)
@@ -119,14 +120,14 @@ pub(crate) fn search_with(
 /// All ways to serve that are looked at.
 struct Ways<'m, 'a> {
     replicas: Replicas<'m, 'a>,
-    /// In each precision; none where prompts are to be read where answers are written.
+    /// Pools apart in each precision; none where prompts are to be read where answers are written.
     pools: Vec<PoolSearch<'m, 'a>>,
     /// Whether prompts may be read where answers are written.
     aggregated: bool,
     aim: Aim<'m>,
 }
 
-/// The best of them.
+/// The best of the ways to serve.
 enum Best<'m, 'a> {
     Replica(Box<BestReplica<'m, 'a>>),
     Pools(Box<BestPools<'m, 'a>>),

@@ -1,9 +1,9 @@
 //! The best prefill and decode pools: which layouts, how many replicas of each.
 //!
-//! Pools at rates x_p and x_d of a replica on g_p and g_d GPUs serve at most `1 / (g_p/x_p + g_d/x_d)` requests per second
-//! and GPU, whole replicas or not: what that cannot win is not looked at, nor what whole replicas cannot. Of x_p it is known
-//! once for all pairs that no first token comes before its own prompt's queue and prefill: at most the rate at which these
-//! alone keep the target.
+//! Pools at rates x_p and x_d of a replica on g_p and g_d GPUs serve at most `1 / (g_p/x_p + g_d/x_d)` requests per
+//! second and GPU, whole replicas or not: what that cannot win is not looked at, nor what whole replicas cannot. Of x_p
+//! it is known once for all pairs that no first token comes before its own prompt's queue and prefill are over: it is
+//! at most the rate at which these alone keep the target.
 
 use crate::error::Error;
 use crate::order::sort_by;
@@ -20,12 +20,14 @@ use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoi
 const ALIKE: f64 = 1.0 + NEAR;
 /// Stands for the GPUs that read prompts in a point of pools of any ratio.
 const IDEAL: u32 = u32::MAX;
-/// What one split loses may be so much less of another.
+/// Of what pools lose by working together, a split may lose less than one that was tried: at most by this factor.
 const ROOM: f64 = 1.02;
 
 /// Pools apart of one model in one precision.
 pub(super) struct PoolSearch<'m, 'a> {
+    /// As it reads prompts.
     model: &'m ServingModel<'a>,
+    /// As it has them read, and decodes.
     reading: &'m ServingModel<'a>,
     /// Layouts that read prompts and that no other beats in rate per GPU, size and time alone; highest rate first.
     prefill: Vec<Side>,
@@ -46,22 +48,24 @@ struct Side {
     gpus: u32,
     /// Requests per second at random times that it sustains.
     at_random: f64,
-    /// Of one that reads prompts: requests per second under endless demand, and the seconds to the first token of one alone.
+    /// Of one that reads prompts: requests per second under endless demand, seconds to the first token of one alone.
     reads: f64,
     alone: f64,
     /// Requests per second that it sustains at most.
     most: f64,
-    /// Requests per second within the targets at most, of what is known of them.
+    /// The same within the targets, as far as they were looked at.
     within: f64,
-    /// The targets that are known of.
+    /// The targets that `within` knows of.
     slo: Option<LatencyTargets>,
 }
 
 impl Side {
+    /// GPU-seconds that a request takes at least.
     fn gpu_seconds(&self) -> f64 {
         f64::from(self.gpus) / self.most
     }
 
+    /// The same within the targets.
     fn gpu_seconds_within(&self) -> f64 {
         f64::from(self.gpus) / self.within
     }
@@ -71,6 +75,7 @@ impl Side {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BestPools<'m, 'a> {
     pair: PoolPair<'m, 'a>,
+    /// Replicas that read prompts, and replicas that decode.
     counts: (u32, u32),
     state: PoolsState,
     pub worth: Worth,
@@ -109,7 +114,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 } else {
                     (0.0, 0.0)
                 };
-                // Prompts under endless demand are those of a closed loop, which need not spread.
+                // Endless demand is a closed loop's, whose prompts do not come at random: it may sustain more.
                 let most = at_random.max(reads);
                 let layout = *layout;
                 sides.push(Side {
@@ -204,8 +209,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         self.considered += looked;
     }
 
-    /// The whole replicas that come nearest to an ideal point, and the requests in flight: its decode batches and a prompt
-    /// in each stream of the prefill replicas.
+    /// The whole replicas that come nearest to an ideal point, and the requests in flight: its decode batches and a
+    /// prompt in each stream of the prefill replicas.
     fn whole(&self, decode: &Side, ideal: &FrontierPoint) -> Option<(PoolPair<'m, 'a>, (u32, u32), f64)> {
         let output = self.load.output_tokens;
         let least = self.prefill.first()?.gpu_seconds();
@@ -236,8 +241,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         PoolPair::of((self.model, &reads), (self.reading, &runs), &self.load, KvTransfer::AfterPrefill)
     }
 
-    /// The pools of at most `most_gpus` at their highest rate within the targets that are worth most, if that is more than
-    /// `known`.
+    /// The pools of at most `most_gpus` at their highest rate within the targets that are worth most, if that is more
+    /// than `known`.
     pub fn best(&mut self, slo: &LatencyTargets, most_gpus: u32, known: Worth) -> Option<BestPools<'m, 'a>> {
         let mut tried = 0;
         let least =
@@ -265,6 +270,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         }
     }
 
+    /// [`Self::best`] once the rates are bounded at which prompts are read.
     fn best_of_pairs(
         &self,
         slo: &LatencyTargets,
@@ -303,8 +309,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         best
     }
 
-    /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many requests
-    /// per second.
+    /// Whether whole replicas of both on at most `most_gpus` can beat `known`, where one that decodes `runs` so many
+    /// requests per second.
     fn could_win(&self, prefill: &Side, decode: &Side, (runs, most_gpus, known): (f64, u32, Worth)) -> bool {
         let ideal = 1.0 / (prefill.gpu_seconds_within() + f64::from(decode.gpus) / runs);
         if !self.aim.may_beat(ideal, &known) {
@@ -360,7 +366,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     ) -> Option<BestPools<'m, 'a>> {
         let pair = self.pair(prefill, decode);
         let reads = if self.aim.has_fleet() {
-            // Where less is decoded than could be, more of the target is left for prompts: only both at once tell how much.
+            // Where less is decoded than could be, prompts have more of the target: only both at once tell how much.
             prefill.within
         } else {
             // What the first token's target leaves for queue and prefill.
@@ -390,8 +396,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         best
     }
 
-    /// Splits whose pools would beat `known` if neither held up the other, the best first: with a fleet in view several, for one
-    /// may need less of what they lose together.
+    /// Splits whose pools would beat `known` if neither held up the other, the best first: with a fleet in view
+    /// several, for one may need less of what they lose together.
     fn promising(
         &self,
         prefill: &Side,
@@ -412,8 +418,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         found.into_iter().map(|(split, _)| split).collect()
     }
 
-    /// To each number of GPUs that fills the nodes that it takes the split with the highest rate, where one `reads` and one `runs`
-    /// so many requests per second: others are rented as many and serve less.
+    /// To each number of GPUs that fills the nodes that it takes the split with the highest rate, where one `reads` and
+    /// one `runs` so many requests per second: others are rented as many and serve less.
     fn filling(
         &self,
         prefill: &Side,
@@ -445,8 +451,8 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
         })
     }
 
-    /// Both pools at once, with the transfer's own wait: the highest rate up to the split's within the targets, and what it is worth
-    /// if that beats `known`; else a rate that is too much for them.
+    /// Both pools at once, with the transfer's own wait: the highest rate up to the split's within the targets, and
+    /// what it is worth if that beats `known`; else a rate that is too much for them.
     fn at_once(
         &self,
         pair: &PoolPair<'m, 'a>,
@@ -462,7 +468,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
                 && state.decode.tpot_p95_seconds <= slo.tpot_p95_seconds;
             (state, met)
         };
-        let hope = split.rate / self.aim.gpus(gpus) * self.aim.gpus(gpus);
+        let hope = split.rate;
         let (state, met) = within(hope);
         *tried += 1;
         let (rate, state) = if met {
@@ -485,7 +491,7 @@ impl<'m, 'a> PoolSearch<'m, 'a> {
     }
 }
 
-/// A rate that misses the targets, as `fails` does, by less than a thirty-second of it.
+/// A rate that misses the targets, less than a thirty-second of `fails`, which does too, above one that keeps them.
 fn too_much<T>(fails: f64, tried: &mut u64, within: impl Fn(f64) -> (T, bool)) -> f64 {
     let (mut low, mut high) = (0.0, fails);
     for _ in 0..5 {
@@ -510,8 +516,8 @@ struct Split {
     rate: f64,
 }
 
-/// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one `runs` so
-/// many; and what they are worth. Of pools that do as well the smallest.
+/// Replicas of both pools on at most `most_gpus` with the most requests per second and GPU, where one `reads` and one
+/// `runs` so many; and what they are worth. Of pools that do as well the smallest.
 fn most_per_gpu(
     prefill: &Side,
     decode: &Side,
@@ -544,8 +550,8 @@ fn rate_to_win(side: &Side, known: f64, others: f64) -> f64 {
     if known > 0.0 { f64::from(side.gpus) / (1.0 / known - others) } else { 0.0 }
 }
 
-/// Highest rate, from `least` on, at which 95 % of the first tokens of prompts come from one replica within so many seconds;
-/// none if it is below. Also the number of rates tried.
+/// Highest rate, from `least` on, at which 95 % of the first tokens of prompts come from one replica within so many
+/// seconds; none if it is below. Also the number of rates tried.
 fn in_time(
     model: &ServingModel<'_>,
     side: &Side,

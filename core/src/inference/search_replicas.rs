@@ -1,4 +1,5 @@
-//! Replicas that read prompts where they decode: which layout at which rate.
+//! Replicas that read prompts where they decode: which layout at which rate. And what both searches, of replicas and of
+//! pools, look for rates and for the frontier with.
 
 use crate::error::Error;
 use crate::order::sort_by;
@@ -11,11 +12,11 @@ use super::steady::{Arrivals, ServingLoad, SteadyState};
 use super::stream::Stream;
 use super::{FrontierPoint, LatencyTargets, LegalLayout, ServingModel, ServingPoint, ServingTarget};
 
-/// Share of a rate to which the highest one within the targets is found.
+/// Share of a rate to which the highest one within the targets is known.
 pub(super) const NEAR: f64 = 1.0 / 128.0;
 /// Halvings at most: from a thousandth of the sustainable rate on it takes no more to come so near.
 const HALVINGS: u32 = 18;
-/// Of the sustainable rate: as good as alone.
+/// At this share of the sustainable rate a request is as good as alone.
 pub(super) const ALONE: f64 = 1e-3;
 
 /// A replica's layout.
@@ -24,7 +25,7 @@ struct Replica<'m, 'a> {
     model: &'m ServingModel<'a>,
     layout: LegalLayout,
     gpus: u32,
-    /// GPUs that are paid for.
+    /// GPUs that are paid for ([`Aim::gpus`]).
     rented: f64,
     fits: bool,
     /// Requests per second at random times that it sustains, once it was asked for.
@@ -101,8 +102,8 @@ impl<'m, 'a> Replicas<'m, 'a> {
         }
     }
 
-    /// The replica of at most `most_gpus` at its highest rate within the targets that is worth most, if that is more than
-    /// `known`.
+    /// The replica of at most `most_gpus` at its highest rate within the targets that is worth most, if that is more
+    /// than `known`.
     pub fn best(
         &mut self,
         slo: &LatencyTargets,
@@ -111,10 +112,10 @@ impl<'m, 'a> Replicas<'m, 'a> {
     ) -> Option<BestReplica<'m, 'a>> {
         let mut best: Option<BestReplica<'m, 'a>> = None;
         let mut ready = Vec::new();
-        let mut next = 0;
+        let mut passed = 0;
         loop {
             let known = best.map_or(known, |found| found.worth);
-            let Some((replica, most)) = self.next(&mut next, &mut ready, (slo, most_gpus, known)) else {
+            let Some((replica, most)) = self.next(&mut passed, &mut ready, (slo, most_gpus, known)) else {
                 break;
             };
             if !self.aim.worth(replica.gpus, most).beats(&known) {
@@ -142,20 +143,20 @@ impl<'m, 'a> Replicas<'m, 'a> {
         best
     }
 
-    /// The replica of at most `most_gpus` that is worth most at the rate it sustains, of those that have not had their turn, with
-    /// that rate; none where none is left that could keep the targets and beat `known`.
+    /// The replica of at most `most_gpus` that is worth most at the rate it sustains, of those that have not had their
+    /// turn, with that rate; none where none is left that could keep the targets and beat `known`.
     ///
-    /// Bounds stand in `turn`; a replica gets its price when its bound is the best that is left, and is `ready` until no bound is
-    /// better than it.
+    /// Bounds stand in `turn`, of which so many were `passed`; a replica gets its price when its bound is the best that
+    /// is left, and is `ready` until no bound is better than it.
     fn next(
         &mut self,
-        next: &mut usize,
+        passed: &mut usize,
         ready: &mut Vec<(Worth, usize)>,
         (slo, most_gpus, known): (&LatencyTargets, u32, Worth),
     ) -> Option<(Replica<'m, 'a>, f64)> {
         self.bound();
         loop {
-            let waiting = self.turn.get(*next).copied().filter(|(bound, _)| bound.beats(&known));
+            let waiting = self.turn.get(*passed).copied().filter(|(bound, _)| bound.beats(&known));
             if let Some(&(worth, at)) = ready.last()
                 && waiting.is_none_or(|(bound, _)| worth.beats(&bound))
             {
@@ -164,7 +165,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
                 return Some((*replica, replica.most?));
             }
             let (bound, at) = waiting?;
-            *next += 1;
+            *passed += 1;
             let (load, aim) = (self.load, self.aim);
             let wins = |replica: &Replica<'_, '_>| {
                 if replica.gpus > most_gpus {
@@ -229,6 +230,7 @@ impl<'m, 'a> Replicas<'m, 'a> {
             };
             let each = most / replica.rented;
             if best.is_none_or(|(_, other)| value > known || (value == known && each > other)) {
+                // No fleet's: the nearer to the targets the higher.
                 let worth = Worth { cost: 0.0, value };
                 best = Some((BestReplica { replica: *replica, state, rate, worth }, each));
             }
@@ -261,14 +263,14 @@ fn worst(state: &SteadyState, slo: &LatencyTargets) -> f64 {
     (state.ttft_p95_seconds / slo.ttft_p95_seconds).max(state.tpot_p95_seconds / slo.tpot_p95_seconds)
 }
 
-/// Near saturation, and where a product needs one more wave of tiles, the percentile lies below what the mean batch alone
-/// gives: by less than this factor (a test looks for more).
+/// Near saturation, and where a product needs one more wave of tiles, the percentile lies below what the mean batch
+/// alone gives: by less than this factor (a test looks for more).
 const BELOW_MEAN: f64 = 1.25;
 
 /// Whether a token takes far longer than its target already at the mean batch where `rate` requests per second come.
 ///
-/// Little's law: at that rate and a time per token so many sequences decode. If an iteration with them takes longer still,
-/// more of them are there.
+/// Little's law: at that rate and a time per token so many sequences decode. If an iteration with them takes longer
+/// still, more of them are there.
 pub(super) fn too_slow(
     model: &ServingModel<'_>,
     layout: &LegalLayout,
@@ -283,8 +285,8 @@ pub(super) fn too_slow(
     stream.steps > 0.0 && sequences < stream.most && stream.pace_beyond(sequences, each, target)
 }
 
-/// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if they are
-/// missed at `low`. Also the number of rates tried.
+/// Halves the interval from `low` to `high` for the highest rate within the targets, to 1 part in 128 below; none if
+/// they are missed at `low`. Also the number of rates tried.
 pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool)) -> (Option<(f64, T)>, u64) {
     let (state, met) = within(low);
     if !met {
@@ -310,8 +312,8 @@ pub(super) fn highest<T>(low: f64, high: f64, within: impl Fn(f64) -> (T, bool))
 /// Share of a rate to which it is known where a fleet costs less at a higher one: its steps may lie close by.
 const FINE: f64 = NEAR / 16.0;
 
-/// A rate within the targets, known to 1 part in 128, or one above it that is known more closely where the fleet of so many GPUs
-/// costs less at it. Also the number of rates tried.
+/// A rate within the targets, known to 1 part in 128, or one above it that is known more closely where the fleet of so
+/// many GPUs costs less at it. Also the number of rates tried.
 pub(super) fn to_the_step<T>(
     (aim, gpus): (Aim<'_>, u32),
     mut met: (f64, T),
@@ -346,7 +348,7 @@ pub(super) struct Curve<'m> {
     beside: f64,
     /// Output tokens over decoded ones: the first comes with the prompt.
     tokens: f64,
-    /// Tokens per second that a request alone sees.
+    /// Tokens per second that the user of a request alone sees.
     quickest: f64,
     /// Whether answers have a token to decode.
     decodes: bool,
@@ -387,7 +389,7 @@ impl<'m> Curve<'m> {
         curve
     }
 
-    /// How good it can be in both measures.
+    /// How good it can be in both measures of the frontier.
     fn both(&self) -> f64 {
         self.quickest * self.most
     }
@@ -419,15 +421,16 @@ impl<'m> Curve<'m> {
     }
 }
 
-/// Sums of the same in another order differ by less than this.
+/// Bounds are taken this much higher: sums of the same in another order differ by less.
 const BOUND: f64 = 1.0 + 1e-9;
 
-/// Puts the points of one layout on the frontier, of powers of two of requests in flight and of endless demand. Points looked
-/// at.
+/// Puts the points of one layout on the frontier, of powers of two of requests in flight and of endless demand. Returns
+/// how many points were looked at.
 ///
 /// With n requests in flight no more than n users' tokens come per second, and no more than under endless demand; with
-/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over. Of what users
-/// see, the frontier says how many sequences have to decode for a point that it does not beat; with as many, users see less.
+/// more of them a user sees no more. Loads at which the frontier has all that these bounds leave are passed over. Of
+/// what users see, the frontier says how many sequences have to decode for a point that it does not beat; with as many,
+/// users see less.
 pub(super) fn stretch(
     frontier: &mut Frontier,
     curve: &Curve<'_>,

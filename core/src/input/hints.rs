@@ -42,8 +42,8 @@ pub(super) fn of_missing(name: &str, field: &str) -> String {
     }
 }
 
-/// The field of the type `name` that the name `given` means elsewhere: engines' own flags. Those that turn graphs off mean the
-/// contrary of `decode_graphs`, and are not offered for it.
+/// The field of the type `name` that the name `given` means elsewhere: engines' own flags. Those that turn graphs off
+/// mean the contrary of `decode_graphs`, and are not offered for it.
 pub(super) fn of_unknown(name: &str, given: &str) -> Option<&'static str> {
     if name != "Engine" {
         return None;

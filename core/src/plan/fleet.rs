@@ -1,4 +1,4 @@
-//! The fleet of a service: how many replicas of which size, hour by hour, and what they cost on commitments and on demand.
+//! The fleet of a service: replicas and nodes, hour by hour, and what they cost on commitments and on demand.
 
 use super::report::ServingFleet;
 use super::resolve::Load;
@@ -27,16 +27,16 @@ pub struct Fleets<'a> {
     name: &'a str,
     prices: Prices,
     judged: Judged,
-    /// [`FleetCost::least`].
+    /// What [`FleetCost::least`] answers.
     least: f64,
 }
 
 /// What fleets are judged by.
 struct Judged {
-    /// Requests per second that a region is sized for, least first, with the hours of a month in which nodes for at least as many
-    /// are rented.
+    /// Requests per second that a region is sized for, least first, with the hours of a month in which nodes for at
+    /// least as many are rented.
     parts: Vec<(f64, f64)>,
-    /// USD of a GPU-hour, committed and on demand.
+    /// USD of a GPU-hour, committed and on demand, of each way to pay.
     usd: Vec<(Option<f64>, f64)>,
     /// Hours of a month.
     month: f64,
@@ -53,7 +53,8 @@ pub struct Sized {
     pub hours: Hours,
 }
 
-/// A fleet hour by hour.
+/// A fleet hour by hour: replicas and nodes of each, the hours of a month with at least so many nodes, and the ways to
+/// pay for them.
 #[derive(Clone, Default)]
 pub struct Hours {
     replicas: Vec<u32>,
@@ -118,12 +119,12 @@ impl<'a> Fleets<'a> {
         let packing = self.packing(&point);
         let used = self.used_gpu_hours(&point);
         let one_term = f64::from(fleet.gpus) * self.pricing.hours_per_month;
-        let split = hours.cheapest().filter(|_| self.job.fleet.purchase == Purchase::CheapestSplit);
-        let by_the_hour = self.job.fleet.purchase == Purchase::CheapestSplit && usd.is_none();
+        let by_the_hour = self.job.fleet.purchase == Purchase::CheapestSplit;
+        let split = hours.cheapest().filter(|_| by_the_hour);
         let paid = match split {
             Some(split) => split.paid_gpu_hours,
             // Without a price: what would be rented.
-            None if by_the_hour => hours.gpu_hours(packing.gpus_per_node),
+            None if by_the_hour && usd.is_none() => hours.gpu_hours(packing.gpus_per_node),
             None => one_term,
         };
         let idle = idle_gpu_hours(paid, used);
@@ -189,8 +190,8 @@ impl<'a> Fleets<'a> {
     }
 }
 
-/// Less is better: USD of a month where it is paid for by the hour, GPU-hours where no price is known; else GPUs, for the rate of a
-/// month is the same for all fleets on a shape.
+/// Less is better: USD of a month where it is paid for by the hour, GPU-hours where no price is known; else GPUs, for
+/// the rate of a month is the same for all fleets on a shape.
 impl FleetCost for Fleets<'_> {
     fn packing(&self, gpus: u32) -> Packing {
         Packing::on(self.topology, gpus, self.job.fleet.whole_racks)
@@ -216,6 +217,7 @@ impl Judged {
         let redundancy = job.redundancy();
         let month = pricing.hours_per_month;
         if job.fleet.purchase == Purchase::OneTerm {
+            // The fleet of the peak all month at one rate for all: its GPUs are its cost.
             return Self {
                 parts: vec![(redundancy.part(load.peak), month)],
                 usd: vec![(None, 1.0 / month)],
@@ -254,8 +256,8 @@ impl Hours {
 }
 
 impl Prices {
-    /// USD of a GPU-hour, committed and on demand, of the splits of a service of so many hours that may cost least: those that do not
-    /// outlast it, without those that are dearer by both. Without a price 1.
+    /// USD of a GPU-hour, committed and on demand, of the splits of a service of so many hours that may cost least:
+    /// those that do not outlast it, without those that are dearer by both. Without a price 1, so that GPU-hours count.
     fn worth_taking(&self, hours: f64) -> Vec<(Option<f64>, f64)> {
         let Some(on_demand) = &self.on_demand else { return vec![(None, 1.0)] };
         let mut usd = vec![(None, on_demand.usd_per_gpu_hour)];

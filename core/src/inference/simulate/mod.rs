@@ -9,7 +9,8 @@
 //!
 //! Where prompts are read in a pool of their own, a prompt's cache goes to the decode rank with the fewest requests when it
 //! is read, over the links of both ranks, one prompt after the other on each; it is decoded from the next iteration with a
-//! place for it. The rank that read it is free of it at once: caches that wait for links or for a place lie nowhere.
+//! place for it. The rank that read it is free of it at once: caches that wait for links or for a place lie nowhere. An
+//! answer of one token is given with its prompt: nothing is sent for it.
 
 mod acceptance;
 mod answer;

@@ -73,13 +73,6 @@ impl<'m, 'a> Apart<'m, 'a> {
                     .to_owned(),
             });
         }
-        if load.output_tokens <= 1.0 {
-            return Err(Error::Conflict {
-                field: "disaggregated".to_owned(),
-                message: "answers of one token leave nothing to decode; try the phase prefill on the GPUs that read"
-                    .to_owned(),
-            });
-        }
         let prefill_layout = model.layout(apart.prefill_layout).map_err(renamed)?;
         let pair = PoolPair::new(model, decoding, &prefill_layout, layout, load, apart.transfer)?;
         let (prefill, decode) = pair.replicas(request.gpus, apart.prefill_gpus, load.arrivals)?;
