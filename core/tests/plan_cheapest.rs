@@ -38,13 +38,14 @@ fn layouts(place: Place) -> Vec<ServingLayout> {
     for tp in powers(place.3) {
         for pp in powers(place.3 / tp) {
             for dp in powers(if experts { place.3 / (tp * pp) } else { 1 }) {
-                let stages = if experts && tp * dp > 1 { vec![1, tp * dp] } else { vec![1] };
-                out.extend(stages.into_iter().map(|ep| ServingLayout {
+                let all = tp * dp;
+                let ways = if experts && all > 1 { vec![(1, 0), (all, 0), (all, all)] } else { vec![(1, 0)] };
+                out.extend(ways.into_iter().map(|(ep, redundant_experts)| ServingLayout {
                     tp,
                     pp,
                     ep,
                     dp,
-                    redundant_experts: 0,
+                    redundant_experts,
                 }));
             }
         }

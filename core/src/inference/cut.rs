@@ -236,7 +236,7 @@ impl Moe {
             return 1.0;
         }
         let scv = scv * cut.ep / self.experts;
-        gamma_quantile(1.0, (scv, libm::sqrt(scv)), cut.busiest).min(cut.ep)
+        gamma_quantile(1.0, (scv, libm::sqrt(scv)), cut.busiest).clamp(1.0, cut.ep)
     }
 }
 
