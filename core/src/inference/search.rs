@@ -219,12 +219,17 @@ fn models<'a>(
     Ok(models)
 }
 
-/// Ways to lay experts on the GPUs of a stage, as expert ranks and copies: cut over all of them; spread as they are, with the
-/// fewest copies that divide; with a copy for each rank of the experts sought most.
+/// Expert ranks up to which layouts without copies are looked at too, for copies may not fit beside much of the model; over more
+/// ranks they take a small share of a GPU and even out loads of twice the mean.
+const FEW_EXPERT_RANKS: u32 = 16;
+
+/// Ways to lay experts on the GPUs of a stage, as expert ranks and copies: cut over all of them; spread with a copy for each
+/// rank of the experts sought most, over few ranks as they are too; with the fewest copies that divide where those do not.
 fn experts_on(stage: u32, arch: &Architecture) -> Vec<(u32, u32)> {
     let Some(moe) = arch.moe.filter(|_| stage > 1) else { return vec![(1, 0)] };
     match (stage - moe.experts % stage) % stage {
-        0 => vec![(1, 0), (stage, 0), (stage, stage)],
+        0 if stage <= FEW_EXPERT_RANKS => vec![(1, 0), (stage, 0), (stage, stage)],
+        0 => vec![(1, 0), (stage, stage)],
         fewest => vec![(1, 0), (stage, fewest)],
     }
 }
